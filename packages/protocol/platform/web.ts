@@ -1,0 +1,34 @@
+/** The platform in a browser: WebCrypto for signatures, noble for hashing, since WebCrypto's hash is asynchronous. */
+import { sha256 as nobleSha256 } from "@noble/hashes/sha2.js";
+
+export function sha256(...parts: Uint8Array[]): Uint8Array {
+  const hash = nobleSha256.create();
+  for (const part of parts) hash.update(part);
+  return hash.digest();
+}
+
+async function verifyWith(
+  algorithm: AlgorithmIdentifier | EcKeyImportParams,
+  parameters: AlgorithmIdentifier | EcdsaParams,
+  format: "spki" | "raw",
+  publicKey: Uint8Array,
+  message: Uint8Array,
+  signature: Uint8Array,
+): Promise<boolean> {
+  let key: CryptoKey;
+  try {
+    key = await crypto.subtle.importKey(format, publicKey as BufferSource, algorithm, false, ["verify"]);
+  } catch {
+    return false; // Not a key: every signature by it is false.
+  }
+  return crypto.subtle.verify(parameters, key, signature as BufferSource, message as BufferSource);
+}
+
+export function verifyEs256(spki: Uint8Array, message: Uint8Array, signature: Uint8Array): Promise<boolean> {
+  const curve = { name: "ECDSA", namedCurve: "P-256" };
+  return verifyWith(curve, { name: "ECDSA", hash: "SHA-256" }, "spki", spki, message, signature);
+}
+
+export function verifyEd25519(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): Promise<boolean> {
+  return verifyWith({ name: "Ed25519" }, { name: "Ed25519" }, "raw", publicKey, message, signature);
+}

@@ -1,0 +1,189 @@
+/**
+ * Codecs: one definition of a wire type that writes it, reads it strictly and gives its TypeScript type.
+ * A struct is a CBOR map with ascending integer keys from 0 to 23, closed: an unknown, missing or misplaced key is malformed.
+ */
+import { CborReader, CborWriter, MAJOR, Malformed } from "./bytes.ts";
+
+export type Codec<T> = { write(writer: CborWriter, value: T): void; read(reader: CborReader): T };
+export type Infer<C> = C extends Codec<infer T> ? T : never;
+
+/** `value` in deterministic CBOR. Throws Malformed where it breaks a bound of its codec. */
+export function encode<T>(codec: Codec<T>, value: T): Uint8Array {
+  const writer = new CborWriter();
+  codec.write(writer, value);
+  return writer.finish();
+}
+
+/** The one value that `bytes` spell. Throws Malformed. */
+export function decode<T>(codec: Codec<T>, bytes: Uint8Array): T {
+  const reader = new CborReader(bytes);
+  const value = codec.read(reader);
+  reader.finish();
+  return value;
+}
+
+function bound(holds: boolean, what: string): void {
+  if (!holds) throw new Malformed(what);
+}
+
+/** An unsigned integer up to `most`. */
+export function uint(most: number = Number.MAX_SAFE_INTEGER): Codec<number> {
+  const check = (value: number) =>
+    bound(Number.isSafeInteger(value) && value >= 0 && value <= most, `has ${value} where 0 to ${most} is allowed`);
+  return {
+    write(writer, value) {
+      check(value);
+      writer.head(MAJOR.uint, value);
+    },
+    read(reader) {
+      const value = reader.count(MAJOR.uint);
+      check(value);
+      return value;
+    },
+  };
+}
+
+/** Money in atomic units: an unsigned integer of 64 bits. */
+export const amount: Codec<bigint> = {
+  write(writer, value) {
+    bound(value >= 0n && value < 1n << 64n, `has the amount ${value}, which is not one of 64 bits`);
+    writer.head(MAJOR.uint, value);
+  },
+  read: (reader) => BigInt(reader.head(MAJOR.uint)),
+};
+
+/** A dimension of a shape: -1 is any size. */
+export const dimension: Codec<number> = {
+  write(writer, value) {
+    if (value === -1) writer.head(MAJOR.negative, 0);
+    else size.write(writer, value);
+  },
+  read(reader) {
+    if (reader.peek() !== MAJOR.negative) return size.read(reader);
+    bound(reader.head(MAJOR.negative) === 0, "has a negative dimension other than -1");
+    return -1;
+  },
+};
+const size = uint();
+
+/** A byte string of exactly `length` bytes. Reading gives a view. */
+export function fixedBytes(length: number): Codec<Uint8Array> {
+  const check = (value: Uint8Array) => {
+    bound(value.length === length, `has ${value.length} bytes where ${length} are due`);
+    return value;
+  };
+  return { write: (writer, value) => writer.bytes(check(value)), read: (reader) => check(reader.bytes()) };
+}
+
+/** A byte string of at most `most` bytes. Reading gives a view. */
+export function byteString(most: number): Codec<Uint8Array> {
+  const check = (value: Uint8Array) => {
+    bound(value.length <= most, `has ${value.length} bytes where at most ${most} are allowed`);
+    return value;
+  };
+  return { write: (writer, value) => writer.bytes(check(value)), read: (reader) => check(reader.bytes()) };
+}
+
+/** A text that `pattern` matches whole, of at most `most` UTF-16 units. */
+export function text(most: number, pattern: RegExp = /^/): Codec<string> {
+  const check = (value: string) => {
+    bound(
+      value.length <= most && pattern.test(value),
+      `has a text that is not ${pattern} of at most ${most} characters`,
+    );
+    return value;
+  };
+  return { write: (writer, value) => writer.text(check(value)), read: (reader) => check(reader.text()) };
+}
+
+/** One of a closed set of words, each an integer on the wire. */
+export function word<const W extends Record<string, number>>(words: W): Codec<keyof W & string> {
+  const names = new Map(Object.entries(words).map(([name, value]) => [value, name]));
+  return {
+    write: (writer, value) => writer.head(MAJOR.uint, words[value] ?? 0),
+    read(reader) {
+      const value = reader.count(MAJOR.uint);
+      const name = names.get(value);
+      if (name === undefined)
+        throw new Malformed(`has the code ${value}, which is none of ${[...names.keys()].join(", ")}`);
+      return name;
+    },
+  };
+}
+
+/** Exactly this integer: a version. */
+export function exactly<const N extends number>(value: N): Codec<N> {
+  return {
+    write: (writer) => writer.head(MAJOR.uint, value),
+    read(reader) {
+      bound(reader.count(MAJOR.uint) === value, `is not of version ${value}`);
+      return value;
+    },
+  };
+}
+
+/** At most `most` items of one type. */
+export function list<T>(item: Codec<T>, most: number): Codec<T[]> {
+  const check = (count: number) => bound(count <= most, `has ${count} items where at most ${most} are allowed`);
+  return {
+    write(writer, values) {
+      check(values.length);
+      writer.head(MAJOR.array, values.length);
+      for (const value of values) item.write(writer, value);
+    },
+    read(reader) {
+      const count = reader.count(MAJOR.array);
+      check(count);
+      return Array.from({ length: count }, () => item.read(reader));
+    },
+  };
+}
+
+export type Field<T, O extends boolean> = { key: number; codec: Codec<T>; optional: O };
+
+export function required<T>(key: number, codec: Codec<T>): Field<T, false> {
+  return { key, codec, optional: false };
+}
+
+export function optional<T>(key: number, codec: Codec<T>): Field<T, true> {
+  return { key, codec, optional: true };
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: a codec both takes and gives its type, so only `any` stands for every one.
+type Fields = Record<string, Field<any, boolean>>;
+type Needed<F extends Fields> = { [K in keyof F as F[K] extends Field<unknown, true> ? never : K]: FieldType<F[K]> };
+type Optional<F extends Fields> = { [K in keyof F as F[K] extends Field<unknown, true> ? K : never]?: FieldType<F[K]> };
+type FieldType<T> = T extends { codec: Codec<infer V> } ? V : never;
+export type Struct<F extends Fields> = { [K in keyof (Needed<F> & Optional<F>)]: (Needed<F> & Optional<F>)[K] };
+
+/** A closed map whose keys are written in the order of `fields`, which is ascending. */
+export function struct<F extends Fields>(fields: F): Codec<Struct<F>> {
+  const rows = Object.entries(fields);
+  for (const [i, [name, { key }]] of rows.entries()) {
+    const before = rows[i - 1]?.[1].key ?? -1;
+    if (key <= before || key > 23) throw new Error(`key ${key} of ${name} is not between ${before} and 24`);
+  }
+  return {
+    write(writer, value) {
+      const record = value as Record<string, unknown>;
+      const present = rows.filter(([name]) => record[name] !== undefined);
+      writer.head(MAJOR.map, present.length);
+      for (const [name, { key, codec }] of present) {
+        writer.head(MAJOR.uint, key);
+        codec.write(writer, record[name]);
+      }
+    },
+    read(reader) {
+      let left = reader.count(MAJOR.map);
+      const record: Record<string, unknown> = {};
+      for (const [name, field] of rows) {
+        if (left > 0 && reader.take(field.key)) {
+          record[name] = field.codec.read(reader);
+          left--;
+        } else if (!field.optional) throw new Malformed(`lacks ${name} (key ${field.key}) in its place`);
+      }
+      bound(left === 0, "has a key that is unknown or out of order");
+      return record as Struct<F>;
+    },
+  };
+}

@@ -1,0 +1,174 @@
+/** What each kind of entry says: the codecs of docs/spec/entry.md. Key 0 is the version of the kind. */
+import { concat, equal, utf8 } from "../bytes.ts";
+import { Malformed } from "../cbor/bytes.ts";
+import {
+  amount,
+  byteString,
+  type Codec,
+  encode,
+  exactly,
+  fixedBytes,
+  type Infer,
+  optional,
+  required,
+  struct,
+  text,
+  uint,
+  word,
+} from "../cbor/codec.ts";
+import { AUTHORIZATION_SIZE_BYTES, MANIFEST_SIZE_BYTES, NAME_LENGTH, NOTE_SIZE_BYTES } from "../limits.ts";
+
+const version = required(0, exactly(1));
+const digest = fixedBytes(32);
+/** Seconds since 1970-01-01T00:00:00Z. */
+const seconds = uint(0xffff_ffff);
+
+/** A lower-case name in which a slash may divide publisher from model. */
+export const NAME = /^[a-z0-9][a-z0-9._-]*(\/[a-z0-9][a-z0-9._-]*)?$/;
+/** A log's origin: a schema-less URL without a trailing slash (C2SP tlog-checkpoint). */
+export const ORIGIN = /^[!-*,-~]+$/;
+
+/** The DER before the 64 bytes of a P-256 point (RFC 5480 §2): id-ecPublicKey, prime256v1, uncompressed. */
+const P256_SPKI = Uint8Array.from([
+  0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce,
+  0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04,
+]);
+const anyKey = fixedBytes(P256_SPKI.length + 64);
+
+/** A P-256 public key as DER SubjectPublicKeyInfo, uncompressed: 91 bytes. */
+const spki: Codec<Uint8Array> = {
+  write: anyKey.write,
+  read(reader) {
+    const value = anyKey.read(reader);
+    if (!equal(value.subarray(0, P256_SPKI.length), P256_SPKI)) throw new Malformed("has a key that is not of P-256");
+    return value;
+  },
+};
+
+/** What a key may sign. */
+export const ROLES = { log: 1, gateway: 2, node: 3, publisher: 4, relier: 5 } as const;
+export type Role = keyof typeof ROLES;
+
+/** Signed by the key itself, which proves its possession. */
+export const keyPayload = struct({
+  version,
+  action: required(1, word({ enrol: 1, retire: 2 })),
+  role: required(2, word(ROLES)),
+  spki: required(3, spki),
+  name: required(4, text(NAME_LENGTH, NAME)),
+});
+export type KeyPayload = Infer<typeof keyPayload>;
+
+/** Signed by a publisher. `manifest` is there when a revision is published; its SHA-256 is the revision. */
+export const modelPayload = struct({
+  version,
+  action: required(1, word({ publish: 1, yank: 2 })),
+  revision: required(2, digest),
+  manifest: optional(3, byteString(MANIFEST_SIZE_BYTES)),
+  /** Atomic units a call. */
+  price: optional(4, amount),
+});
+export type ModelPayload = Infer<typeof modelPayload>;
+
+/** Who holds the key that signs a requester's half. */
+export const CUSTODIES = { wallet: 1, account: 2, gateway: 3 } as const;
+export type Custody = keyof typeof CUSTODIES;
+
+/** Signed by the gateway: a session key may ask on behalf of a payer. The session's id is this entry's signed id. */
+export const grantPayload = struct({
+  version,
+  origin: required(1, text(NAME_LENGTH, ORIGIN)),
+  gateway: required(2, digest),
+  sessionKey: required(3, spki),
+  custody: required(4, word(CUSTODIES)),
+  payerTag: required(5, fixedBytes(16)),
+  tagMode: required(6, word({ stable: 1, scoped: 2, anonymous: 3 })),
+  budget: required(7, amount),
+  paymentClass: required(8, word({ free: 1, credits: 2, x402: 3 })),
+  expiry: required(9, seconds),
+  /** The session key's signature over `possessionMessage`. */
+  possession: required(10, fixedBytes(64)),
+});
+export type GrantPayload = Infer<typeof grantPayload>;
+
+const possession = struct({
+  version,
+  origin: required(1, text(NAME_LENGTH, ORIGIN)),
+  gateway: required(2, digest),
+  sessionKey: required(3, spki),
+});
+
+/** What a session key signs to show that it takes a grant: the log, the gateway and itself, behind a tag of their own. */
+export function possessionMessage(says: { origin: string; gateway: Uint8Array; sessionKey: Uint8Array }): Uint8Array {
+  const { origin, gateway, sessionKey } = says;
+  return concat(utf8("tallystick possession v1\0"), encode(possession, { version: 1, origin, gateway, sessionKey }));
+}
+
+export const commitment = struct({ alg: required(1, word({ sha256: 1, poseidon2: 2 })), digest: required(2, digest) });
+export type Commitment = Infer<typeof commitment>;
+
+export const TIERS = { signed: 1, attested: 2, reexecuted: 3, proved: 4 } as const;
+export type Tier = keyof typeof TIERS;
+
+/** The requester's half, signed by the session key. Its signed id is the receipt's id. */
+export const authorizationPayload = struct({
+  version,
+  session: required(1, digest),
+  nonce: required(2, uint(0xffff_ffff)),
+  revision: required(3, digest),
+  request: required(4, commitment),
+  tier: required(5, word(TIERS)),
+  maxPrice: required(6, amount),
+  expiry: required(7, seconds),
+  openness: required(8, word({ none: 1, lot: 2 })),
+  traffic: required(9, word({ production: 1, test: 2, probe: 3 })),
+  decision: optional(10, fixedBytes(16)),
+});
+export type AuthorizationPayload = Infer<typeof authorizationPayload>;
+
+/** What ran the model, as far as bits depend on it. */
+export const executionProfile = struct({
+  runtime: required(1, text(64, /^[a-z0-9@.+/-]+$/)),
+  /** SHA-256 of the engine's binary. */
+  binary: required(2, digest),
+  exactness: required(3, word({ exact: 1, tolerant: 2 })),
+});
+export type ExecutionProfile = Infer<typeof executionProfile>;
+
+/** The node's half. */
+export const receiptPayload = struct({
+  version,
+  /** The authorization's COSE_Sign1, whole. */
+  authorization: required(1, byteString(AUTHORIZATION_SIZE_BYTES)),
+  status: required(2, word({ ok: 1, failed: 2, cancelled: 3 })),
+  profile: required(3, executionProfile),
+  /** There when the status is ok. */
+  response: optional(4, commitment),
+  /** The manifest's units, rounded up to a step of 2^(k/2). */
+  units: required(5, uint()),
+  price: required(6, amount),
+  provenance: required(7, word({ executed: 1, relayed: 2 })),
+  /** Counts this node's receipts from 0 without a gap. */
+  sequence: required(8, uint()),
+});
+export type ReceiptPayload = Infer<typeof receiptPayload>;
+
+/** Signed by the session key: the requester accepted the answer. */
+export const acknowledgementPayload = struct({ version, receipt: required(1, digest) });
+
+/** Signed by a relier: somebody acts on the answer. */
+export const reliancePayload = struct({ version, receipt: required(1, digest) });
+
+/** Signed by the log's role key: the only clock that folds know. */
+export const epochPayload = struct({ version, checkpoint: required(1, byteString(NOTE_SIZE_BYTES)) });
+
+export const PAYLOADS = {
+  key: keyPayload,
+  model: modelPayload,
+  grant: grantPayload,
+  receipt: receiptPayload,
+  acknowledgement: acknowledgementPayload,
+  reliance: reliancePayload,
+  epoch: epochPayload,
+} as const;
+export type EntryKind = keyof typeof PAYLOADS;

@@ -1,0 +1,23 @@
+/** What the outside may use. */
+export { sha256, verifyEd25519, verifyEs256 } from "#platform";
+export * from "./bytes.ts";
+export * from "./call/call.ts";
+export * from "./call/tensor.ts";
+export { Malformed } from "./cbor/bytes.ts";
+export * from "./entry/entry.ts";
+export * from "./entry/payload.ts";
+export * from "./limits.ts";
+export * from "./log/checkpoint.ts";
+export * from "./log/merkle.ts";
+export * from "./log/note.ts";
+export * from "./log/proof.ts";
+export * from "./log/tile.ts";
+export * from "./model/codec.ts";
+export * from "./model/manifest.ts";
+export * from "./receipt/file.ts";
+export * from "./receipt/verify.ts";
+export * from "./sign/cose.ts";
+export * from "./usage/figures.ts";
+export * from "./usage/fold.ts";
+export * from "./usage/state.ts";
+export * from "./verdict.ts";

@@ -1,0 +1,25 @@
+/** Every bound of the protocol. An implementation may be stricter towards its callers, never towards a log. */
+
+/** A leaf of the log: C2SP tlog-tiles stores an entry behind a 16-bit length. */
+export const ENTRY_SIZE_BYTES = 65_535;
+/** A receipt entry, authorization included. */
+export const RECEIPT_SIZE_BYTES = 1_024;
+/** A request authorization on its own. */
+export const AUTHORIZATION_SIZE_BYTES = 512;
+/** A manifest inside a model entry. */
+export const MANIFEST_SIZE_BYTES = 32_768;
+/** The canonical bytes of one call or one answer. */
+export const CALL_SIZE_BYTES = 32 * 1024 * 1024;
+export const TENSORS_PER_CALL = 64;
+export const TENSOR_RANK = 8;
+/** A slug: a role's name, `publisher/model`. */
+export const NAME_LENGTH = 128;
+/** A session accepts a nonce this far behind or ahead of its highest. */
+export const NONCE_WINDOW = 1_024;
+/** A checkpoint with its signatures and cosignatures. */
+export const NOTE_SIZE_BYTES = 16_384;
+export const NOTE_SIGNATURES = 64;
+/** An inclusion or consistency proof: a tree of 2^63 leaves is 63 levels high. */
+export const PROOF_HASHES = 63;
+/** A receipt file with its proofs and opening. */
+export const RECEIPT_FILE_SIZE_BYTES = 2 * CALL_SIZE_BYTES;

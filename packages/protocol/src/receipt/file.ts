@@ -1,0 +1,124 @@
+/**
+ * A receipt file: everything that one receipt's verification needs, offline. JSON, as `GET /v1/receipts/{id}` serves it;
+ * closed, so that no byte of it can change unnoticed. docs/spec/receipt.md.
+ */
+import { base64, hex, parseBase64, parseHex, parseUtf8 } from "../bytes.ts";
+import { Malformed } from "../cbor/bytes.ts";
+import { RECEIPT_FILE_SIZE_BYTES } from "../limits.ts";
+import { type LogProof, parseLogProof } from "../log/proof.ts";
+
+export const RECEIPT_FILE_FORMAT = "tallystick-receipt@v1";
+
+/** The entries a receipt rests on, each by the part it plays. */
+export const PARTS = ["receipt", "grant", "gateway", "node", "model", "publisher"] as const;
+export type Part = (typeof PARTS)[number];
+
+/** An entry with the proof that it is in the log; the proof is lacking until a checkpoint covers the entry. */
+export type LoggedEntry = { bytes: Uint8Array; proofText?: string; proof?: LogProof };
+
+/** The salts and bytes under a receipt's commitments: what only its requester should hold. */
+export type Opening = {
+  request: { salt: Uint8Array; bytes: Uint8Array };
+  response?: { salt: Uint8Array; bytes: Uint8Array };
+};
+
+export type ReceiptFile = { id: Uint8Array; parts: Record<Part, LoggedEntry>; opening?: Opening };
+
+/** The text of a receipt file. */
+export function encodeReceiptFile({ id, parts, opening }: ReceiptFile): string {
+  const entries = PARTS.map((part) => {
+    const { bytes, proofText } = parts[part];
+    return [part, { entry: base64(bytes), ...(proofText === undefined ? {} : { proof: proofText }) }] as const;
+  });
+  return JSON.stringify({
+    format: RECEIPT_FILE_FORMAT,
+    id: hex(id),
+    ...Object.fromEntries(entries),
+    ...(opening === undefined ? {} : { opening: encodeOpening(opening) }),
+  });
+}
+
+export type OpeningJson = { request: SaltedJson; response?: SaltedJson };
+type SaltedJson = { salt: string; bytes: string };
+
+/** An opening as JSON. */
+export function encodeOpening({ request, response }: Opening): OpeningJson {
+  const salted = ({ salt, bytes }: { salt: Uint8Array; bytes: Uint8Array }) => ({
+    salt: base64(salt),
+    bytes: base64(bytes),
+  });
+  return { request: salted(request), ...(response === undefined ? {} : { response: salted(response) }) };
+}
+
+/** Reads a receipt file. Throws Malformed. */
+export function parseReceiptFile(file: Uint8Array): ReceiptFile {
+  if (file.length > RECEIPT_FILE_SIZE_BYTES)
+    throw new Malformed(`is a receipt file of ${file.length} bytes; at most ${RECEIPT_FILE_SIZE_BYTES} are allowed`);
+  const { format, id, opening, ...entries } = fields(
+    parseJson(file),
+    ["format", "id", ...PARTS],
+    ["opening"],
+    "the receipt file",
+  );
+  if (format !== RECEIPT_FILE_FORMAT) throw new Malformed(`is not a ${RECEIPT_FILE_FORMAT}`);
+  const idBytes = typeof id === "string" ? parseHex(id) : undefined;
+  if (idBytes?.length !== 32) throw new Malformed("has an id that is not 64 digits of lower-case hex");
+  const parts = Object.fromEntries(PARTS.map((part) => [part, parseLoggedEntry(entries[part], part)])) as Record<
+    Part,
+    LoggedEntry
+  >;
+  return { id: idBytes, parts, ...(opening === undefined ? {} : { opening: parseOpening(opening) }) };
+}
+
+function parseLoggedEntry(value: unknown, part: Part): LoggedEntry {
+  const { entry, proof } = fields(value, ["entry"], ["proof"], part);
+  const bytes = bytesOf(entry, `${part}.entry`);
+  if (proof === undefined) return { bytes };
+  if (typeof proof !== "string") throw new Malformed(`has a ${part}.proof that is not a text`);
+  return { bytes, proofText: proof, proof: parseLogProof(proof) };
+}
+
+/** Reads an opening. Throws Malformed. */
+export function parseOpening(value: unknown): Opening {
+  const { request, response } = fields(value, ["request"], ["response"], "opening");
+  const salted = (part: unknown, name: string) => {
+    const { salt, bytes } = fields(part, ["salt", "bytes"], [], name);
+    return { salt: bytesOf(salt, `${name}.salt`), bytes: bytesOf(bytes, `${name}.bytes`) };
+  };
+  return {
+    request: salted(request, "opening.request"),
+    ...(response === undefined ? {} : { response: salted(response, "opening.response") }),
+  };
+}
+
+function parseJson(file: Uint8Array): unknown {
+  const text = parseUtf8(file);
+  if (text === undefined) throw new Malformed("is not UTF-8 text");
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Malformed("is not JSON");
+  }
+}
+
+function fields(
+  value: unknown,
+  needed: readonly string[],
+  allowed: readonly string[],
+  name: string,
+): Record<string, unknown> {
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw new Malformed(`has no object at ${name}`);
+  const record = value as Record<string, unknown>;
+  const missing = needed.find((key) => !(key in record));
+  if (missing !== undefined) throw new Malformed(`lacks ${missing} in ${name}`);
+  const unknown = Object.keys(record).find((key) => !needed.includes(key) && !allowed.includes(key));
+  if (unknown !== undefined) throw new Malformed(`has an unknown field in ${name}`);
+  return record;
+}
+
+function bytesOf(value: unknown, name: string): Uint8Array {
+  const bytes = typeof value === "string" ? parseBase64(value) : undefined;
+  if (bytes === undefined) throw new Malformed(`has a ${name} that is not base64`);
+  return bytes;
+}

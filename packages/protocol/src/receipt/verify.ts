@@ -1,0 +1,279 @@
+/** Verifying a receipt: from the bytes of a file and whom to trust to a verdict (docs/spec/receipt.md, "Verification"). */
+import { verifyEs256 } from "#platform";
+import { equal, hex } from "../bytes.ts";
+import { commit } from "../call/call.ts";
+import { Malformed } from "../cbor/bytes.ts";
+import { type Authorization, type EntryOf, parseAuthorization, parseEntry } from "../entry/entry.ts";
+import { type EntryKind, possessionMessage, type Role } from "../entry/payload.ts";
+import { type LogTrust, verifyCheckpoint } from "../log/checkpoint.ts";
+import { proves } from "../log/proof.ts";
+import { parseManifest, revisionOf } from "../model/codec.ts";
+import type { Manifest } from "../model/manifest.ts";
+import { signedId, verifySigned } from "../sign/cose.ts";
+import type { Check, Failure, Verdict } from "../verdict.ts";
+import { type LoggedEntry, PARTS, type Part, parseReceiptFile, type ReceiptFile } from "./file.ts";
+
+/** What a verified receipt says. */
+export type VerifiedReceipt = {
+  id: Uint8Array;
+  index: number;
+  receipt: EntryOf<"receipt">["says"];
+  authorization: Authorization["says"];
+  grant: EntryOf<"grant">["says"];
+  manifest: Manifest;
+  nodeName: string;
+  /** When the log's cosigners saw a tree that holds the receipt, Unix seconds. */
+  seenSeconds: number;
+};
+
+/** The parts of a file, parsed. */
+type Parts = {
+  receipt: EntryOf<"receipt">;
+  grant: EntryOf<"grant">;
+  gateway: EntryOf<"key">;
+  node: EntryOf<"key">;
+  model: EntryOf<"model">;
+  publisher: EntryOf<"key">;
+};
+const KIND_OF = {
+  receipt: "receipt",
+  grant: "grant",
+  gateway: "key",
+  node: "key",
+  model: "model",
+  publisher: "key",
+} as const satisfies Record<Part, EntryKind>;
+
+type Case = { file: ReceiptFile; parts: Parts; authorization: Authorization; id: Uint8Array };
+
+/** A step of verification: what it established, what failed, or why it was not done. */
+type Finding = { passed: string } | { failure: Failure; detail: string } | { notChecked: string };
+
+/**
+ * Verifies the bytes of a receipt file. `trust` is the caller's own knowledge of the log, never the file's;
+ * without it a receipt is at best inconclusive. Never throws on bad bytes.
+ */
+export async function verifyReceiptFile(
+  bytes: Uint8Array,
+  trust: LogTrust | undefined,
+): Promise<Verdict<VerifiedReceipt>> {
+  let found: Case;
+  try {
+    found = openCase(bytes);
+  } catch (error) {
+    if (!(error instanceof Malformed)) throw error;
+    return {
+      outcome: "failed",
+      failure: "malformed",
+      checks: [checkOf("form", { failure: "malformed", detail: error.message })],
+    };
+  }
+  const log = await findInLog(found, trust);
+  const essential: [string, Finding][] = [
+    ["form", { passed: "every part is well-formed and in its one spelling" }],
+    ["id", checkId(found)],
+    ["requester signature", await checkRequester(found)],
+    ["node signature", await checkSigner(found, "receipt", "node", "node")],
+    ["grant", await checkGrant(found)],
+    ["model", await checkModel(found)],
+    ["terms", checkTerms(found)],
+    ["inclusion", log.inclusion],
+    ["checkpoint", log.checkpoint],
+  ];
+  const further: [string, Finding][] = [
+    ["request opening", checkOpening(found, "request")],
+    ["response opening", checkOpening(found, "response")],
+    ["witnesses", { notChecked: "no witness cosigned: the time is the log operator's own word" }],
+    ["execution", { notChecked: `tier "${found.authorization.says.tier}": that the node told the truth is not shown` }],
+  ];
+  return conclude(found, essential, further, log.seenSeconds);
+}
+
+function conclude(
+  found: Case,
+  essential: [string, Finding][],
+  further: [string, Finding][],
+  seenSeconds: number | undefined,
+): Verdict<VerifiedReceipt> {
+  const checks = [...essential, ...further].map(([name, finding]) => checkOf(name, finding));
+  const failed = checks.find((check) => check.state === "failed");
+  if (failed !== undefined) return { outcome: "failed", failure: failed.failure, checks };
+  const index = found.file.parts.receipt.proof?.index;
+  if (essential.some(([, finding]) => "notChecked" in finding) || index === undefined || seenSeconds === undefined)
+    return { outcome: "inconclusive", checks };
+  const { parts, authorization, id } = found;
+  const manifest = parseManifest(parts.model.says.manifest ?? new Uint8Array(0));
+  const says = { receipt: parts.receipt.says, authorization: authorization.says, grant: parts.grant.says };
+  return {
+    outcome: "verified",
+    value: { id, index, ...says, manifest, nodeName: parts.node.says.name, seenSeconds },
+    checks,
+  };
+}
+
+function checkOf(name: string, finding: Finding): Check {
+  if ("passed" in finding) return { name, state: "passed", detail: finding.passed };
+  if ("notChecked" in finding) return { name, state: "not_checked", detail: finding.notChecked };
+  return { name, state: "failed", failure: finding.failure, detail: finding.detail };
+}
+
+function openCase(bytes: Uint8Array): Case {
+  const file = parseReceiptFile(bytes);
+  const parts = Object.fromEntries(PARTS.map((part) => [part, parsePart(file.parts[part], part)])) as Parts;
+  const authorization = parseAuthorization(parts.receipt.says.authorization);
+  if (parts.model.says.action === "publish") parseManifest(parts.model.says.manifest ?? new Uint8Array(0));
+  return { file, parts, authorization, id: signedId(authorization.signed) };
+}
+
+function parsePart({ bytes }: LoggedEntry, part: Part): EntryOf<EntryKind> {
+  const entry = parseEntry(bytes);
+  if (entry.kind !== KIND_OF[part]) throw new Malformed(`has an entry of kind ${entry.kind} as its ${part}`);
+  return entry;
+}
+
+function checkId({ file, id }: Case): Finding {
+  return equal(file.id, id)
+    ? { passed: `SHA-256 of what the requester signed is ${hex(id)}` }
+    : { failure: "wrong_id", detail: `the file is named ${hex(file.id)}, but what the requester signed is ${hex(id)}` };
+}
+
+async function checkRequester({ authorization, parts }: Case): Promise<Finding> {
+  if (!equal(authorization.says.session, signedId(parts.grant.signed)))
+    return { failure: "not_granted", detail: "the authorization names another session than the grant in this file" };
+  return (await verifySigned(authorization.signed, parts.grant.says.sessionKey))
+    ? { passed: `the session key authorised this request (custody: ${parts.grant.says.custody})` }
+    : { failure: "bad_signature", detail: "the authorization is not signed by the session key of its grant" };
+}
+
+/** That `part` is signed by the key that `by` enrols for `role`, and that this enrolment is signed by the key itself. */
+async function checkSigner(
+  { parts }: Case,
+  part: "receipt" | "grant" | "model",
+  by: "node" | "gateway" | "publisher",
+  role: Role,
+): Promise<Finding> {
+  const { says, signed } = parts[by];
+  if (says.role !== role || says.action !== "enrol")
+    return { failure: "unknown_key", detail: `the ${by} entry does not enrol a ${role}` };
+  if (!(await verifySigned(signed, says.spki)))
+    return { failure: "bad_signature", detail: `the ${by} key's enrolment is not signed by that key` };
+  return (await verifySigned(parts[part].signed, says.spki))
+    ? { passed: `signed by the ${role} "${says.name}"` }
+    : { failure: "bad_signature", detail: `the ${part} entry is not signed by the ${role} key in this file` };
+}
+
+async function checkGrant(found: Case): Promise<Finding> {
+  const signer = await checkSigner(found, "grant", "gateway", "gateway");
+  if (!("passed" in signer)) return signer;
+  const { says, signed } = found.parts.grant;
+  if (!equal(says.gateway, signed.keyId))
+    return { failure: "not_granted", detail: "the grant names another gateway than signed it" };
+  return (await verifyEs256(says.sessionKey, possessionMessage(says), says.possession))
+    ? { passed: `the session was granted and its key proved, ${signer.passed}` }
+    : { failure: "bad_signature", detail: "the session key did not sign that it takes this grant" };
+}
+
+async function checkModel(found: Case): Promise<Finding> {
+  const signer = await checkSigner(found, "model", "publisher", "publisher");
+  if (!("passed" in signer)) return signer;
+  const { action, manifest, revision } = found.parts.model.says;
+  const asked = found.authorization.says.revision;
+  if (action !== "publish" || manifest === undefined || !equal(revisionOf(manifest), revision))
+    return { failure: "not_published", detail: "the model entry does not publish the manifest whose digest it names" };
+  if (!equal(revision, asked))
+    return {
+      failure: "not_published",
+      detail: `the request is for revision ${hex(asked)}, the model entry is for ${hex(revision)}`,
+    };
+  const { name, version } = parseManifest(manifest);
+  return { passed: `${name} ${version}, revision ${hex(revision).slice(0, 16)}…, ${signer.passed}` };
+}
+
+/** What was answered is within what was asked. */
+function checkTerms({ parts, authorization }: Case): Finding {
+  const { price, status, response } = parts.receipt.says;
+  const { maxPrice, tier, expiry } = authorization.says;
+  const { origin, expiry: grantExpiry } = parts.grant.says;
+  const broken = (detail: string): Finding => ({ failure: "broken_terms", detail });
+  if (price > maxPrice) return broken(`the price ${price} is over the authorised ${maxPrice}`);
+  if (tier !== "signed")
+    return broken(`the requester asked for the tier ${tier}, which this receipt has no evidence of`);
+  if (expiry > grantExpiry) return broken("the authorization outlives its session");
+  if ((status === "ok") !== (response !== undefined))
+    return broken(`a receipt of status ${status} ${response ? "has" : "lacks"} a response`);
+  return { passed: `status ${status}, price ${price} of at most ${maxPrice}, granted for ${origin}` };
+}
+
+function checkOpening({ file, parts, authorization }: Case, side: "request" | "response"): Finding {
+  const opening = file.opening?.[side];
+  const commitment = side === "request" ? authorization.says.request : parts.receipt.says.response;
+  if (opening === undefined) return { notChecked: `the ${side} is not in this file; its commitment stands` };
+  if (commitment === undefined)
+    return { failure: "wrong_opening", detail: `the file opens a ${side} that the receipt does not commit to` };
+  if (commitment.alg !== "sha256" || opening.salt.length !== 32)
+    return { failure: "wrong_opening", detail: `the ${side} is not opened with a salt of 32 bytes` };
+  return equal(commit(side, opening.salt, opening.bytes).digest, commitment.digest)
+    ? { passed: `the ${side} in this file is the one committed to` }
+    : { failure: "wrong_opening", detail: `the ${side} in this file is not the one committed to` };
+}
+
+type InLog = { inclusion: Finding; checkpoint: Finding; seenSeconds?: number };
+
+/** That every part is in one log, each before what rests on it, under a checkpoint the trusted key signed. */
+async function findInLog({ file, parts }: Case, trust: LogTrust | undefined): Promise<InLog> {
+  const unproved = PARTS.filter((part) => file.parts[part].proof === undefined);
+  const unlogged =
+    unproved.length > 0 ? `no checkpoint covers ${unproved.join(", ")} yet: fetch the receipt again` : undefined;
+  const inclusion = unlogged === undefined ? checkInclusion(file) : { notChecked: unlogged };
+  if (unlogged !== undefined) return { inclusion, checkpoint: { notChecked: unlogged } };
+  if (trust === undefined)
+    return { inclusion, checkpoint: { notChecked: "no trusted key of this log: give its vkey" } };
+  if (parts.grant.says.origin !== trust.logKey.name)
+    return {
+      inclusion,
+      checkpoint: {
+        failure: "bad_checkpoint",
+        detail: `the session was granted for the log ${parts.grant.says.origin}`,
+      },
+    };
+  let seenSeconds = 0;
+  for (const part of PARTS) {
+    const proof = file.parts[part].proof;
+    const verified = proof === undefined ? undefined : await verifyCheckpoint(proof.checkpoint, trust);
+    if (verified?.ok !== true)
+      return {
+        inclusion,
+        checkpoint: {
+          failure: "bad_checkpoint",
+          detail: `the checkpoint over the ${part} entry: ${verified?.failure ?? "missing"}`,
+        },
+      };
+    if (part === "receipt") seenSeconds = verified.timeSeconds;
+  }
+  const size = file.parts.receipt.proof?.checkpoint.size ?? 0;
+  const passed = `signed by ${trust.logKey.name} at size ${size}, ${new Date(seenSeconds * 1000).toISOString()}`;
+  return { inclusion, checkpoint: { passed }, seenSeconds };
+}
+
+function checkInclusion({ parts }: ReceiptFile): Finding {
+  for (const part of PARTS) {
+    const { proof, bytes } = parts[part];
+    if (proof === undefined || !proves(proof, bytes))
+      return { failure: "not_in_log", detail: `the ${part} entry is not where its proof says` };
+  }
+  const indexOf = (part: Part) => parts[part].proof?.index ?? 0;
+  const before: [Part, Part][] = [
+    ["gateway", "grant"],
+    ["grant", "receipt"],
+    ["node", "receipt"],
+    ["publisher", "model"],
+    ["model", "receipt"],
+  ];
+  const late = before.find(([first, second]) => indexOf(first) >= indexOf(second));
+  if (late !== undefined)
+    return {
+      failure: "out_of_order",
+      detail: `the ${late[0]} entry comes after the ${late[1]} entry that rests on it`,
+    };
+  return { passed: `entry ${indexOf("receipt")} of the log, after all that it rests on` };
+}

@@ -1,0 +1,112 @@
+/**
+ * COSE_Sign1 with ES256 (RFC 9052 §4.2, RFC 9053 §2.1), in the one form Tallystick writes: tagged, protected header
+ * {1: -7, 3: content type, 4: key id}, empty unprotected header, embedded payload.
+ */
+import { sha256, verifyEs256 } from "#platform";
+import { equal } from "../bytes.ts";
+import { CborReader, CborWriter, MAJOR, Malformed } from "../cbor/bytes.ts";
+
+const SIGN1_TAG = 18;
+const ES256 = 6; // Algorithm -7 is the CBOR negative integer 6.
+
+/** What signs: a P-256 key that stays where it is. */
+export type Signer = {
+  /** DER SubjectPublicKeyInfo, 91 bytes. */
+  spki: Uint8Array;
+  /** ES256 over `message`: r ‖ s, 64 bytes. */
+  sign(message: Uint8Array): Promise<Uint8Array>;
+};
+
+/** A COSE_Sign1 taken apart; nothing is verified yet. */
+export type Signed = {
+  bytes: Uint8Array;
+  contentType: string;
+  /** SHA-256 of the signer's SPKI. */
+  keyId: Uint8Array;
+  payload: Uint8Array;
+  signature: Uint8Array;
+  /** The Sig_structure: the bytes that are signed. */
+  toBeSigned: Uint8Array;
+};
+
+/** The id of a key: SHA-256 of its DER SubjectPublicKeyInfo. */
+export function keyId(spki: Uint8Array): Uint8Array {
+  return sha256(spki);
+}
+
+function protectedHeader(contentType: string, kid: Uint8Array): Uint8Array {
+  const writer = new CborWriter();
+  writer.head(MAJOR.map, 3);
+  writer.head(MAJOR.uint, 1);
+  writer.head(MAJOR.negative, ES256);
+  writer.head(MAJOR.uint, 3);
+  writer.text(contentType);
+  writer.head(MAJOR.uint, 4);
+  writer.bytes(kid);
+  return writer.finish();
+}
+
+/** Sig_structure = ["Signature1", protected, external_aad = h'', payload] (RFC 9052 §4.4). */
+function sigStructure(header: Uint8Array, payload: Uint8Array): Uint8Array {
+  const writer = new CborWriter();
+  writer.head(MAJOR.array, 4);
+  writer.text("Signature1");
+  writer.bytes(header);
+  writer.bytes(new Uint8Array(0));
+  writer.bytes(payload);
+  return writer.finish();
+}
+
+/** Signs `payload` as `contentType`. */
+export async function signPayload(signer: Signer, contentType: string, payload: Uint8Array): Promise<Signed> {
+  const kid = keyId(signer.spki);
+  const header = protectedHeader(contentType, kid);
+  const toBeSigned = sigStructure(header, payload);
+  const signature = await signer.sign(toBeSigned);
+  const writer = new CborWriter();
+  writer.head(MAJOR.tag, SIGN1_TAG);
+  writer.head(MAJOR.array, 4);
+  writer.bytes(header);
+  writer.head(MAJOR.map, 0);
+  writer.bytes(payload);
+  writer.bytes(signature);
+  return { bytes: writer.finish(), contentType, keyId: kid, payload, signature, toBeSigned };
+}
+
+/** Takes a COSE_Sign1 apart. Throws Malformed where it is not in the one form. */
+export function parseSigned(bytes: Uint8Array): Signed {
+  const reader = new CborReader(bytes);
+  if (reader.count(MAJOR.tag) !== SIGN1_TAG) throw new Malformed("is not a COSE_Sign1 (tag 18)");
+  if (reader.count(MAJOR.array) !== 4) throw new Malformed("is not a COSE_Sign1 of four parts");
+  const header = reader.bytes();
+  if (reader.count(MAJOR.map) !== 0) throw new Malformed("has an unprotected header, which nobody signed");
+  const payload = reader.bytes();
+  const signature = reader.bytes();
+  reader.finish();
+  if (signature.length !== 64) throw new Malformed(`has a signature of ${signature.length} bytes, not 64`);
+  return { bytes, payload, signature, toBeSigned: sigStructure(header, payload), ...parseHeader(header) };
+}
+
+function parseHeader(header: Uint8Array): { contentType: string; keyId: Uint8Array } {
+  const reader = new CborReader(header);
+  const three = reader.count(MAJOR.map) === 3;
+  if (!three || !reader.take(1) || reader.count(MAJOR.negative) !== ES256)
+    throw new Malformed("is not signed with ES256");
+  if (!reader.take(3)) throw new Malformed("has no content type in its protected header");
+  const contentType = reader.text();
+  if (!reader.take(4)) throw new Malformed("has no key id in its protected header");
+  const kid = reader.bytes();
+  if (kid.length !== 32) throw new Malformed(`has a key id of ${kid.length} bytes, not 32`);
+  reader.finish();
+  return { contentType, keyId: kid };
+}
+
+/** Whether `signed` is by the key of `spki`: its id is that key's, and the signature holds. */
+export async function verifySigned(signed: Signed, spki: Uint8Array): Promise<boolean> {
+  return equal(signed.keyId, keyId(spki)) && (await verifyEs256(spki, signed.toBeSigned, signed.signature));
+}
+
+/** The id of what was signed: SHA-256 of the Sig_structure, which no re-signing changes. */
+export function signedId(signed: Signed): Uint8Array {
+  return sha256(signed.toBeSigned);
+}

@@ -1,0 +1,157 @@
+/** The figures of a fold: what every page, API and audit shows. Same fold, same figures, same bytes of JSON. */
+import { hex } from "../bytes.ts";
+import type { Custody } from "../entry/payload.ts";
+import type { Category } from "../model/manifest.ts";
+import { count, dayOf, RULES, type Tally } from "./fold.ts";
+import type { Cell, Exclusion, FoldState, Key } from "./state.ts";
+
+/** A model without a valid inference for this many days is idle. */
+export const IDLE_AFTER_DAYS = 30;
+
+export type Counts = {
+  /** Every unique receipt. */
+  gross: number;
+  /** Those that no rule excludes. */
+  valid: number;
+  /** Distinct payer tags of the valid ones: keys, not people. */
+  requesters: number;
+  /** Answers whose requester signed that it accepted them. */
+  acknowledged: number;
+  /** Decisions that an enrolled relier signed to act on, each once. */
+  decisionsReliedOn: number;
+  /** Decisions that a contract would have reverted without: none until contracts exist. */
+  decisionsEnforced: number;
+};
+
+export type ModelFigures = Counts & {
+  rank: number;
+  name: string;
+  version: string;
+  revision: string;
+  category: Category;
+  state: "active" | "idle" | "yanked";
+};
+
+export type Figures = {
+  rules: typeof RULES;
+  /** How many entries were folded. */
+  size: number;
+  /** The log's own clock: its last epoch, Unix seconds. `null` before the first. */
+  asOfSeconds: number | null;
+  /** The day by that clock. What no epoch covers yet has the day `open`. */
+  today: string | null;
+  totals: Counts & { models: number; activeModels: number; idleModels: number };
+  days: (Counts & { day: string })[];
+  /** Ranked by decisions relied on, then by valid inferences. */
+  models: ModelFigures[];
+  rows: (Counts & { day: string; revision: string; custody: Custody })[];
+  exclusions: Partial<Record<Exclusion, number>>;
+};
+
+/** The day of what no epoch covers yet: after every date, and provisional. */
+export const OPEN_DAY = "open";
+
+/** Everything the fold counts. */
+export function figuresOf(fold: FoldState): Figures {
+  const { cells, days } = withOpenDay(fold);
+  const rows = [...cells.values()].sort(byDayModelCustody);
+  const today = fold.timeSeconds === undefined ? null : dayOf(fold.timeSeconds);
+  const models = rankModels(fold, rows, today);
+  const states = (state: ModelFigures["state"]) => models.filter((model) => model.state === state).length;
+  const decisions = (day: string) => days.get(day)?.decisionsReliedOn ?? 0;
+  const byDay = groupBy(rows, ({ day }) => day);
+  return {
+    rules: RULES,
+    size: fold.size,
+    asOfSeconds: fold.timeSeconds ?? null,
+    today,
+    totals: {
+      ...sum(rows, fold.reliedDecisions.size),
+      models: states("active") + states("idle"),
+      activeModels: states("active"),
+      idleModels: states("idle"),
+    },
+    days: [...byDay].map(([day, own]) => ({ day, ...sum(own, decisions(day)) })),
+    models,
+    rows: rows.map((cell) => ({
+      day: cell.day,
+      revision: hexOf(cell.model),
+      custody: cell.custody,
+      ...sum([cell], cell.reliedOn),
+    })),
+    exclusions: sumExclusions(rows),
+  };
+}
+
+/** The fold's cells and days, with what no epoch covers yet counted under `open`. The fold itself is left as it is. */
+function withOpenDay({ cells, days, untimed }: FoldState): Tally {
+  const open: Tally = { cells: new Map(cells), days: new Map(days) };
+  for (const event of untimed) count(open, OPEN_DAY, event);
+  return open;
+}
+
+function sum(cells: readonly Cell[], decisionsReliedOn: number): Counts {
+  const total = (field: "gross" | "valid" | "acknowledged") => cells.reduce((all, cell) => all + cell[field], 0);
+  return {
+    gross: total("gross"),
+    valid: total("valid"),
+    requesters: new Set(cells.flatMap(({ requesters }) => [...requesters])).size,
+    acknowledged: total("acknowledged"),
+    decisionsReliedOn,
+    decisionsEnforced: 0,
+  };
+}
+
+function rankModels(fold: FoldState, cells: readonly Cell[], today: string | null): ModelFigures[] {
+  const idleSince = today === null ? "" : dayOf(Date.parse(today) / 1000 - IDLE_AFTER_DAYS * 86_400);
+  const byModel = groupBy(cells, ({ model }) => model);
+  const rows = [...fold.models].map(([key, { revision, manifest, yanked }]) => {
+    const own = byModel.get(key) ?? [];
+    const used = own.some(({ day, valid }) => valid > 0 && day > idleSince);
+    const { name, version, category } = manifest;
+    const state: ModelFigures["state"] = yanked ? "yanked" : used ? "active" : "idle";
+    const counts = sum(
+      own,
+      own.reduce((all, { reliedOn }) => all + reliedOn, 0),
+    );
+    return { rank: 0, name, version, revision: hex(revision), category, state, ...counts };
+  });
+  rows.sort(
+    (a, b) =>
+      b.decisionsReliedOn - a.decisionsReliedOn ||
+      b.valid - a.valid ||
+      b.gross - a.gross ||
+      order(a.name, b.name) ||
+      order(a.revision, b.revision),
+  );
+  return rows.map((row, i) => ({ ...row, rank: i + 1 }));
+}
+
+function sumExclusions(cells: readonly Cell[]): Partial<Record<Exclusion, number>> {
+  const sums = new Map<Exclusion, number>();
+  for (const { exclusions } of cells)
+    for (const [reason, n] of exclusions) sums.set(reason, (sums.get(reason) ?? 0) + n);
+  return Object.fromEntries([...sums].sort(([a], [b]) => order(a, b)));
+}
+
+function byDayModelCustody(a: Cell, b: Cell): number {
+  return order(a.day, b.day) || order(a.model, b.model) || order(a.custody, b.custody);
+}
+
+function groupBy(cells: readonly Cell[], nameOf: (cell: Cell) => string): Map<string, Cell[]> {
+  const groups = new Map<string, Cell[]>();
+  for (const cell of cells) {
+    const group = groups.get(nameOf(cell));
+    if (group === undefined) groups.set(nameOf(cell), [cell]);
+    else group.push(cell);
+  }
+  return groups;
+}
+
+function order(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+function hexOf(key: Key): string {
+  return hex(Uint8Array.from(key, (unit) => unit.charCodeAt(0)));
+}

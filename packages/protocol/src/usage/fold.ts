@@ -1,0 +1,220 @@
+/** The fold itself: one entry after another, in the order of the log. Rules: docs/spec/usage.md. */
+import { sha256 } from "#platform";
+import { Malformed } from "../cbor/bytes.ts";
+import { type Authorization, type Entry, type EntryOf, parseAuthorization } from "../entry/entry.ts";
+import { parseCheckpoint } from "../log/checkpoint.ts";
+import { cosignatureTimes } from "../log/note.ts";
+import { parseManifest } from "../model/codec.ts";
+import { keyId, signedId } from "../sign/cose.ts";
+import { type Cell, type DayTotal, type Event, type Exclusion, type FoldState, isOperator, keyOf } from "./state.ts";
+
+/** The version of the rules; another rule is another version. */
+export const RULES = "tallystick-usage-v1";
+
+/** Takes the next entry into `fold`, which it changes. Total: whatever an entry says, the fold goes on. */
+export function applyEntry(fold: FoldState, entry: Entry): void {
+  const index = fold.size++;
+  if (entry.kind === "key") applyKey(fold, index, entry);
+  else if (entry.kind === "model") applyModel(fold, index, entry);
+  else if (entry.kind === "grant") applyGrant(fold, index, entry);
+  else if (entry.kind === "receipt") applyReceipt(fold, index, entry);
+  else if (entry.kind === "acknowledgement") applyAcknowledgement(fold, index, entry);
+  else if (entry.kind === "reliance") applyReliance(fold, index, entry);
+  else applyEpoch(fold, entry);
+}
+
+/** A key holds the first role it enrols for, for good; a retired key stays retired. */
+function applyKey(fold: FoldState, index: number, { says }: EntryOf<"key">): void {
+  const kid = keyOf(keyId(says.spki));
+  const known = fold.keys.get(kid);
+  if (says.action === "retire") {
+    if (known !== undefined) known.retired = true;
+  } else if (known === undefined)
+    fold.keys.set(kid, { role: says.role, spki: says.spki.slice(), name: says.name, index, retired: false });
+}
+
+/** A revision is published once, by one publisher, who alone may yank it. */
+function applyModel(fold: FoldState, index: number, { says, signed }: EntryOf<"model">): void {
+  const revision = keyOf(says.revision);
+  const publisher = keyOf(signed.keyId);
+  const known = fold.models.get(revision);
+  if (says.action === "yank") {
+    if (known?.publisher === publisher) known.yanked = true;
+  } else if (known === undefined && says.manifest !== undefined && keyOf(sha256(says.manifest)) === revision) {
+    const manifest = orUndefined(() => parseManifest(says.manifest ?? new Uint8Array(0)));
+    if (manifest === undefined) return;
+    const priceAtomic = says.price ?? 0n;
+    fold.models.set(revision, {
+      revision: says.revision.slice(),
+      manifest,
+      priceAtomic,
+      publisher,
+      index,
+      yanked: false,
+    });
+  }
+}
+
+function applyGrant(fold: FoldState, index: number, { says, signed }: EntryOf<"grant">): void {
+  const session = keyOf(signedId(signed));
+  if (fold.sessions.has(session)) return;
+  fold.sessions.set(session, {
+    index,
+    custody: says.custody,
+    payer: keyOf(says.payerTag),
+    gateway: keyOf(signed.keyId),
+    sessionKey: says.sessionKey.slice(),
+    expiry: says.expiry,
+    budgetAtomic: says.budget,
+    selfDealing: isOperator(fold, keyOf(keyId(says.sessionKey))),
+    usedNonces: new Set(),
+  });
+}
+
+function applyReceipt(fold: FoldState, index: number, entry: EntryOf<"receipt">): void {
+  const node = keyOf(entry.signed.keyId);
+  fold.nodeSequences.set(node, Math.max(fold.nodeSequences.get(node) ?? 0, entry.says.sequence + 1));
+  const authorization = orUndefined(() => parseAuthorization(entry.says.authorization));
+  if (authorization === undefined) return;
+  const id = keyOf(signedId(authorization.signed));
+  if (fold.receipts.has(id)) return; // A receipt id counts at its lowest index.
+  const { says } = authorization;
+  const session = fold.sessions.get(keyOf(says.session));
+  const exclusion = exclude(fold, entry, authorization);
+  session?.usedNonces.add(says.nonce);
+  const payer = session?.payer ?? "";
+  const receipt = {
+    index,
+    model: keyOf(says.revision),
+    custody: session?.custody ?? ("gateway" as const),
+    payer,
+    session: keyOf(says.session),
+    decision: says.decision === undefined ? id : payer + keyOf(says.decision),
+    exclusion,
+    acknowledged: false,
+  };
+  fold.receipts.set(id, receipt);
+  fold.untimed.push({ kind: "inference", index, model: receipt.model, custody: receipt.custody, payer, exclusion });
+}
+
+/** The first reason for which a receipt is gross and not valid. */
+function exclude(
+  fold: FoldState,
+  { says, signed }: EntryOf<"receipt">,
+  authorization: Authorization,
+): Exclusion | undefined {
+  const asked = authorization.says;
+  const session = fold.sessions.get(keyOf(asked.session));
+  const model = fold.models.get(keyOf(asked.revision));
+  if (session === undefined || keyOf(keyId(session.sessionKey)) !== keyOf(authorization.signed.keyId))
+    return "unknown_session";
+  if (session.usedNonces.has(asked.nonce)) return "reused_nonce";
+  if (fold.keys.get(keyOf(signed.keyId))?.role !== "node") return "unknown_node";
+  if (model === undefined) return "unknown_model";
+  if (model.yanked) return "yanked_model";
+  if (says.status !== "ok") return "not_ok";
+  if (says.price > asked.maxPrice) return "over_price";
+  if (asked.traffic === "test") return "test_traffic";
+  if (asked.traffic === "probe") return "probe_traffic";
+  return session.selfDealing ? "self_dealing" : undefined;
+}
+
+function applyAcknowledgement(fold: FoldState, index: number, { says }: EntryOf<"acknowledgement">): void {
+  const receipt = fold.receipts.get(keyOf(says.receipt));
+  if (receipt === undefined || receipt.acknowledged || receipt.exclusion !== undefined) return;
+  receipt.acknowledged = true;
+  fold.untimed.push({ kind: "acknowledgement", index, model: receipt.model, custody: receipt.custody });
+}
+
+/** A decision is relied on once, however many calls are behind it and however many say so. */
+function applyReliance(fold: FoldState, index: number, { says, signed }: EntryOf<"reliance">): void {
+  const receipt = fold.receipts.get(keyOf(says.receipt));
+  const relier = fold.keys.get(keyOf(signed.keyId));
+  if (receipt === undefined || receipt.exclusion !== undefined || relier?.role !== "relier") return;
+  const firstOfDecision = addTo(fold.reliedDecisions, receipt.decision);
+  const firstOfModel = addTo(fold.reliedByModel, receipt.decision + receipt.model);
+  if (!firstOfModel) return;
+  fold.untimed.push({
+    kind: "reliance",
+    index,
+    model: receipt.model,
+    custody: receipt.custody,
+    firstOfDecision,
+    firstOfModel,
+  });
+}
+
+/** Gives every entry that this epoch is the first to cover its time: the lower median of the cosignature times. */
+function applyEpoch(fold: FoldState, { says }: EntryOf<"epoch">): void {
+  const checkpoint = orUndefined(() => parseCheckpoint(says.checkpoint));
+  if (checkpoint === undefined || checkpoint.size >= fold.size) return;
+  const times = cosignatureTimes(checkpoint.note, checkpoint.origin).sort((a, b) => a - b);
+  const timeSeconds = times[Math.floor((times.length - 1) / 2)];
+  if (timeSeconds === undefined) return;
+  const day = dayOf(timeSeconds);
+  const uncovered = fold.untimed.findIndex(({ index }) => index >= checkpoint.size);
+  for (const event of fold.untimed.splice(0, uncovered < 0 ? fold.untimed.length : uncovered)) count(fold, day, event);
+  fold.timeSeconds = Math.max(fold.timeSeconds ?? 0, timeSeconds);
+}
+
+/** The UTC day of a Unix time: `2026-11-22`. */
+export function dayOf(timeSeconds: number): string {
+  return new Date(timeSeconds * 1000).toISOString().slice(0, 10);
+}
+
+/** Cells and days by name: the part of the fold that events are counted into. */
+export type Tally = { cells: Map<string, Cell>; days: Map<string, DayTotal> };
+
+/** Counts one event on `day`. */
+export function count({ cells, days }: Tally, day: string, event: Event): void {
+  const cell = cellOf(cells, day, event);
+  const total = dayTotalOf(days, day);
+  if (event.kind === "acknowledgement") cell.acknowledged++;
+  else if (event.kind === "reliance") {
+    cell.reliedOn++;
+    if (event.firstOfDecision) total.decisionsReliedOn++;
+  } else {
+    cell.gross++;
+    if (event.exclusion !== undefined)
+      cell.exclusions.set(event.exclusion, (cell.exclusions.get(event.exclusion) ?? 0) + 1);
+    else {
+      cell.valid++;
+      cell.requesters.add(event.payer);
+      total.requesters.add(event.payer);
+    }
+  }
+}
+
+function cellOf(cells: Map<string, Cell>, day: string, { model, custody }: Event): Cell {
+  const name = `${day} ${custody} ${model}`;
+  let cell = cells.get(name);
+  if (cell === undefined) {
+    const counts = { gross: 0, valid: 0, acknowledged: 0, reliedOn: 0 };
+    cell = { day, model, custody, ...counts, requesters: new Set(), exclusions: new Map() };
+    cells.set(name, cell);
+  }
+  return cell;
+}
+
+function dayTotalOf(days: Map<string, DayTotal>, day: string): DayTotal {
+  let total = days.get(day);
+  if (total === undefined) {
+    total = { requesters: new Set(), decisionsReliedOn: 0 };
+    days.set(day, total);
+  }
+  return total;
+}
+
+function addTo<T>(set: Set<T>, value: T): boolean {
+  return set.size !== set.add(value).size;
+}
+
+/** What `parse` gives, or undefined where its bytes are malformed: the fold is total. */
+function orUndefined<T>(parse: () => T): T | undefined {
+  try {
+    return parse();
+  } catch (error) {
+    if (error instanceof Malformed) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,155 @@
+/**
+ * What a log says, folded: who may sign what, which models there are, which receipts were used. A pure function of
+ * entries in the order of their index, and the only thing that admission, lookups and figures are read from.
+ *
+ * Precondition of every fold: the signatures of the entries hold. Admission checks each before it is logged; an audit
+ * checks each again and refuses the whole log where one does not.
+ */
+import type { Entry } from "../entry/entry.ts";
+import type { Custody, Role } from "../entry/payload.ts";
+import type { Manifest } from "../model/manifest.ts";
+
+/** Bytes as a key of a Map: one UTF-16 unit a byte. */
+export type Key = string;
+
+export function keyOf(bytes: Uint8Array): Key {
+  return String.fromCharCode(...bytes);
+}
+
+export type EnrolledKey = { role: Role; spki: Uint8Array; name: string; index: number; retired: boolean };
+
+export type PublishedModel = {
+  revision: Uint8Array;
+  manifest: Manifest;
+  priceAtomic: bigint;
+  publisher: Key;
+  index: number;
+  yanked: boolean;
+};
+
+export type Session = {
+  index: number;
+  custody: Custody;
+  payer: Key;
+  gateway: Key;
+  sessionKey: Uint8Array;
+  expiry: number;
+  budgetAtomic: bigint;
+  /** Whether the session key is itself a key of an operator: then its demand is its own supply. */
+  selfDealing: boolean;
+  usedNonces: Set<number>;
+};
+
+/** Why a receipt counts as gross and not as valid. */
+export type Exclusion =
+  | "not_ok"
+  | "test_traffic"
+  | "probe_traffic"
+  | "unknown_session"
+  | "unknown_model"
+  | "unknown_node"
+  | "yanked_model"
+  | "reused_nonce"
+  | "over_price"
+  | "self_dealing";
+
+export type UsedReceipt = {
+  index: number;
+  model: Key;
+  custody: Custody;
+  payer: Key;
+  session: Key;
+  decision: Key;
+  exclusion: Exclusion | undefined;
+  acknowledged: boolean;
+};
+
+/** Something to be counted on the day its index falls on. `model` is the revision's key. */
+export type Event = { index: number; model: Key; custody: Custody } & (
+  | { kind: "inference"; payer: Key; exclusion: Exclusion | undefined }
+  | { kind: "acknowledgement" }
+  | { kind: "reliance"; firstOfDecision: boolean; firstOfModel: boolean }
+);
+
+/** The figures of one model, day and custody. */
+export type Cell = {
+  day: string;
+  model: Key;
+  custody: Custody;
+  gross: number;
+  valid: number;
+  acknowledged: number;
+  reliedOn: number;
+  requesters: Set<Key>;
+  exclusions: Map<Exclusion, number>;
+};
+
+/** What a day sums up to over models, where sums over cells would count a decision twice. */
+export type DayTotal = { requesters: Set<Key>; decisionsReliedOn: number };
+
+export type FoldState = {
+  size: number;
+  keys: Map<Key, EnrolledKey>;
+  models: Map<Key, PublishedModel>;
+  sessions: Map<Key, Session>;
+  receipts: Map<Key, UsedReceipt>;
+  /** Decisions somebody relied on, and decisions by model. */
+  reliedDecisions: Set<Key>;
+  reliedByModel: Set<Key>;
+  cells: Map<string, Cell>;
+  days: Map<string, DayTotal>;
+  /** What no epoch covers yet, in order. */
+  untimed: Event[];
+  /** The time of the last epoch, Unix seconds. */
+  timeSeconds: number | undefined;
+  /** The next sequence of each node. */
+  nodeSequences: Map<Key, number>;
+};
+
+export function createFold(): FoldState {
+  return {
+    size: 0,
+    keys: new Map(),
+    models: new Map(),
+    sessions: new Map(),
+    receipts: new Map(),
+    reliedDecisions: new Set(),
+    reliedByModel: new Set(),
+    cells: new Map(),
+    days: new Map(),
+    untimed: [],
+    timeSeconds: undefined,
+    nodeSequences: new Map(),
+  };
+}
+
+/** The key that an entry must be signed by, as far as `fold` knows it; undefined where nobody may sign it. */
+export function signerOf(fold: FoldState, entry: Entry): Uint8Array | undefined {
+  const kid = keyOf(entry.signed.keyId);
+  const enrolled = fold.keys.get(kid);
+  const may = (role: Role) => (enrolled?.role === role && !enrolled.retired ? enrolled.spki : undefined);
+  switch (entry.kind) {
+    case "key":
+      return entry.says.spki;
+    case "model":
+      return may("publisher");
+    case "grant":
+      return may("gateway");
+    case "receipt":
+      return may("node");
+    case "reliance":
+      return may("relier");
+    case "epoch":
+      return may("log");
+    case "acknowledgement": {
+      const receipt = fold.receipts.get(keyOf(entry.says.receipt));
+      return receipt === undefined ? undefined : fold.sessions.get(receipt.session)?.sessionKey;
+    }
+  }
+}
+
+/** Whether a key is one of those that run the network: it cannot rely on what it sells. */
+export function isOperator(fold: FoldState, kid: Key): boolean {
+  const role = fold.keys.get(kid)?.role;
+  return role !== undefined && role !== "relier";
+}
