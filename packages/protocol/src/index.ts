@@ -2,6 +2,7 @@
 export { sha256, verifyEd25519, verifyEs256 } from "#platform";
 export * from "./bytes.ts";
 export * from "./call/call.ts";
+export * from "./call/dispatch.ts";
 export * from "./call/tensor.ts";
 export { Malformed } from "./cbor/bytes.ts";
 export * from "./entry/entry.ts";
@@ -13,6 +14,7 @@ export * from "./log/note.ts";
 export * from "./log/proof.ts";
 export * from "./log/tile.ts";
 export * from "./model/codec.ts";
+export * from "./model/inputs.ts";
 export * from "./model/manifest.ts";
 export * from "./receipt/file.ts";
 export * from "./receipt/verify.ts";

@@ -42,41 +42,50 @@ export type Call = Omit<Infer<typeof call>, "version">;
 
 const answer = struct({ version: required(0, exactly(1)), outputs: required(1, tensors) });
 
-/** The canonical bytes of a call; its inputs are put in order. Throws Malformed where a limit is broken. */
+/** The canonical bytes of a call; its inputs are put in order. Throws Malformed where `parseCall` would. */
 export function encodeCall({ operation, inputs, outputs }: Call): Uint8Array {
-  return encode(call, {
-    version: 1,
-    operation,
-    inputs: [...inputs].sort((a, b) => (a.name < b.name ? -1 : 1)),
-    outputs,
-  });
+  const inOrder = [...inputs].sort((a, b) => (a.name < b.name ? -1 : 1));
+  checkInputs(inOrder);
+  return checkSize(encode(call, { version: 1, operation, inputs: inOrder, outputs }));
 }
 
 /** Reads the canonical bytes of a call. Throws Malformed. */
 export function parseCall(bytes: Uint8Array): Call {
-  const { operation, inputs, outputs } = decode(call, bytes);
-  for (const [i, input] of inputs.entries()) {
-    if (i > 0 && input.name <= (inputs[i - 1]?.name ?? ""))
-      throw new Malformed("has inputs that are not in ascending order of name");
-    const fault = tensorFault(input);
-    if (fault !== undefined) throw new Malformed(`has a malformed input: ${fault}`);
-  }
+  const { operation, inputs, outputs } = decode(call, checkSize(bytes));
+  checkInputs(inputs);
   return { operation, inputs, outputs };
 }
 
-/** The canonical bytes of an answer. */
+/** The canonical bytes of an answer. Throws Malformed where `parseAnswer` would. */
 export function encodeAnswer(outputs: Tensor[]): Uint8Array {
-  return encode(answer, { version: 1, outputs });
+  checkTensors(outputs, "output");
+  return checkSize(encode(answer, { version: 1, outputs }));
 }
 
 /** Reads the canonical bytes of an answer. Throws Malformed. */
 export function parseAnswer(bytes: Uint8Array): Tensor[] {
-  const { outputs } = decode(answer, bytes);
-  for (const output of outputs) {
-    const fault = tensorFault(output);
-    if (fault !== undefined) throw new Malformed(`has a malformed output: ${fault}`);
-  }
+  const { outputs } = decode(answer, checkSize(bytes));
+  checkTensors(outputs, "output");
   return outputs;
+}
+
+function checkInputs(inputs: readonly Tensor[]): void {
+  if (inputs.some(({ name }, i) => i > 0 && name <= (inputs[i - 1]?.name ?? "")))
+    throw new Malformed("has inputs that are not in ascending order of name, each name once");
+  checkTensors(inputs, "input");
+}
+
+function checkTensors(tensors: readonly Tensor[], side: "input" | "output"): void {
+  for (const tensor of tensors) {
+    const fault = tensorFault(tensor);
+    if (fault !== undefined) throw new Malformed(`has a malformed ${side}: ${fault}`);
+  }
+}
+
+function checkSize(bytes: Uint8Array): Uint8Array {
+  if (bytes.length > CALL_SIZE_BYTES)
+    throw new Malformed(`has ${bytes.length} bytes; a call or an answer has at most ${CALL_SIZE_BYTES}`);
+  return bytes;
 }
 
 const TAGS = { request: utf8("tallystick request v1\0"), response: utf8("tallystick response v1\0") };
@@ -87,9 +96,15 @@ export function commit(tag: keyof typeof TAGS, salt: Uint8Array, bytes: Uint8Arr
   return { alg: "sha256", digest: sha256(TAGS[tag], salt, bytes) };
 }
 
-/** `count` rounded up to a step of 2^(k/2), so that a count in clear tells little about content. */
+/**
+ * The least step of the ladder 0, 1, 2, 3, 4, 6, 8, 12, 16, 23, … (2^(k/2), rounded up) that is not below `count`, so that
+ * a count in clear tells little about content.
+ */
 export function unitStep(count: number): number {
-  if (count <= 1) return count;
-  const k = Math.ceil(2 * Math.log2(count) - 1e-9);
-  return Math.ceil(2 ** (k / 2) - 1e-9);
+  if (count <= 0) return 0;
+  for (let power = 1; ; power *= 2) {
+    if (count <= power) return power;
+    const between = Math.ceil(power * Math.SQRT2);
+    if (count <= between) return between;
+  }
 }

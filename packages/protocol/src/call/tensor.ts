@@ -2,7 +2,7 @@
  * Tensors as the Open Inference Protocol v2 names them, their data always in its binary form:
  * row-major, little-endian; a BYTES element is a 4-byte little-endian length and that many bytes.
  */
-import { concat, parseUtf8, utf8 } from "../bytes.ts";
+import { parseUtf8, utf8 } from "../bytes.ts";
 
 /** Bytes of one element; 0 where the element says its own length. */
 export const DATATYPES = {
@@ -34,7 +34,7 @@ export function elementCount(shape: readonly number[]): number {
 /** What is wrong with `tensor`, in words for its sender, or undefined when its data fits its shape and datatype. */
 export function tensorFault({ name, datatype, shape, data }: Tensor): string | undefined {
   const count = elementCount(shape);
-  if (!Number.isSafeInteger(count)) return `input "${name}" has a shape of more elements than can be counted`;
+  if (!Number.isSafeInteger(count)) return `"${name}" has a shape of more elements than can be counted`;
   const width = DATATYPES[datatype];
   if (width > 0)
     return data.length === count * width
@@ -54,12 +54,15 @@ export function tensorFault({ name, datatype, shape, data }: Tensor): string | u
 
 /** A BYTES tensor of `elements`, one-dimensional unless a shape is given. */
 export function bytesTensor(name: string, elements: Uint8Array[], shape: number[] = [elements.length]): Tensor {
-  const parts = elements.flatMap((element) => {
-    const length = new Uint8Array(4);
-    new DataView(length.buffer).setUint32(0, element.length, true);
-    return [length, element];
-  });
-  return { name, datatype: "BYTES", shape, data: concat(...parts) };
+  const data = new Uint8Array(elements.reduce((size, element) => size + 4 + element.length, 0));
+  const view = new DataView(data.buffer);
+  let at = 0;
+  for (const element of elements) {
+    view.setUint32(at, element.length, true);
+    data.set(element, at + 4);
+    at += 4 + element.length;
+  }
+  return { name, datatype: "BYTES", shape, data };
 }
 
 /** A BYTES tensor of the UTF-8 of `texts`. */

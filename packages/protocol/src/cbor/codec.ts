@@ -84,6 +84,9 @@ export function byteString(most: number): Codec<Uint8Array> {
   return { write: (writer, value) => writer.bytes(check(value)), read: (reader) => check(reader.bytes()) };
 }
 
+/** Half of a surrogate pair: such a text has no UTF-8, so what would be signed is another text. */
+const LONE_SURROGATE = /\p{Surrogate}/u;
+
 /** A text that `pattern` matches whole, of at most `most` UTF-16 units. */
 export function text(most: number, pattern: RegExp = /^/): Codec<string> {
   const check = (value: string) => {
@@ -93,14 +96,24 @@ export function text(most: number, pattern: RegExp = /^/): Codec<string> {
     );
     return value;
   };
-  return { write: (writer, value) => writer.text(check(value)), read: (reader) => check(reader.text()) };
+  return {
+    write(writer, value) {
+      bound(!LONE_SURROGATE.test(value), "has a text with half of a surrogate pair");
+      writer.text(check(value));
+    },
+    read: (reader) => check(reader.text()),
+  };
 }
 
 /** One of a closed set of words, each an integer on the wire. */
 export function word<const W extends Record<string, number>>(words: W): Codec<keyof W & string> {
   const names = new Map(Object.entries(words).map(([name, value]) => [value, name]));
   return {
-    write: (writer, value) => writer.head(MAJOR.uint, words[value] ?? 0),
+    write(writer, value) {
+      const code = words[value];
+      if (code === undefined) throw new Malformed(`has a word that is none of ${Object.keys(words).join(", ")}`);
+      writer.head(MAJOR.uint, code);
+    },
     read(reader) {
       const value = reader.count(MAJOR.uint);
       const name = names.get(value);

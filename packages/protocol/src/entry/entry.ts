@@ -1,7 +1,7 @@
 /** An entry: a COSE_Sign1 whose content type names its kind (docs/spec/entry.md). */
 import { Malformed } from "../cbor/bytes.ts";
 import { type Codec, decode, encode, type Infer } from "../cbor/codec.ts";
-import { AUTHORIZATION_SIZE_BYTES, ENTRY_SIZE_BYTES, RECEIPT_SIZE_BYTES } from "../limits.ts";
+import { AUTHORIZATION_SIZE_BYTES, ENTRY_SIZE_BYTES, NAME_LENGTH, RECEIPT_SIZE_BYTES } from "../limits.ts";
 import { parseSigned, type Signed, type Signer, signPayload } from "../sign/cose.ts";
 import { type AuthorizationPayload, authorizationPayload, type EntryKind, PAYLOADS } from "./payload.ts";
 
@@ -21,7 +21,9 @@ export function parseEntry(bytes: Uint8Array): Entry {
   const signed = parseSigned(bytes);
   const kind = KINDS.get(signed.contentType);
   if (kind === undefined)
-    throw new Malformed(`is of content type ${JSON.stringify(signed.contentType)}, which is no kind of entry`);
+    throw new Malformed(
+      `is of content type ${JSON.stringify(signed.contentType.slice(0, NAME_LENGTH))}, which is no kind of entry`,
+    );
   if (kind === "receipt" && bytes.length > RECEIPT_SIZE_BYTES)
     throw new Malformed(`is a receipt of ${bytes.length} bytes; a receipt has at most ${RECEIPT_SIZE_BYTES}`);
   const codec = PAYLOADS[kind] as Codec<Payload<EntryKind>>;

@@ -16,12 +16,18 @@ import {
   uint,
   word,
 } from "../cbor/codec.ts";
-import { AUTHORIZATION_SIZE_BYTES, MANIFEST_SIZE_BYTES, NAME_LENGTH, NOTE_SIZE_BYTES } from "../limits.ts";
+import {
+  AUTHORIZATION_SIZE_BYTES,
+  MANIFEST_SIZE_BYTES,
+  NAME_LENGTH,
+  NOTE_SIZE_BYTES,
+  TIME_SECONDS,
+} from "../limits.ts";
 
 const version = required(0, exactly(1));
 const digest = fixedBytes(32);
 /** Seconds since 1970-01-01T00:00:00Z. */
-const seconds = uint(0xffff_ffff);
+const seconds = uint(TIME_SECONDS);
 
 /** A lower-case name in which a slash may divide publisher from model. */
 export const NAME = /^[a-z0-9][a-z0-9._-]*(\/[a-z0-9][a-z0-9._-]*)?$/;

@@ -2,7 +2,7 @@
 import { sha256, verifyEd25519 } from "#platform";
 import { base64, concat, equal, hex, parseBase64, parseHex, parseUtf8, utf8 } from "../bytes.ts";
 import { Malformed } from "../cbor/bytes.ts";
-import { NOTE_SIGNATURES, NOTE_SIZE_BYTES } from "../limits.ts";
+import { NOTE_SIGNATURES, NOTE_SIZE_BYTES, TIME_SECONDS } from "../limits.ts";
 
 /** Signature types: Ed25519, and a timestamped cosignature by Ed25519 (C2SP tlog-cosignature). 0x06 is kept for ML-DSA-44. */
 export const NOTE_KEY = { ed25519: 0x01, cosignature: 0x04 } as const;
@@ -15,7 +15,8 @@ export type NoteSignature = { name: string; id: Uint8Array; signature: Uint8Arra
 /** A note taken apart; nothing is verified yet. `text` ends with a newline. */
 export type Note = { text: string; signatures: NoteSignature[] };
 
-const KEY_NAME = /^[^\s+]+$/u;
+/** No Unicode space and no plus; U+0085 is a space to Unicode and not to `\s`. */
+const KEY_NAME = /^[^\s\u0085+]+$/u;
 
 /** SHA-256(name ‖ 0x0A ‖ type ‖ public key), first four bytes. */
 export function noteKeyId(name: string, type: NoteKeyType, publicKey: Uint8Array): Uint8Array {
@@ -93,7 +94,7 @@ function signedMessage(
 /** The times of the cosignatures under `name`, Unix seconds. Whether they hold is `verifyNote`'s to say. */
 export function cosignatureTimes({ signatures }: Note, name: string): number[] {
   const under = signatures.filter((line) => line.name === name && line.signature.length === 72);
-  return under.map(({ signature }) => timeOf(signature));
+  return under.map(({ signature }) => timeOf(signature)).filter((timeSeconds) => timeSeconds <= TIME_SECONDS);
 }
 
 function timeOf(cosignature: Uint8Array): number {
@@ -126,6 +127,7 @@ export async function verifyNote(note: Note, keys: readonly NoteKey[]): Promise<
     if (key === undefined) continue;
     if (signature.length !== (key.type === "ed25519" ? 64 : 72)) return undefined;
     const { message, raw, timeSeconds } = signedMessage(key, note.text, signature);
+    if (timeSeconds !== undefined && timeSeconds > TIME_SECONDS) return undefined;
     if (!(await verifyEd25519(key.publicKey, message, raw))) return undefined;
     verified.push(timeSeconds === undefined ? { key } : { key, timeSeconds });
   }

@@ -68,7 +68,7 @@ export async function verifyReceiptFile(
       checks: [checkOf("form", { failure: "malformed", detail: error.message })],
     };
   }
-  const log = await findInLog(found, trust);
+  const checkpoints = await checkCheckpoints(found, trust);
   const essential: [string, Finding][] = [
     ["form", { passed: "every part is well-formed and in its one spelling" }],
     ["id", checkId(found)],
@@ -77,8 +77,8 @@ export async function verifyReceiptFile(
     ["grant", await checkGrant(found)],
     ["model", await checkModel(found)],
     ["terms", checkTerms(found)],
-    ["inclusion", log.inclusion],
-    ["checkpoint", log.checkpoint],
+    ["inclusion", checkInclusion(found.file)],
+    ["checkpoint", checkpoints.finding],
   ];
   const further: [string, Finding][] = [
     ["request opening", checkOpening(found, "request")],
@@ -86,7 +86,7 @@ export async function verifyReceiptFile(
     ["witnesses", { notChecked: "no witness cosigned: the time is the log operator's own word" }],
     ["execution", { notChecked: `tier "${found.authorization.says.tier}": that the node told the truth is not shown` }],
   ];
-  return conclude(found, essential, further, log.seenSeconds);
+  return conclude(found, essential, further, checkpoints.seenSeconds);
 }
 
 function conclude(
@@ -201,6 +201,7 @@ function checkTerms({ parts, authorization }: Case): Finding {
   if (expiry > grantExpiry) return broken("the authorization outlives its session");
   if ((status === "ok") !== (response !== undefined))
     return broken(`a receipt of status ${status} ${response ? "has" : "lacks"} a response`);
+  if (status !== "ok" && price > 0n) return broken(`a receipt of status ${status} has the price ${price}`);
   return { passed: `status ${status}, price ${price} of at most ${maxPrice}, granted for ${origin}` };
 }
 
@@ -217,63 +218,60 @@ function checkOpening({ file, parts, authorization }: Case, side: "request" | "r
     : { failure: "wrong_opening", detail: `the ${side} in this file is not the one committed to` };
 }
 
-type InLog = { inclusion: Finding; checkpoint: Finding; seenSeconds?: number };
-
-/** That every part is in one log, each before what rests on it, under a checkpoint the trusted key signed. */
-async function findInLog({ file, parts }: Case, trust: LogTrust | undefined): Promise<InLog> {
-  const unproved = PARTS.filter((part) => file.parts[part].proof === undefined);
-  const unlogged =
-    unproved.length > 0 ? `no checkpoint covers ${unproved.join(", ")} yet: fetch the receipt again` : undefined;
-  const inclusion = unlogged === undefined ? checkInclusion(file) : { notChecked: unlogged };
-  if (unlogged !== undefined) return { inclusion, checkpoint: { notChecked: unlogged } };
-  if (trust === undefined)
-    return { inclusion, checkpoint: { notChecked: "no trusted key of this log: give its vkey" } };
-  if (parts.grant.says.origin !== trust.logKey.name)
-    return {
-      inclusion,
-      checkpoint: {
-        failure: "bad_checkpoint",
-        detail: `the session was granted for the log ${parts.grant.says.origin}`,
-      },
-    };
-  let seenSeconds = 0;
-  for (const part of PARTS) {
-    const proof = file.parts[part].proof;
-    const verified = proof === undefined ? undefined : await verifyCheckpoint(proof.checkpoint, trust);
-    if (verified?.ok !== true)
-      return {
-        inclusion,
-        checkpoint: {
-          failure: "bad_checkpoint",
-          detail: `the checkpoint over the ${part} entry: ${verified?.failure ?? "missing"}`,
-        },
-      };
-    if (part === "receipt") seenSeconds = verified.timeSeconds;
-  }
-  const size = file.parts.receipt.proof?.checkpoint.size ?? 0;
-  const passed = `signed by ${trust.logKey.name} at size ${size}, ${new Date(seenSeconds * 1000).toISOString()}`;
-  return { inclusion, checkpoint: { passed }, seenSeconds };
+/** A part whose proof is still to come: no checkpoint covered it when the file was written. */
+function unproved({ parts }: ReceiptFile): string | undefined {
+  const without = PARTS.filter((part) => parts[part].proof === undefined);
+  return without.length > 0 ? `no checkpoint covers ${without.join(", ")} yet: fetch the receipt again` : undefined;
 }
 
-function checkInclusion({ parts }: ReceiptFile): Finding {
-  for (const part of PARTS) {
-    const { proof, bytes } = parts[part];
-    if (proof === undefined || !proves(proof, bytes))
-      return { failure: "not_in_log", detail: `the ${part} entry is not where its proof says` };
-  }
-  const indexOf = (part: Part) => parts[part].proof?.index ?? 0;
-  const before: [Part, Part][] = [
-    ["gateway", "grant"],
-    ["grant", "receipt"],
-    ["node", "receipt"],
-    ["publisher", "model"],
-    ["model", "receipt"],
-  ];
-  const late = before.find(([first, second]) => indexOf(first) >= indexOf(second));
+/** What must be in the log before what. */
+const BEFORE: [Part, Part][] = [
+  ["gateway", "grant"],
+  ["grant", "receipt"],
+  ["node", "receipt"],
+  ["publisher", "model"],
+  ["model", "receipt"],
+];
+
+/** That every part is where its proof says, each before what rests on it. */
+function checkInclusion(file: ReceiptFile): Finding {
+  const astray = PARTS.find((part) => {
+    const { proof, bytes } = file.parts[part];
+    return proof !== undefined && !proves(proof, bytes);
+  });
+  if (astray !== undefined) return { failure: "not_in_log", detail: `the ${astray} entry is not where its proof says` };
+  const indexOf = (part: Part) => file.parts[part].proof?.index ?? Number.NaN; // NaN is neither before nor after.
+  const late = BEFORE.find(([first, second]) => indexOf(first) >= indexOf(second));
   if (late !== undefined)
     return {
       failure: "out_of_order",
       detail: `the ${late[0]} entry comes after the ${late[1]} entry that rests on it`,
     };
+  const lacking = unproved(file);
+  if (lacking !== undefined) return { notChecked: lacking };
   return { passed: `entry ${indexOf("receipt")} of the log, after all that it rests on` };
+}
+
+/** That every proof leads to a checkpoint which the trusted key signed, and when the receipt's was seen. */
+async function checkCheckpoints(
+  { file, parts }: Case,
+  trust: LogTrust | undefined,
+): Promise<{ finding: Finding; seenSeconds?: number }> {
+  if (trust === undefined) return { finding: { notChecked: "no trusted key of this log: give its vkey" } };
+  const refused = (detail: string) => ({ finding: { failure: "bad_checkpoint" as const, detail } });
+  const { origin } = parts.grant.says;
+  if (origin !== trust.logKey.name) return refused(`the session was granted for the log ${origin}`);
+  let seenSeconds = 0;
+  for (const part of PARTS) {
+    const checkpoint = file.parts[part].proof?.checkpoint;
+    if (checkpoint === undefined) continue;
+    const verified = await verifyCheckpoint(checkpoint, trust);
+    if (!verified.ok) return refused(`the checkpoint over the ${part} entry: ${verified.failure}`);
+    if (part === "receipt") seenSeconds = verified.timeSeconds;
+  }
+  const lacking = unproved(file);
+  if (lacking !== undefined) return { finding: { notChecked: lacking } };
+  const size = file.parts.receipt.proof?.checkpoint.size ?? 0;
+  const seen = new Date(seenSeconds * 1000).toISOString();
+  return { finding: { passed: `signed by ${trust.logKey.name} at size ${size}, ${seen}` }, seenSeconds };
 }

@@ -81,7 +81,8 @@ function applyReceipt(fold: FoldState, index: number, entry: EntryOf<"receipt">)
   const { says } = authorization;
   const session = fold.sessions.get(keyOf(says.session));
   const exclusion = exclude(fold, entry, authorization);
-  session?.usedNonces.add(says.nonce);
+  // Only the session's own key uses up its nonces: else anybody with a node could spend another's.
+  if (exclusion !== "unknown_session") session?.usedNonces.add(says.nonce);
   const payer = session?.payer ?? "";
   const receipt = {
     index,
@@ -154,6 +155,7 @@ function applyEpoch(fold: FoldState, { says }: EntryOf<"epoch">): void {
   const day = dayOf(timeSeconds);
   const uncovered = fold.untimed.findIndex(({ index }) => index >= checkpoint.size);
   for (const event of fold.untimed.splice(0, uncovered < 0 ? fold.untimed.length : uncovered)) count(fold, day, event);
+  if (checkpoint.size > (fold.epochs.at(-1)?.size ?? 0)) fold.epochs.push({ size: checkpoint.size, timeSeconds });
   fold.timeSeconds = Math.max(fold.timeSeconds ?? 0, timeSeconds);
 }
 

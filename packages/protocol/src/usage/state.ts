@@ -2,8 +2,9 @@
  * What a log says, folded: who may sign what, which models there are, which receipts were used. A pure function of
  * entries in the order of their index, and the only thing that admission, lookups and figures are read from.
  *
- * Precondition of every fold: the signatures of the entries hold. Admission checks each before it is logged; an audit
- * checks each again and refuses the whole log where one does not.
+ * Precondition of every fold: the signatures of the entries hold, and that of the authorization in each receipt by the
+ * session key of its grant. Admission checks them before an entry is logged; an audit checks each again and refuses the
+ * whole log where one does not.
  */
 import type { Entry } from "../entry/entry.ts";
 import type { Custody, Role } from "../entry/payload.ts";
@@ -100,7 +101,9 @@ export type FoldState = {
   days: Map<string, DayTotal>;
   /** What no epoch covers yet, in order. */
   untimed: Event[];
-  /** The time of the last epoch, Unix seconds. */
+  /** The epochs so far, in order: entries below `size` that none before covers have this time, Unix seconds. */
+  epochs: { size: number; timeSeconds: number }[];
+  /** The latest time of any epoch, Unix seconds. */
   timeSeconds: number | undefined;
   /** The next sequence of each node. */
   nodeSequences: Map<Key, number>;
@@ -118,6 +121,7 @@ export function createFold(): FoldState {
     cells: new Map(),
     days: new Map(),
     untimed: [],
+    epochs: [],
     timeSeconds: undefined,
     nodeSequences: new Map(),
   };
@@ -146,6 +150,17 @@ export function signerOf(fold: FoldState, entry: Entry): Uint8Array | undefined 
       return receipt === undefined ? undefined : fold.sessions.get(receipt.session)?.sessionKey;
     }
   }
+}
+
+/** When the log's clock saw entry `index`, Unix seconds: the time of the first epoch that covers it, or undefined until then. */
+export function timeOf({ epochs }: FoldState, index: number): number | undefined {
+  let [low, high] = [0, epochs.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((epochs[middle]?.size ?? 0) > index) high = middle;
+    else low = middle + 1;
+  }
+  return epochs[low]?.timeSeconds;
 }
 
 /** Whether a key is one of those that run the network: it cannot rely on what it sells. */

@@ -1,0 +1,45 @@
+/** The log that all of the page rests on, and where its raw forms are. */
+import { base64, type Checkpoint, cosignatureTimes, Malformed, parseCheckpoint, utf8 } from "@tallystick/protocol";
+import { countOf, isoTime, plural, timeOf } from "../format.ts";
+import { type Html, html } from "../html.ts";
+import { copyButton } from "../parts.ts";
+import type { HomeView } from "../view.ts";
+
+export function footer(view: HomeView): Html {
+  const { origin, logVkey, figures } = view;
+  return html`<footer class="entry">
+<div class="margin"><h2>The log</h2></div>
+<div class="body">
+<dl class="log">
+<div><dt>Origin</dt><dd><code>${origin}</code></dd></div>
+${checkpointRows(view)}
+<div><dt>Figures</dt><dd>over ${plural(figures.size, "entry", "entries")}, rules <code>${figures.rules}</code></dd></div>
+<div><dt>Key</dt><dd><code class="long">${logVkey}</code> ${copyButton(logVkey, "Copy the key of the log")}</dd></div>
+</dl>
+<nav aria-label="Raw forms"><a href="/v1/usage">/v1/usage</a> <a href="/v1/models">/v1/models</a> <a href="/checkpoint">/checkpoint</a></nav>
+<p class="note">How each is defined: docs/spec in the source, of which entry.md, log.md, receipt.md and usage.md are what another implementer needs.</p>
+</div>
+</footer>
+`;
+}
+
+function checkpointRows({ checkpoint, origin }: HomeView): Html {
+  const parsed = parseOrUndefined(checkpoint);
+  if (parsed === undefined) return html`<div><dt>Checkpoint</dt><dd>none yet</dd></div>`;
+  const seconds = cosignatureTimes(parsed.note, origin).at(-1);
+  const time =
+    seconds === undefined
+      ? "without a time"
+      : html`<time datetime="${isoTime(seconds)}" data-age>${timeOf(seconds)}</time>`;
+  return html`<div><dt>Checkpoint</dt><dd>size ${countOf(parsed.size)}, ${time}</dd></div>
+<div><dt>Root</dt><dd><code class="long">${base64(parsed.root)}</code></dd></div>`;
+}
+
+function parseOrUndefined(checkpoint: string): Checkpoint | undefined {
+  try {
+    return parseCheckpoint(utf8(checkpoint));
+  } catch (error) {
+    if (error instanceof Malformed) return undefined;
+    throw error;
+  }
+}

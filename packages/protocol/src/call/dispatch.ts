@@ -1,0 +1,56 @@
+/** What the SDK and the gateway say to each other at `POST /v1/infer`: CBOR, so that the bytes sent are the bytes signed. */
+import {
+  byteString,
+  type Codec,
+  decode,
+  encode,
+  exactly,
+  fixedBytes,
+  type Infer,
+  required,
+  struct,
+} from "../cbor/codec.ts";
+import { AUTHORIZATION_SIZE_BYTES, CALL_SIZE_BYTES, RECEIPT_SIZE_BYTES } from "../limits.ts";
+
+const version = required(0, exactly(1));
+
+const dispatch = struct({
+  version,
+  authorization: required(1, byteString(AUTHORIZATION_SIZE_BYTES)),
+  salt: required(2, fixedBytes(32)),
+  call: required(3, byteString(CALL_SIZE_BYTES)),
+});
+/** The requester's half, and what its commitment is over. */
+export type Dispatch = Omit<Infer<typeof dispatch>, "version">;
+
+const delivery = struct({
+  version,
+  receipt: required(1, byteString(RECEIPT_SIZE_BYTES)),
+  answer: required(2, byteString(CALL_SIZE_BYTES)),
+  salt: required(3, fixedBytes(32)),
+});
+/** The node's half, and what its commitment is over. */
+export type Delivery = Omit<Infer<typeof delivery>, "version">;
+
+export function encodeDispatch(value: Dispatch): Uint8Array {
+  return encode(dispatch, { version: 1, ...value });
+}
+
+/** Throws Malformed. */
+export function parseDispatch(bytes: Uint8Array): Dispatch {
+  return unversioned(dispatch, bytes);
+}
+
+export function encodeDelivery(value: Delivery): Uint8Array {
+  return encode(delivery, { version: 1, ...value });
+}
+
+/** Throws Malformed. */
+export function parseDelivery(bytes: Uint8Array): Delivery {
+  return unversioned(delivery, bytes);
+}
+
+function unversioned<T extends { version: 1 }>(codec: Codec<T>, bytes: Uint8Array): Omit<T, "version"> {
+  const { version: _, ...value } = decode(codec, bytes);
+  return value;
+}

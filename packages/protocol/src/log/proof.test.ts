@@ -1,0 +1,58 @@
+import { expect, test } from "vitest";
+import { LogInMemory } from "../../../../test/log-in-memory.ts";
+import { readVectors, type Vector } from "../../../../test/vectors.ts";
+import { parseHex, utf8 } from "../bytes.ts";
+import { Malformed } from "../cbor/bytes.ts";
+import { PROOF_HASHES } from "../limits.ts";
+import { leafHash } from "./merkle.ts";
+import { encodeLogProof, type LogProof, parseLogProof, proves } from "./proof.ts";
+
+const vectors = readVectors<Vector & { proof: string; entry: string; index?: number; form?: "malformed" }>(
+  "log/proofs.json",
+);
+
+test.each(vectors)("$desc", ({ proof, entry, index, form, wantErr }) => {
+  if (form === "malformed") {
+    expect(() => parseLogProof(proof)).toThrow(Malformed);
+    return;
+  }
+  const parsed = parseLogProof(proof);
+  expect(proves(parsed, parseHex(entry) ?? new Uint8Array(0))).toBe(!wantErr);
+  expect(parsed.index).toBe(index);
+  expect(encodeLogProof(parsed.index, parsed.hashes, parsed.checkpoint.note)).toBe(proof);
+});
+
+const log = new LogInMemory();
+for (const name of ["a", "b", "c", "d", "e"]) log.append(utf8(name));
+
+test("each entry of a log is proved by its own proof and by no other", () => {
+  const proofs = log.entries.map((_, index) => parseLogProof(log.prove(index, 0)));
+  for (const [index, entry] of log.entries.entries())
+    expect(proofs.map((proof) => proves(proof, entry))).toEqual(log.entries.map((_, other) => other === index));
+});
+
+test("a proof has at most 63 hashes", () => {
+  const lineOf = (count: number) =>
+    encodeLogProof(0, Array.from({ length: count }, () => leafHash(utf8("x"))), log.checkpoint(0));
+  expect(parseLogProof(lineOf(PROOF_HASHES)).hashes).toHaveLength(PROOF_HASHES);
+  expect(() => parseLogProof(lineOf(PROOF_HASHES + 1))).toThrow("64 hashes");
+});
+
+test("a proof with any letter changed proves nothing, or its checkpoint is another", () => {
+  const text = log.prove(3, 0);
+  const { root, size } = parseLogProof(text).checkpoint;
+  for (let at = 0; at < text.indexOf("\n\n"); at++)
+    for (const letter of "AB01/+= \n") {
+      const changed = text.slice(0, at) + letter + text.slice(at + 1);
+      let parsed: LogProof;
+      try {
+        parsed = parseLogProof(changed);
+      } catch (error) {
+        expect(error).toBeInstanceOf(Malformed);
+        continue;
+      }
+      if (changed === text) continue;
+      const same = parsed.checkpoint.size === size && parsed.checkpoint.root.every((byte, i) => byte === root[i]);
+      if (same && proves(parsed, utf8("d"))) expect.fail(`letter ${at} may be ${letter}`);
+    }
+});

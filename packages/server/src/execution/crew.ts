@@ -1,0 +1,234 @@
+/**
+ * The workers of one engine and the calls that wait for them. What waits for one revision runs as a batch; a batch that fails
+ * in any way is taken apart and each of its calls runs alone, once, so that only the culprit fails.
+ */
+import assert from "node:assert/strict";
+import { batchLength, takeBatch } from "./batch.ts";
+import type { Call } from "./call.ts";
+import type { Host } from "./host.ts";
+import type { ExecutionLimits } from "./limits.ts";
+import type { Fault, Reply } from "./messages.ts";
+import { pack, unpack } from "./packing.ts";
+import type { EngineProfile } from "./profile.ts";
+import type { CheckedRevision } from "./revision.ts";
+import { createSlot, type Slot } from "./slot.ts";
+
+export type Crew = {
+  /** Opens a revision in one worker, and from then on takes calls for it. */
+  open(revision: CheckedRevision, profile: EngineProfile): Promise<Fault | undefined>;
+  /** Takes no more calls for a revision, fails those that wait, and unloads it. */
+  drop(key: string): Promise<void>;
+  find(key: string): Line | undefined;
+  /** Puts a call in line; it is settled later, never at once. */
+  enqueue(line: Line, call: Call): void;
+  /** Lets go of a call that was settled meanwhile. If it runs just then, nothing less than ending its worker stops it. */
+  forget(line: Line, call: Call): void;
+  [Symbol.asyncDispose](): Promise<void>;
+};
+
+export type Log = (message: string, details: Record<string, string | number>) => void;
+
+type Place = { slot: Slot; busy: boolean };
+
+/** A revision and the calls that wait for it, oldest first. */
+export type Line = {
+  revision: CheckedRevision;
+  profile: EngineProfile;
+  waiting: Set<Call>;
+  /** What a call took of a worker so far, on the average; not known before the first. */
+  callMs: number | undefined;
+  openMs: number;
+  patience: NodeJS.Timeout | undefined;
+};
+
+/** How much the newest measurement moves the average. */
+const NEWEST_WEIGHT = 0.2;
+
+export function createCrew(start: () => Host, workerCount: number, limits: ExecutionLimits, log: Log): Crew {
+  const lines = new Map<string, Line>();
+  const running = new Map<Call, Place>();
+  const wanted = (key: string) => lines.has(key);
+  const createPlace = (): Place => ({ slot: createSlot(start, wanted, limits), busy: false });
+  const places = Array.from({ length: workerCount }, createPlace);
+  /** Those who want a worker to themselves, before any call. */
+  const claims: ((place: Place) => void)[] = [];
+  let pumping: NodeJS.Immediate | undefined;
+
+  function claim(): Promise<Place> {
+    return new Promise((resolve) => {
+      claims.push(resolve);
+      pump();
+    });
+  }
+
+  async function release(place: Place): Promise<void> {
+    await place.slot.tidy();
+    place.busy = false;
+    pump();
+  }
+
+  /** Gives work to whoever is idle, until one of the two runs out. */
+  function pump(): void {
+    for (let place = emptiest(); place !== undefined && claims.length > 0; place = emptiest()) {
+      place.busy = true;
+      claims.shift()?.(place);
+    }
+    for (let next = nextBatch(); next !== undefined; next = nextBatch()) void work(next.place, next.line);
+  }
+
+  /** Of the idle workers, the one that holds least. */
+  function emptiest(): Place | undefined {
+    const idle = places.filter(({ busy }) => !busy);
+    return idle.sort((a, b) => a.slot.loadedBytes() - b.slot.loadedBytes())[0];
+  }
+
+  /** Who waited longest goes first, if there is a place for it. */
+  function nextBatch(): { place: Place; line: Line } | undefined {
+    if (places.every(({ busy }) => busy)) return undefined;
+    const ready = [...lines.values()].filter(({ waiting }) => waiting.size > 0);
+    ready.sort((a, b) => waitsSince(a) - waitsSince(b));
+    for (const line of ready) {
+      const place = choose(line);
+      if (place !== undefined) return { place, line };
+    }
+    return undefined;
+  }
+
+  function choose(line: Line): Place | undefined {
+    const holders = places.filter(({ slot }) => slot.has(line.revision.key));
+    if (holders.length === 0) return emptiest();
+    const idle = holders.find(({ busy }) => !busy);
+    if (idle !== undefined) return idle;
+    // Only busy workers have it loaded. To wait for one of them is worth as long as it would take to load it in another.
+    const leftMs = waitsSince(line) + line.openMs - performance.now();
+    if (leftMs <= 0 || line.waiting.size > batchLength(line.callMs, limits)) return emptiest();
+    line.patience ??= setTimeout(() => {
+      line.patience = undefined;
+      pump();
+    }, leftMs);
+    return undefined;
+  }
+
+  async function work(place: Place, line: Line): Promise<void> {
+    place.busy = true;
+    const batch = takeBatch(line.waiting, batchLength(line.callMs, limits), limits.batchBytes);
+    const fault = await place.slot.open(line.revision);
+    const left = batch.filter(({ settled }) => !settled);
+    if (fault !== undefined) fail(line, left, fault);
+    else await runBatch(place, line, left);
+    await release(place);
+  }
+
+  async function runBatch(place: Place, line: Line, batch: Call[]): Promise<void> {
+    if (batch.length === 0) return;
+    const begun = performance.now();
+    for (const call of batch) running.set(call, place);
+    const patience = limitPatience(place, line, batch);
+    const reply = await place.slot.run(line.revision.key, pack(batch.map(({ inputs }) => inputs)));
+    clearTimeout(patience.timer);
+    for (const call of batch) running.delete(call);
+    if (reply.kind === "answers") {
+      const callMs = (performance.now() - begun) / batch.length;
+      line.callMs = (line.callMs ?? callMs) * (1 - NEWEST_WEIGHT) + callMs * NEWEST_WEIGHT;
+      settle(line, batch, reply);
+    } else if (reply.kind === "fault") {
+      const fault = patience.fault ?? reply;
+      const left = batch.filter(({ settled }) => !settled);
+      if (batch.length > 1 && lines.get(line.revision.key) === line) takeApart(line, left, fault);
+      else fail(line, left, fault);
+    }
+  }
+
+  /**
+   * Where others depend on it, a batch has half the time that its first call has left: the rest is for them to run alone.
+   * The same goes for a call that runs alone because its batch failed, while others of that batch may still wait.
+   */
+  function limitPatience(place: Place, line: Line, batch: Call[]): { timer?: NodeJS.Timeout; fault?: Fault } {
+    const patience: { timer?: NodeJS.Timeout; fault?: Fault } = {};
+    if (batch.length === 1 && !(batch[0]?.alone && line.waiting.size > 0)) return patience;
+    const limitMs = Math.ceil((Math.min(...batch.map(({ expiresAt }) => expiresAt)) - performance.now()) / 2);
+    patience.timer = setTimeout(() => {
+      const message = `no answer within ${limitMs} ms, half the time left, while other calls waited`;
+      patience.fault = { kind: "fault", reason: "deadline", message };
+      void place.slot.end();
+    }, limitMs);
+    return patience;
+  }
+
+  function settle(line: Line, batch: Call[], { answers, outputs }: Reply & { kind: "answers" }): void {
+    const tensors = unpack(outputs);
+    for (const [i, call] of batch.entries()) {
+      const answer = answers[i];
+      assert(answer, "a worker answers every call of a batch");
+      const { profile } = line;
+      if ("refusal" in answer) call.settle({ kind: "refused", message: answer.refusal });
+      else call.settle({ kind: "answered", outputs: tensors[i] ?? [], unitCount: answer.unitCount, profile });
+    }
+  }
+
+  function takeApart(line: Line, calls: Call[], { reason, message }: Fault): void {
+    log("a batch failed; its calls run alone", { revision: line.revision.key, calls: calls.length, reason, message });
+    for (const call of calls) call.alone = true;
+    line.waiting = new Set([...calls, ...line.waiting]);
+  }
+
+  function fail(line: Line, calls: Call[], { reason, message }: Fault): void {
+    if (calls.length === 0) return;
+    log("calls failed", { revision: line.revision.key, calls: calls.length, reason, message });
+    for (const call of calls) call.settle({ kind: "failed", reason, message });
+  }
+
+  return {
+    find: (key) => lines.get(key),
+
+    async open(revision, profile) {
+      const place = await claim();
+      const begun = performance.now();
+      const fault = await place.slot.open(revision);
+      const openMs = performance.now() - begun;
+      const line = { revision, profile, waiting: new Set<Call>(), callMs: undefined, openMs, patience: undefined };
+      if (fault === undefined) lines.set(revision.key, line);
+      await release(place);
+      return fault;
+    },
+
+    async drop(key) {
+      const line = lines.get(key);
+      if (line === undefined) return;
+      lines.delete(key);
+      clearTimeout(line.patience);
+      fail(line, [...line.waiting], { kind: "fault", reason: "engine", message: "this revision was unloaded" });
+      const idle = places.filter(({ busy }) => !busy);
+      for (const place of idle) place.busy = true;
+      await Promise.all(idle.map(release));
+    },
+
+    enqueue(line, call) {
+      line.waiting.add(call);
+      // What arrives in the same turn goes together.
+      pumping ??= setImmediate(() => {
+        pumping = undefined;
+        pump();
+      });
+    },
+
+    forget(line, call) {
+      line.waiting.delete(call);
+      const place = running.get(call);
+      if (place === undefined) return;
+      log("a running call is given up; its worker ends", { revision: line.revision.key });
+      void place.slot.end();
+    },
+
+    async [Symbol.asyncDispose]() {
+      clearImmediate(pumping);
+      for (const { patience } of lines.values()) clearTimeout(patience);
+      await Promise.all(places.map(({ slot }) => slot[Symbol.asyncDispose]()));
+    },
+  };
+}
+
+function waitsSince({ waiting }: Line): number {
+  for (const { since } of waiting) return since;
+  return Number.POSITIVE_INFINITY;
+}

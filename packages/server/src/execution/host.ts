@@ -1,0 +1,112 @@
+/** One worker as its parent sees it: a judge's thread or a native child, asked one thing at a time and ended at will. */
+import { fork } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { type TransferListItem, Worker } from "node:worker_threads";
+import { type ChildData, type Fault, MEMORY_SIGNAL, type Reply, type Request, type ThreadData } from "./messages.ts";
+
+export type Host = {
+  /** What the worker replies, or the fault of its end. */
+  ask(request: Request): Promise<Reply>;
+  /** Ends the worker whatever it is doing; resolves when it is gone. */
+  end(): Promise<void>;
+  /** Resolves when the worker is gone, for whichever reason. */
+  gone: Promise<Fault>;
+};
+
+const MIB = 1024 * 1024;
+// Compiled code, also where this file runs as its source: neither a thread nor a child can be told how to read that.
+const entry = (name: string) => new URL(`../../dist/execution/${name}.js`, import.meta.url);
+
+/** Starts a judge. It gets no environment and no flags of this process. */
+export function startThread(data: ThreadData, heapBytes: number): Host {
+  const worker = new Worker(entry("worker"), {
+    workerData: data,
+    env: {},
+    execArgv: [],
+    resourceLimits: { maxOldGenerationSizeMb: heapBytes / MIB },
+  });
+  return createHost({
+    send: (request, transfer) => worker.postMessage(request, transfer),
+    onReply: (take) => worker.on("message", take),
+    onGone: (take) => {
+      let cause: NodeJS.ErrnoException | undefined;
+      worker.on("error", (error) => {
+        cause = error;
+      });
+      worker.on("exit", () => {
+        if (cause?.code === "ERR_WORKER_OUT_OF_MEMORY") take(outOfMemory(heapBytes));
+        else take(crashed(cause?.message ?? "its thread ended"));
+      });
+    },
+    end: () => worker.terminate(),
+  });
+}
+
+/** Starts a native child. */
+export function startChild(data: ChildData, heapBytes: number): Host {
+  const child = fork(fileURLToPath(entry("child")), [JSON.stringify(data)], {
+    serialization: "advanced",
+    env: {},
+    execArgv: [`--max-old-space-size=${heapBytes / MIB}`],
+    stdio: ["ignore", "ignore", "inherit", "ipc"],
+  });
+  return createHost({
+    // A send that fails is a child that is gone, and its exit says so.
+    send: (request) => child.send(request, () => {}),
+    onReply: (take) => child.on("message", take),
+    onGone: (take) => {
+      child.on("error", (error) => take(crashed(error.message)));
+      child.on("exit", (code, signal) => {
+        if (signal === MEMORY_SIGNAL) take(outOfMemory(data.memoryBytes));
+        else take(crashed(`its process ended with ${signal ?? `exit code ${code}`}`));
+      });
+    },
+    end: () => child.kill("SIGKILL"),
+  });
+}
+
+type Channel = {
+  send(request: Request, transfer: TransferListItem[]): void;
+  onReply(take: (reply: Reply) => void): void;
+  onGone(take: (fault: Fault) => void): void;
+  end(): void;
+};
+
+function createHost(channel: Channel): Host {
+  let answer: ((reply: Reply) => void) | undefined;
+  let fault: Fault | undefined;
+  channel.onReply((reply) => answer?.(reply));
+  const gone = new Promise<Fault>((resolve) =>
+    channel.onGone((found) => {
+      fault ??= found;
+      resolve(fault);
+      answer?.(fault);
+    }),
+  );
+  return {
+    gone,
+    ask(request) {
+      return new Promise((resolve) => {
+        if (fault !== undefined) return resolve(fault);
+        answer = resolve;
+        channel.send(request, request.kind === "run" ? [request.calls.data.buffer] : []);
+      });
+    },
+    async end() {
+      channel.end();
+      await gone;
+    },
+  };
+}
+
+function crashed(cause: string): Fault {
+  return { kind: "fault", reason: "crashed", message: `the worker that ran this call ended: ${cause}` };
+}
+
+function outOfMemory(sizeBytes: number): Fault {
+  return {
+    kind: "fault",
+    reason: "memory",
+    message: `this call took more than ${Math.floor(sizeBytes / MIB)} MiB of memory`,
+  };
+}

@@ -1,0 +1,58 @@
+/** The bounds of execution. An operator may set each; a test meets each. */
+
+export type ExecutionLimits = {
+  /** Calls that wait or run, and the bytes of their inputs. */
+  pendingCalls: number;
+  pendingBytes: number;
+  /** A batch holds no more calls, and no more bytes unless a single call has them. */
+  batchCalls: number;
+  batchBytes: number;
+  /** A batch is made to take no longer than this, going by what the revision's calls took before. */
+  batchMs: number;
+  /** What the models loaded in one worker may add up to, by the size of their files. */
+  loadedBytes: number;
+  loadTimeoutMs: number;
+  /** The longest deadline a call may have. */
+  deadlineMs: number;
+  /** WebAssembly memory of a judge: weights, activations and the engine. A multiple of 64 KiB. */
+  judgeMemoryBytes: number;
+  /** Resident memory of a native child. */
+  nativeMemoryBytes: number;
+  /** JavaScript heap of a worker of either kind. */
+  heapBytes: number;
+};
+
+const MIB = 1024 * 1024;
+
+export const EXECUTION_LIMITS: ExecutionLimits = {
+  pendingCalls: 4096,
+  pendingBytes: 256 * MIB,
+  batchCalls: 64,
+  batchBytes: 256 * 1024,
+  batchMs: 20,
+  loadedBytes: 256 * MIB,
+  loadTimeoutMs: 60_000,
+  deadlineMs: 600_000,
+  judgeMemoryBytes: 1024 * MIB,
+  nativeMemoryBytes: 2048 * MIB,
+  heapBytes: 256 * MIB,
+};
+
+export type GraphLimits = {
+  sizeBytes: number;
+  nodes: number;
+  /** Elements of one tensor that is part of the graph. */
+  elements: number;
+  /** Graphs inside graphs. */
+  depth: number;
+  /** Fields of the protobuf, the one figure that bounds the time a look at it takes. */
+  fields: number;
+};
+
+export const GRAPH_LIMITS: GraphLimits = {
+  sizeBytes: 512 * MIB,
+  nodes: 50_000,
+  elements: 2 ** 28,
+  depth: 8,
+  fields: 2 ** 23,
+};

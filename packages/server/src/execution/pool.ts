@@ -1,0 +1,129 @@
+/** Runs models, for a node or a verifier, in workers that can be ended: what may be asked of execution from outside. */
+import { hex, type Tensor, tensorFault } from "@tallystick/protocol";
+import { type Call, createCall, type Execution, sizeOf } from "./call.ts";
+import { type Crew, createCrew, type Line, type Log } from "./crew.ts";
+import { startChild, startThread } from "./host.ts";
+import { EXECUTION_LIMITS, type ExecutionLimits } from "./limits.ts";
+import { type EngineProfile, readJudge, readNative } from "./profile.ts";
+import { checkRevision, type Revision } from "./revision.ts";
+
+export type ExecutionPool = {
+  /** Checks a revision's files and opens it once, so that what cannot run is known here. Throws. Twice is once. */
+  load(revision: Revision): Promise<void>;
+  /** Calls that wait for the revision fail; those that run may end. */
+  unload(digest: Uint8Array): Promise<void>;
+  /** What comes of `inputs` within `deadlineMs`, waiting included. Throws when the revision is not loaded. */
+  run(digest: Uint8Array, inputs: Tensor[], options: { deadlineMs: number }): Promise<Execution>;
+  profile(digest: Uint8Array): EngineProfile;
+  /** Fails what is under way and ends every worker. */
+  [Symbol.asyncDispose](): Promise<void>;
+};
+
+export type ExecutionOptions = {
+  judgeWorkerCount: number;
+  /** Started only for revisions that choose the native engine. */
+  nativeWorkerCount?: number;
+  limits?: Partial<ExecutionLimits>;
+  /** The compiled module whose ADAPTERS the workers use. */
+  adapters?: URL;
+  log: Log;
+};
+
+// As in host.ts: what workers import is compiled.
+const ADAPTERS = new URL("../../dist/execution/adapters/index.js", import.meta.url);
+
+export async function openExecution(options: ExecutionOptions): Promise<ExecutionPool> {
+  const { judgeWorkerCount, nativeWorkerCount = 1, log } = options;
+  const limits = { ...EXECUTION_LIMITS, ...options.limits };
+  const { href } = options.adapters ?? ADAPTERS;
+  const judge = await readJudge();
+  const judgeData = { adapters: href, module: judge.module, memoryBytes: limits.judgeMemoryBytes };
+  const nativeData = { adapters: href, memoryBytes: limits.nativeMemoryBytes };
+  const engines = {
+    judge: {
+      crew: createCrew(() => startThread(judgeData, limits.heapBytes), judgeWorkerCount, limits, log),
+      workerCount: judgeWorkerCount,
+      readProfile: async () => judge.profile,
+    },
+    native: {
+      crew: createCrew(() => startChild(nativeData, limits.heapBytes), nativeWorkerCount, limits, log),
+      workerCount: nativeWorkerCount,
+      readProfile: readNative,
+    },
+  };
+  const loads = new Map<string, Promise<void>>();
+  const pending = new Set<Call>();
+  let pendingBytes = 0;
+  let closed = false;
+
+  async function open(revision: Revision): Promise<void> {
+    const checked = checkRevision(revision);
+    const { manifest, sizeBytes } = checked;
+    const name = `${manifest.name} ${manifest.version}`;
+    const { crew, workerCount, readProfile } = engines[manifest.engine];
+    if (workerCount === 0) throw new Error(`${name} wants the ${manifest.engine} engine, which has no workers here`);
+    if (sizeBytes > limits.loadedBytes)
+      throw new Error(`${name} is ${sizeBytes} bytes, and a worker may hold ${limits.loadedBytes}: raise loadedBytes`);
+    const fault = await crew.open(checked, await readProfile());
+    if (fault !== undefined) throw new Error(`${name} does not open: ${fault.message}`);
+  }
+
+  function get(digest: Uint8Array): { crew: Crew; line: Line } {
+    const key = hex(digest);
+    for (const { crew } of Object.values(engines)) {
+      const line = crew.find(key);
+      if (line !== undefined) return { crew, line };
+    }
+    throw new Error(`revision ${key} is not loaded`);
+  }
+
+  return {
+    load(revision) {
+      const key = hex(revision.digest);
+      const load =
+        loads.get(key) ??
+        open(revision).catch((error: unknown) => {
+          loads.delete(key);
+          throw error;
+        });
+      loads.set(key, load);
+      return load;
+    },
+
+    async unload(digest) {
+      const key = hex(digest);
+      await loads.get(key)?.catch(() => {});
+      loads.delete(key);
+      for (const { crew } of Object.values(engines)) await crew.drop(key);
+    },
+
+    profile: (digest) => get(digest).line.profile,
+
+    async run(digest, inputs, { deadlineMs }) {
+      if (closed) throw new Error("this pool is closed");
+      const { crew, line } = get(digest);
+      const fault = inputs.map(tensorFault).find((one) => one !== undefined);
+      if (fault !== undefined) return { kind: "refused", message: fault };
+      if (pending.size >= limits.pendingCalls || pendingBytes + sizeOf(inputs) > limits.pendingBytes)
+        return { kind: "overloaded", message: `${pending.size} calls wait already: try again later, or another node` };
+      return new Promise((resolve) => {
+        const call = createCall(inputs, Math.min(deadlineMs, limits.deadlineMs), (execution) => {
+          pending.delete(call);
+          pendingBytes -= call.sizeBytes;
+          crew.forget(line, call);
+          resolve(execution);
+        });
+        pending.add(call);
+        pendingBytes += call.sizeBytes;
+        crew.enqueue(line, call);
+      });
+    },
+
+    async [Symbol.asyncDispose]() {
+      closed = true;
+      const message = "the node stopped before this call was answered";
+      for (const call of pending) call.settle({ kind: "failed", reason: "crashed", message });
+      for (const { crew } of Object.values(engines)) await crew[Symbol.asyncDispose]();
+    },
+  };
+}

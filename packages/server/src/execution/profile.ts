@@ -1,0 +1,45 @@
+/** What ran a model, as far as bits depend on it: read once from the engine that is installed. */
+import { readdir, readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { type ExecutionProfile, sha256 } from "@tallystick/protocol";
+
+/** The profile as a receipt has it, and the settings that every kit here pins. */
+export type EngineProfile = ExecutionProfile & { optimisation: "all"; threadCount: 1 };
+
+/** What an operator does who wants a native revision and lacks its engine. */
+const INSTALL = "npm install onnxruntime-node@1.30.0 --ignore-scripts";
+
+const { resolve } = createRequire(import.meta.url);
+
+/** The judge's profile, and the very bytes it is about, compiled once for all its threads. */
+export async function readJudge(): Promise<{ profile: EngineProfile; module: WebAssembly.Module }> {
+  const path = resolve("onnxruntime-web/ort-wasm-simd-threaded.wasm");
+  const bytes = await readFile(path);
+  const runtime = await readRuntime(join(path, "../../package.json"));
+  return { profile: profileOf(runtime, bytes, "exact"), module: await WebAssembly.compile(bytes) };
+}
+
+/** The native engine's profile. Throws, and says what to do, where it is not installed. */
+export async function readNative(find: (id: string) => string = resolve): Promise<EngineProfile> {
+  let path: string;
+  try {
+    path = find("onnxruntime-node/package.json");
+  } catch (cause) {
+    throw new Error(`the native engine is not installed: ${INSTALL}`, { cause });
+  }
+  const folder = join(path, "../bin/napi-v6", process.platform, process.arch);
+  const names = await readdir(folder).catch(() => []);
+  const name = names.find((one) => /^(lib)?onnxruntime\.(\d|so|dylib|dll)/.test(one));
+  if (name === undefined) throw new Error(`the native engine has no binary for ${process.platform} on ${process.arch}`);
+  return profileOf(await readRuntime(path), await readFile(join(folder, name)), "tolerant");
+}
+
+async function readRuntime(path: string): Promise<string> {
+  const { name, version }: { name: string; version: string } = JSON.parse(await readFile(path, "utf8"));
+  return `${name}@${version}`;
+}
+
+function profileOf(runtime: string, binary: Uint8Array, exactness: "exact" | "tolerant"): EngineProfile {
+  return { runtime, binary: sha256(binary), exactness, optimisation: "all", threadCount: 1 };
+}

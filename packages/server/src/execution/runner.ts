@@ -1,0 +1,66 @@
+/** The worker's half of execution: what is loaded in it, and the answers that come of it. */
+import type { Adapter, Kit } from "./adapter.ts";
+import type { Engine } from "./engine.ts";
+import { openKit } from "./kit.ts";
+import type { Reply, Request } from "./messages.ts";
+import { pack, unpack } from "./packing.ts";
+
+export type Adapters = ReadonlyMap<string, Adapter>;
+/** An engine's message may quote the graph at length. */
+const MESSAGE_LENGTH = 500;
+
+type Loaded = { adapter: Adapter; kit: Kit & AsyncDisposable };
+
+/** Answers requests, one at a time. What it throws has left the engine in an unknown state. */
+export function createRunner(engine: Engine, adapters: Adapters): (request: Request) => Promise<Reply> {
+  const loaded = new Map<string, Loaded>();
+
+  async function load({ revision, manifest, files }: Request & { kind: "load" }): Promise<Reply> {
+    const name = `${manifest.adapter.name}@${manifest.adapter.version}`;
+    const adapter = adapters.get(name);
+    if (adapter === undefined)
+      throw new Error(`there is no adapter ${name} here: upgrade this node, or publish for another`);
+    loaded.set(revision, { adapter, kit: await openKit(engine, manifest, files) });
+    return { kind: "done" };
+  }
+
+  async function unload({ revision }: Request & { kind: "unload" }): Promise<Reply> {
+    await loaded.get(revision)?.kit[Symbol.asyncDispose]();
+    loaded.delete(revision);
+    return { kind: "done" };
+  }
+
+  async function run({ revision, calls }: Request & { kind: "run" }): Promise<Reply> {
+    const { adapter, kit } = loaded.get(revision) ?? {};
+    if (adapter === undefined || kit === undefined) throw new Error(`revision ${revision} is not loaded`);
+    const outcomes = await adapter.run(unpack(calls), kit);
+    if (outcomes.length !== calls.heads.length)
+      throw new Error(`${adapter.name} gave ${outcomes.length} outcomes for ${calls.heads.length} calls`);
+    return {
+      kind: "answers",
+      answers: outcomes.map((one) => (one.ok ? { unitCount: one.unitCount } : { refusal: one.message })),
+      outputs: pack(outcomes.map((one) => (one.ok ? one.outputs : []))),
+    };
+  }
+
+  return async (request) => {
+    try {
+      if (request.kind === "load") return await load(request);
+      if (request.kind === "unload") return await unload(request);
+      return await run(request);
+    } catch (error) {
+      if (isFatal(error)) throw error;
+      const message = (error instanceof Error ? error.message : String(error)).trim().slice(0, MESSAGE_LENGTH);
+      return { kind: "fault", reason: OUT_OF_MEMORY.test(message) ? "memory" : "engine", message };
+    }
+  };
+}
+
+/** How the engines and JavaScript say that an allocation failed, or that its size is beyond counting. */
+const OUT_OF_MEMORY =
+  /bad_alloc|Failed to allocate|allocation failed|SafeIntOnOverflow|shape is too large|storage size overflowed/;
+
+/** A trap, or a stack that ended inside WebAssembly, leaves the engine's memory half-written. */
+function isFatal(error: unknown): boolean {
+  return error instanceof WebAssembly.RuntimeError || (error instanceof RangeError && /call stack/.test(error.message));
+}

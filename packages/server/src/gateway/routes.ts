@@ -1,0 +1,153 @@
+/** The gateway over HTTP: the Open Inference Protocol, our SDK's route, sessions, receipts, models. */
+import {
+  base64,
+  CALL_SIZE_BYTES,
+  type Dispatch,
+  encodeDelivery,
+  hex,
+  Malformed,
+  parseBase64,
+  parseDispatch,
+  parseHex,
+  type PublishedModel,
+} from "@tallystick/protocol";
+import { type Context, Hono } from "hono";
+import { z } from "zod";
+import { ServiceError } from "../platform/errors.ts";
+import { readBody, readJson } from "../platform/http.ts";
+import type { Account, Accounts } from "./accounts.ts";
+import { encodeTensor, modelMetadata, parseInferRequest } from "./oip.ts";
+import type { Receipts } from "./receipts.ts";
+import type { Gateway, Served } from "./service.ts";
+import type { Sessions } from "./sessions.ts";
+
+/** JSON spells a tensor at some four times its binary size. */
+const JSON_LIMIT_BYTES = CALL_SIZE_BYTES;
+const SMALL_BODY_BYTES = 16_384;
+
+export type GatewayRoutes = {
+  gateway: Gateway;
+  accounts: Accounts;
+  sessions: Sessions;
+  receipts: Receipts;
+  version: string;
+  findModel(name: string, version?: string): PublishedModel;
+  /** Whether a request's authorization header is the operator's. */
+  isAdmin(header: string | undefined): boolean;
+  nowSeconds(): number;
+};
+
+const SessionRequest = z.strictObject({ sessionKey: z.string(), possession: z.string(), expiry: z.number().int() });
+
+export function gatewayRoutes({ gateway, accounts, sessions, receipts, version, findModel, isAdmin, nowSeconds }: GatewayRoutes): Hono {
+  const app = new Hono();
+  const accountOf = (c: Context): Account => gateway.authenticate(c.req.header("authorization"));
+
+  app.get("/v2", (c) => c.json({ name: "tallystick", version, extensions: [] }));
+  app.get("/v2/health/live", (c) => c.json({ live: true }));
+  app.get("/v2/health/ready", (c) => c.json({ ready: true }));
+
+  // A model's name may have a slash in it, so the path is taken apart by hand.
+  app.all("/v2/models/:path{.+}", async (c) => {
+    const { name, version: wanted, action } = parseModelPath(c.req.param("path"));
+    requireMethod(c, action === "infer" ? "POST" : "GET");
+    const model = findModel(name, wanted);
+    if (action === "metadata") return c.json(modelMetadata(model.manifest));
+    if (action === "ready") return c.json({ name, ready: true });
+    const account = accountOf(c);
+    const request = parseInferRequest(await readJson(c, JSON_LIMIT_BYTES));
+    const served = await gateway.inferFor(account, model, request);
+    const outputs = answerOf(c, served).outputs.map(encodeTensor);
+    const { manifest } = model;
+    return c.json({
+      model_name: manifest.name,
+      model_version: manifest.version,
+      ...(request.id === undefined ? {} : { id: request.id }),
+      parameters: { receipt_id: hex(served.id) },
+      outputs,
+    });
+  });
+
+  app.post("/v1/infer", async (c) => {
+    if (c.req.header("content-type") !== "application/cbor")
+      throw new ServiceError("unsupported_media_type", "POST /v1/infer takes application/cbor from the SDK; with plain JSON use POST /v2/models/{model}/infer");
+    const served = await gateway.inferSigned(readDispatch(await readBody(c, CALL_SIZE_BYTES + SMALL_BODY_BYTES)));
+    const { answer, salt } = answerOf(c, served);
+    const body = encodeDelivery({ receipt: served.receipt, answer, salt });
+    return c.body(body as Uint8Array<ArrayBuffer>, 200, { "content-type": "application/cbor" });
+  });
+
+  app.post("/v1/sessions", async (c) => {
+    const account = accountOf(c);
+    const parsed = SessionRequest.safeParse(await readJson(c, SMALL_BODY_BYTES));
+    const sessionKey = parseBase64(parsed.data?.sessionKey ?? "");
+    const possession = parseBase64(parsed.data?.possession ?? "");
+    if (!parsed.success || sessionKey?.length !== 91 || possession?.length !== 64)
+      throw new ServiceError("invalid_request", "a session takes {sessionKey, possession, expiry}: base64 SPKI of P-256, base64 signature, Unix seconds");
+    const grant = await sessions.grant(account, sessionKey, possession, parsed.data.expiry);
+    return c.json({ grant: base64(grant.signed.bytes) }, 201);
+  });
+
+  app.get("/v1/receipts", (c) => c.json({ receipts: receipts.latest(20) }));
+  app.get("/v1/receipts/:id", async (c) => c.body(await receipts.file(parseId(c.req.param("id"))), 200, { "content-type": "application/json" }));
+
+  app.get("/v1/receipts/:id/opening", (c) => {
+    const id = hex(parseId(c.req.param("id")));
+    const salts = accounts.findOpening(id, accountOf(c).payerTag);
+    if (salts === undefined) throw new ServiceError("not_found", `no opening of ${id} is kept for this API key`);
+    const { request, response } = salts;
+    return c.json({ id, requestSalt: base64(request), ...(response === undefined ? {} : { responseSalt: base64(response) }) });
+  });
+
+  app.delete("/v1/receipts/:id/opening", (c) => {
+    const id = hex(parseId(c.req.param("id")));
+    if (!accounts.destroyOpening(id, accountOf(c).payerTag)) throw new ServiceError("not_found", `no opening of ${id} is kept for this API key`);
+    return c.json({ id, destroyed: true });
+  });
+
+  app.post("/v1/accounts", async (c) => {
+    if (!isAdmin(c.req.header("authorization"))) throw new ServiceError("forbidden", "only the operator makes accounts: send the token in keys/admin-token");
+    const parsed = z.strictObject({ name: z.string().min(1).max(64) }).safeParse(await readJson(c, SMALL_BODY_BYTES));
+    if (!parsed.success) throw new ServiceError("invalid_request", "an account takes {name}: 1 to 64 characters, for the operator's eyes alone");
+    const { account, apiKey } = accounts.create(parsed.data.name, nowSeconds());
+    return c.json({ name: account.name, payerTag: account.payerTag, apiKey }, 201);
+  });
+
+  return app;
+}
+
+/** The answer, with the receipt's id in its header; or the refusal that the receipt records. */
+function answerOf(c: Context, served: Served): Extract<Served, { ok: true }> {
+  if (!served.ok) throw served.refusal;
+  c.header("x-receipt-id", hex(served.id));
+  return served;
+}
+
+/** `{model}[/versions/{version}][/infer|/ready]`. */
+function parseModelPath(path: string): { name: string; version?: string; action: "metadata" | "infer" | "ready" } {
+  const [, name = "", version, action] = /^(.+?)(?:\/versions\/([^/]+))?(?:\/(infer|ready))?$/.exec(path) ?? [];
+  return {
+    name,
+    action: action === "infer" || action === "ready" ? action : "metadata",
+    ...(version === undefined ? {} : { version }),
+  };
+}
+
+function readDispatch(bytes: Uint8Array): Dispatch {
+  try {
+    return parseDispatch(bytes);
+  } catch (cause) {
+    if (cause instanceof Malformed) throw new ServiceError("invalid_request", `the body ${cause.message}`, { cause });
+    throw cause;
+  }
+}
+
+function requireMethod(c: Context, method: "GET" | "POST"): void {
+  if (c.req.method !== method) throw new ServiceError("method_not_allowed", `${c.req.path} takes ${method}, not ${c.req.method}`);
+}
+
+function parseId(text: string): Uint8Array {
+  const id = parseHex(text);
+  if (id?.length !== 32) throw new ServiceError("invalid_request", "a receipt id is 64 digits of lower-case hex");
+  return id;
+}

@@ -1,0 +1,115 @@
+/** The gateway: takes calls from requesters, has them authorised, sends each to a node once, keeps what only the requester may open. */
+import {
+  commit,
+  type Dispatch,
+  encodeCall,
+  type FoldState,
+  hex,
+  inputsFault,
+  keyOf,
+  Malformed,
+  parseAuthorization,
+  parseCall,
+  type PublishedModel,
+  type Tensor,
+} from "@tallystick/protocol";
+import { type Clock, nowSeconds } from "../platform/clock.ts";
+import { ServiceError } from "../platform/errors.ts";
+import type { Random } from "../platform/random.ts";
+import type { Account, Accounts } from "./accounts.ts";
+import type { InferenceRequest } from "./oip.ts";
+import type { Receipts } from "./receipts.ts";
+import type { Sessions } from "./sessions.ts";
+
+/** The node that calls are sent to. */
+export type Served = { id: Uint8Array; index: number; receipt: Uint8Array } & (
+  | { ok: true; outputs: Tensor[]; answer: Uint8Array; salt: Uint8Array }
+  | { ok: false; refusal: ServiceError }
+);
+export type Node = { serve(dispatch: Dispatch): Promise<Served> };
+
+export type GatewayParts = {
+  fold: FoldState;
+  clock: Clock;
+  random: Random;
+  accounts: Accounts;
+  sessions: Sessions;
+  receipts: Receipts;
+  node: Node;
+  findModel(name: string, version?: string): PublishedModel;
+};
+
+export type Gateway = {
+  /** The account of an API key. Throws unauthenticated. */
+  authenticate(authorizationHeader: string | undefined): Account;
+  /** Serves a call by API key: the gateway signs the requester's half. Custody `gateway`. */
+  inferFor(account: Account, model: PublishedModel, request: InferenceRequest): Promise<Served>;
+  /** Serves a call whose requester signed its half. Custody as its session was granted. */
+  inferSigned(dispatch: Dispatch): Promise<Served>;
+};
+
+export function createGateway(parts: GatewayParts): Gateway {
+  const { fold, random, accounts, sessions, receipts, node } = parts;
+
+  return {
+    authenticate(header) {
+      const apiKey = /^Bearer (\S{1,200})$/.exec(header ?? "")?.[1];
+      const account = apiKey === undefined ? undefined : accounts.find(apiKey);
+      if (account !== undefined) return account;
+      const problem = apiKey === undefined ? "no API key" : "an unknown API key";
+      throw new ServiceError("unauthenticated", `the request has ${problem}: send it as "authorization: Bearer KEY"`);
+    },
+
+    async inferFor(account, model, { inputs, outputs, maxPrice, decision, traffic }) {
+      refuseInputs(model, inputs);
+      const call = orRefuse(() => encodeCall({ operation: "infer", inputs, outputs }));
+      const salt = random(32);
+      if (model.priceAtomic > maxPrice)
+        throw new ServiceError("price_over_maximum", `a call costs ${model.priceAtomic}, over the maximum of ${maxPrice}: set parameters.max_price`);
+      const authorization = await sessions.authorize(account, {
+        revision: model.revision,
+        request: commit("request", salt, call),
+        tier: "signed",
+        maxPrice,
+        openness: "none",
+        traffic,
+        ...(decision === undefined ? {} : { decision }),
+      });
+      const served = await node.serve({ authorization, salt, call });
+      receipts.note(served.id, served.index, served.receipt);
+      const salts = served.ok ? { request: salt, response: served.salt } : { request: salt };
+      accounts.keepOpening(hex(served.id), account.payerTag, salts, nowSeconds(parts.clock));
+      return served;
+    },
+
+    async inferSigned(dispatch) {
+      const { says } = orRefuse(() => parseAuthorization(dispatch.authorization));
+      const model = fold.models.get(keyOf(says.revision));
+      if (model !== undefined) refuseInputs(model, orRefuse(() => parseCall(dispatch.call)).inputs);
+      const reservation = sessions.reserve(says.session, says.nonce);
+      let served: Served;
+      try {
+        served = await node.serve(dispatch);
+      } catch (error) {
+        reservation.release(); // The node took it up with no receipt: nothing was dispatched.
+        throw error;
+      }
+      receipts.note(served.id, served.index, served.receipt);
+      return served;
+    },
+  };
+}
+
+function refuseInputs({ manifest }: PublishedModel, inputs: readonly Tensor[]): void {
+  const fault = inputsFault(manifest, inputs);
+  if (fault !== undefined) throw new ServiceError("invalid_request", fault);
+}
+
+function orRefuse<T>(parse: () => T): T {
+  try {
+    return parse();
+  } catch (cause) {
+    if (cause instanceof Malformed) throw new ServiceError("invalid_request", `the request ${cause.message}`, { cause });
+    throw cause;
+  }
+}

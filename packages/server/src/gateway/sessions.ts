@@ -1,0 +1,151 @@
+/** Sessions: who may ask, and with which nonce, each once. */
+import {
+  type EntryOf,
+  type FoldState,
+  type GrantPayload,
+  hex,
+  keyOf,
+  NONCE_WINDOW,
+  parseHex,
+  possessionMessage,
+  type Session,
+  sha256,
+  signAuthorization,
+  signEntry,
+  signedId,
+  type Signer,
+  keyId,
+  verifyEs256,
+  type AuthorizationPayload,
+} from "@tallystick/protocol";
+import { type Clock, nowSeconds } from "../platform/clock.ts";
+import { ServiceError } from "../platform/errors.ts";
+import { createEphemeralSigner } from "../platform/keys.ts";
+import type { Account } from "./accounts.ts";
+
+export type SessionParts = {
+  origin: string;
+  /** The gateway's own key, which grants. */
+  signer: Signer;
+  fold: FoldState;
+  clock: Clock;
+  /** Appends an entry and resolves once the fold has it. */
+  publish(entry: Uint8Array): Promise<number>;
+};
+
+/** The longest that a session is granted for. */
+export const SESSION_SECONDS = 30 * 86_400;
+/** The gateway's own sessions are renewed this long before they end. */
+const RENEWED_SECONDS = 3_600;
+/** An authorization that the gateway signs is for now. */
+const AUTHORIZATION_SECONDS = 300;
+
+/** A nonce that is taken. It is used up by being dispatched, or given back where nothing was. */
+export type Reservation = { release(): void };
+
+export type Sessions = {
+  /** Grants a session to the key of `sessionKey`, which proved that it is there. Custody `account`. */
+  grant(account: Account, sessionKey: Uint8Array, possession: Uint8Array, expiry: number): Promise<EntryOf<"grant">>;
+  /** Signs the requester's half for an account that has only an API key. Custody `gateway`. */
+  authorize(account: Account, asked: Omit<AuthorizationPayload, "version" | "session" | "nonce" | "expiry">): Promise<Uint8Array>;
+  /** Takes the nonce of an authorization. Throws conflict where it is used, in use, or outside the window. */
+  reserve(session: Uint8Array, nonce: number): Reservation;
+};
+
+export function createSessions(parts: SessionParts): Sessions {
+  const { origin, signer, fold, clock, publish } = parts;
+  const held = new Map<string, Promise<HeldSession>>();
+  const reservedNonces = new Map<string, Set<number>>();
+  const highest = new Map<string, number>();
+
+  async function grantTo(
+    account: Account,
+    terms: Pick<GrantPayload, "sessionKey" | "possession" | "custody" | "expiry">,
+  ): Promise<EntryOf<"grant">> {
+    const entry = await signEntry(signer, "grant", {
+      version: 1,
+      origin,
+      gateway: keyId(signer.spki),
+      payerTag: parseHex(account.payerTag) ?? new Uint8Array(16),
+      tagMode: "stable",
+      budget: 0n,
+      paymentClass: "free",
+      ...terms,
+    });
+    await publish(entry.signed.bytes);
+    return entry;
+  }
+
+  async function hold(account: Account): Promise<HeldSession> {
+    const sessionSigner = createEphemeralSigner();
+    const gateway = keyId(signer.spki);
+    const possession = await sessionSigner.sign(possessionMessage({ origin, gateway, sessionKey: sessionSigner.spki }));
+    const expiry = nowSeconds(clock) + 86_400;
+    const grant = await grantTo(account, { sessionKey: sessionSigner.spki, possession, custody: "gateway", expiry });
+    return { signer: sessionSigner, id: signedId(grant.signed), expiry, nextNonce: 0 };
+  }
+
+  /** The gateway's session for an account, made on its first call and when the last is about to end. */
+  async function heldSession(account: Account): Promise<HeldSession> {
+    const known = held.get(account.payerTag);
+    if (known !== undefined) {
+      const session = await known;
+      if (session.expiry - RENEWED_SECONDS > nowSeconds(clock)) return session;
+      if (held.get(account.payerTag) !== known) return heldSession(account);
+    }
+    const made = hold(account);
+    held.set(account.payerTag, made);
+    made.catch(() => held.delete(account.payerTag));
+    return made;
+  }
+
+  return {
+    async grant(account, sessionKey, possession, expiry) {
+      const now = nowSeconds(clock);
+      if (expiry <= now || expiry > now + SESSION_SECONDS)
+        throw new ServiceError("invalid_request", `a session ends within ${SESSION_SECONDS} seconds of now, not at ${expiry}`);
+      const message = possessionMessage({ origin, gateway: keyId(signer.spki), sessionKey });
+      if (!(await verifyEs256(sessionKey, message, possession)))
+        throw new ServiceError("forbidden", "the session key did not sign for this log and gateway (docs/spec/receipt.md, possession)");
+      return grantTo(account, { sessionKey, possession, custody: "account", expiry });
+    },
+
+    async authorize(account, asked) {
+      const session = await heldSession(account);
+      const expiry = Math.min(nowSeconds(clock) + AUTHORIZATION_SECONDS, session.expiry);
+      const nonce = session.nextNonce++;
+      const { signed } = await signAuthorization(session.signer, { version: 1, session: session.id, nonce, expiry, ...asked });
+      return signed.bytes;
+    },
+
+    reserve(id, nonce) {
+      const name = keyOf(id);
+      const session = fold.sessions.get(name);
+      if (session === undefined) throw new ServiceError("forbidden", `no session ${hex(id)}: POST /v1/sessions grants one`);
+      const taken = reservedNonces.get(name) ?? new Set<number>();
+      const top = Math.max(highest.get(name) ?? highestOf(session), -1);
+      if (session.usedNonces.has(nonce) || taken.has(nonce))
+        throw new ServiceError("conflict", `nonce ${nonce} of this session was used already: sign a new authorization`);
+      if (nonce <= top - NONCE_WINDOW || nonce > top + NONCE_WINDOW)
+        throw new ServiceError("conflict", `nonce ${nonce} is outside the window of ${NONCE_WINDOW} around ${top}: sign with the next one`);
+      reservedNonces.set(name, taken.add(nonce));
+      highest.set(name, Math.max(top, nonce));
+      forget(session, taken);
+      return { release: () => taken.delete(nonce) };
+    },
+  };
+}
+
+type HeldSession = { signer: Signer; id: Uint8Array; expiry: number; nextNonce: number };
+
+function highestOf({ usedNonces }: Session): number {
+  let top = -1;
+  for (const nonce of usedNonces) top = Math.max(top, nonce);
+  return top;
+}
+
+/** Reservations that the fold knows by now need not be kept; looked at once they are as many as the window is wide. */
+function forget({ usedNonces }: Session, taken: Set<number>): void {
+  if (taken.size <= 2 * NONCE_WINDOW) return;
+  for (const nonce of taken) if (usedNonces.has(nonce)) taken.delete(nonce);
+}

@@ -1,0 +1,86 @@
+/** The hub: revisions and their artifacts, by digest. */
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { equal, type FoldState, hex, keyOf, type Manifest, type PublishedModel, revisionOf, sha256 } from "@tallystick/protocol";
+import { ServiceError, systemCode } from "../platform/errors.ts";
+import { writeDurably } from "../platform/files.ts";
+import { type Package, readModelSource } from "./source.ts";
+
+export type HubParts = {
+  /** Artifacts lie here, each under the hex of its SHA-256. */
+  folder: string;
+  fold: FoldState;
+  /** Signs and appends a `model` entry; resolves once the fold has it. */
+  publish(says: { revision: Uint8Array; manifest: Uint8Array; price: bigint }): Promise<void>;
+};
+
+export type Hub = {
+  /** Takes in the model in `folder`: stores its artifacts, and publishes its revision where the log has not got it. */
+  importModel(folder: string): Promise<Manifest>;
+  /** The bytes of an artifact, checked against their digest. */
+  artifact(digest: Uint8Array): Promise<Uint8Array>;
+  /** All artifacts that running a revision takes. */
+  files(manifest: Manifest): Promise<Map<string, Uint8Array>>;
+  /** The published model that `name` means. Throws not_found or model_yanked. */
+  get(name: string, version?: string): PublishedModel;
+};
+
+export function createHub({ folder, fold, publish }: HubParts): Hub {
+  const pathOf = (digest: Uint8Array) => join(folder, hex(digest));
+
+  async function artifact(digest: Uint8Array): Promise<Uint8Array> {
+    const bytes = await readFile(pathOf(digest)).catch((cause: unknown) => {
+      if (systemCode(cause) === "ENOENT") throw new ServiceError("not_found", `no artifact ${hex(digest)}`, { cause });
+      throw cause;
+    });
+    if (!equal(sha256(bytes), digest)) throw new ServiceError("internal", `the artifact ${hex(digest)} is damaged on disk`);
+    return new Uint8Array(bytes);
+  }
+
+  async function store({ manifest, files }: Package): Promise<void> {
+    const stored = new Set(await readdir(folder).catch(() => []));
+    for (const { path, digest } of manifest.artifacts)
+      if (!stored.has(hex(digest))) await writeDurably(pathOf(digest), files.get(path) ?? new Uint8Array(0));
+  }
+
+  let byName = new Map<string, PublishedModel[]>();
+  let indexed = 0;
+
+  /** The revisions of a name, the newest first. Revisions are only ever added, so their number says whether the index is whole. */
+  function revisionsOf(name: string): PublishedModel[] {
+    if (indexed !== fold.models.size) {
+      byName = new Map();
+      for (const model of fold.models.values()) byName.set(model.manifest.name, [model, ...(byName.get(model.manifest.name) ?? [])]);
+      indexed = fold.models.size;
+    }
+    return byName.get(name) ?? [];
+  }
+
+  return {
+    artifact,
+
+    async importModel(source) {
+      const found = await readModelSource(source);
+      await store(found);
+      const revision = revisionOf(found.manifestBytes);
+      if (!fold.models.has(keyOf(revision))) await publish({ revision, manifest: found.manifestBytes, price: 0n });
+      return found.manifest;
+    },
+
+    async files(manifest) {
+      const wanted = manifest.artifacts.filter(({ role }) => role === "model" || role === "file");
+      return new Map(await Promise.all(wanted.map(async ({ path, digest }) => [path, await artifact(digest)] as const)));
+    },
+
+    get(name, version) {
+      const named = revisionsOf(name).filter(
+        ({ manifest, revision }) => version === undefined || manifest.version === version || hex(revision) === version,
+      );
+      const offered = named.find(({ yanked }) => !yanked);
+      if (offered !== undefined) return offered;
+      const called = version === undefined ? `"${name}"` : `"${name}" version "${version}"`;
+      if (named.length > 0) throw new ServiceError("model_yanked", `the model ${called} was withdrawn by its publisher: GET /v1/models lists what is offered`);
+      throw new ServiceError("not_found", `no model ${called}: GET /v1/models lists what is offered`);
+    },
+  };
+}

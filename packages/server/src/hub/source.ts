@@ -1,0 +1,85 @@
+/** Where a model comes from before it is a revision: `model.json` in a folder, its files beside it, built or in npm packages. */
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { type Artifact, CATEGORIES, DATATYPES, encodeManifest, filesRoot, hex, type Manifest, sha256 } from "@tallystick/protocol";
+import { z } from "zod";
+import { OperatorError, systemCode } from "../platform/errors.ts";
+
+const TensorSpec = z.strictObject({
+  name: z.string(),
+  datatype: z.enum(Object.keys(DATATYPES) as [keyof typeof DATATYPES]),
+  shape: z.array(z.number().int().min(-1)),
+  content: z.enum(["text", "image", "wav"]).exactOptional(),
+  columns: z.array(z.string()).exactOptional(),
+});
+
+const ModelSource = z.strictObject({
+  name: z.string(),
+  version: z.string(),
+  category: z.enum(CATEGORIES),
+  task: z.string(),
+  licence: z.string(),
+  summary: z.string(),
+  engine: z.enum(["judge", "native"]),
+  adapter: z.strictObject({ name: z.string(), version: z.number().int(), options: z.record(z.string(), z.unknown()) }),
+  unit: z.string(),
+  artifacts: z.array(
+    z.strictObject({
+      path: z.string(),
+      role: z.enum(["model", "file", "card", "example"]),
+      from: z.string().regex(/^(npm|file|build):/),
+      sha256: z.string().length(64).optional(),
+    }),
+  ),
+  forms: z.array(z.array(TensorSpec)).min(1),
+  outputs: z.array(TensorSpec).min(1),
+  quality: z.array(z.strictObject({ metric: z.string(), value: z.string(), on: z.string() })),
+});
+
+/** A revision and the bytes of its artifacts. */
+export type Package = { manifest: Manifest; manifestBytes: Uint8Array; files: Map<string, Uint8Array> };
+
+/** Reads the model in `folder`. Throws an OperatorError where something is missing or not what its digest says. */
+export async function readModelSource(folder: string): Promise<Package> {
+  const path = join(folder, "model.json");
+  const parsed = ModelSource.safeParse(JSON.parse(await readFile(path, "utf8")));
+  if (!parsed.success) throw new OperatorError(`${path} is not a model: ${z.prettifyError(parsed.error)}`);
+  const { artifacts: sources, adapter, ...rest } = parsed.data;
+  const files = new Map<string, Uint8Array>();
+  const artifacts: Artifact[] = [];
+  for (const source of sources.toSorted((a, b) => (a.path < b.path ? -1 : 1))) {
+    const bytes = await readArtifact(folder, source.from);
+    const digest = sha256(bytes);
+    if (source.sha256 !== undefined && source.sha256 !== hex(digest))
+      throw new OperatorError(`${source.path} of ${rest.name} has the digest ${hex(digest)}, not ${source.sha256}: install its package again`);
+    files.set(source.path, bytes);
+    artifacts.push({ path: source.path, role: source.role, sizeBytes: bytes.length, digest });
+  }
+  const options = JSON.stringify(adapter.options);
+  const manifest: Manifest = { ...rest, artifacts, filesRoot: filesRoot(artifacts), adapter: { ...adapter, options } };
+  return { manifest, manifestBytes: encodeManifest(manifest), files };
+}
+
+async function readArtifact(folder: string, from: string): Promise<Uint8Array> {
+  const [kind = "", rest = ""] = from.split(/:(.*)/s);
+  const path = kind === "npm" ? packageFile(rest) : kind === "build" ? join(folder, "..", ".build", rest) : join(folder, rest);
+  try {
+    return new Uint8Array(await readFile(path));
+  } catch (cause) {
+    if (systemCode(cause) !== "ENOENT") throw cause;
+    const remedy = kind === "build" ? "run `npm run build`" : "run `npm install`";
+    throw new OperatorError(`${path} is missing: ${remedy}`, { cause });
+  }
+}
+
+/** The file of an installed package. Its package.json may not be exported, so the folder is looked for as Node does. */
+function packageFile(specifier: string): string {
+  const [, name = "", path = ""] = /^((?:@[^/]+\/)?[^/]+)\/(.+)$/.exec(specifier) ?? [];
+  for (const folder of createRequire(import.meta.url).resolve.paths(name) ?? []) {
+    const file = join(folder, name, path);
+    if (existsSync(file)) return file;
+  }
+  throw new OperatorError(`the package ${name} is not installed: run \`npm install\``);
+}

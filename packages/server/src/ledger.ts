@@ -1,0 +1,60 @@
+/** The log and its fold as one: what is appended here is durable, and `publish` waits until the fold has it. */
+import { type FoldState, TILE_WIDTH, type Tile, tileWidth } from "@tallystick/protocol";
+import { Log, type LogOptions } from "./log/service.ts";
+import { Projection } from "./usage/service.ts";
+
+export type Ledger = {
+  log: Log;
+  projection: Projection;
+  fold: FoldState;
+  append(entry: Uint8Array): Promise<number>;
+  /** Appends and waits for the checkpoint and the fold. */
+  publish(entry: Uint8Array): Promise<number>;
+  findTile(tile: Tile): Promise<Uint8Array | undefined>;
+  close(): Promise<void>;
+};
+
+/** Opens the log and folds it; from then on each checkpoint is folded as it is published. */
+export async function openLedger(options: LogOptions, projections: string): Promise<Ledger> {
+  const log = await Log.open(options);
+  const { tree } = log;
+  const published = { ...log.published, readBundle: (index: number, width: number) => tree.readBundle(index, width) };
+  const projection = await Projection.open(projections, published, (size) => tree.rootAt(size));
+  const waiting = new Map<number, () => void>();
+
+  log.follow((entries) => {
+    projection.apply(entries);
+    for (const [index, resolve] of waiting) {
+      if (index >= projection.fold.size) continue;
+      waiting.delete(index);
+      resolve();
+    }
+  });
+
+  return {
+    log,
+    projection,
+    fold: projection.fold,
+    append: (entry) => log.append(entry),
+
+    async publish(entry) {
+      const index = await log.append(entry);
+      if (index >= projection.fold.size) await new Promise<void>((resolve) => waiting.set(index, resolve));
+      return index;
+    },
+
+    async findTile(tile) {
+      const { size } = log.published;
+      const width = tileWidth(tile.level, tile.index, size);
+      if (tile.width > width) return undefined;
+      // A partial tile whose full one replaced it is gone; a client asks again for the full one (C2SP tlog-tiles).
+      if (tile.width < width && width === TILE_WIDTH) return undefined;
+      return tree.findTile(tile);
+    },
+
+    async close() {
+      await log.close();
+      await projection.save(log.published.root);
+    },
+  };
+}

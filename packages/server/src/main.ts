@@ -1,0 +1,127 @@
+/** `tallyd`: opens a network, listens, says where, and ends cleanly. */
+import { rm } from "node:fs/promises";
+import type { AddressInfo } from "node:net";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { createAdaptorServer } from "@hono/node-server";
+import { firstCall, type Network, openNetwork } from "./network.ts";
+import { HELP, type Options, parseOptions } from "./options.ts";
+import { systemClock } from "./platform/clock.ts";
+import { OperatorError, systemCode } from "./platform/errors.ts";
+import { writeDurably } from "./platform/files.ts";
+import { createSystemRandom } from "./platform/random.ts";
+
+/** The models beside the packages, in a checkout. */
+const MODELS = join(dirname(fileURLToPath(import.meta.url)), "../../../models");
+/** How long calls under way may take to end once the daemon is told to. */
+const DRAIN_MS = 10_000;
+
+type Server = ReturnType<typeof createAdaptorServer>;
+
+/** Runs until a signal ends it. The process's exit status: 0 when it ended cleanly, 1 when it could not start. */
+export async function main(args: string[]): Promise<number> {
+  try {
+    const options = parseOptions(args, MODELS);
+    if (options === "help") {
+      process.stdout.write(HELP);
+      return 0;
+    }
+    await run(options);
+    return 0;
+  } catch (error) {
+    process.stderr.write(`tallyd: ${sentence(error, args)}\n`);
+    return 1;
+  }
+}
+
+async function run(options: Options): Promise<void> {
+  const say = (line: string) => options.json || process.stdout.write(`${line}\n`);
+  const stopped = signalled();
+  say("Tallystick is starting: keys, log, models …");
+  const network = await openNetwork({
+    ...options,
+    clock: systemClock,
+    random: createSystemRandom(),
+    report: (event, detail) => void process.stderr.write(`${JSON.stringify({ event, ...detail })}\n`),
+    publishIntervalMs: 200,
+    epochIntervalMs: 10_000,
+    deadlineMs: 30_000,
+  });
+  const readyPath = join(network.data, "ready.json");
+  try {
+    const { server, url } = await listen(network, options);
+    const { apiKey, data, origin, logVkey } = network;
+    const ready = JSON.stringify({ url, apiKey, data, origin, logVkey });
+    await writeDurably(readyPath, `${ready}\n`, 0o600);
+    if (options.json) process.stdout.write(`${ready}\n`);
+    else greet(network, url);
+    await stopped;
+    say("Tallystick is stopping …");
+    await drain(server);
+  } finally {
+    await rm(readyPath, { force: true });
+    await network.close();
+  }
+}
+
+function greet({ data, apiKey }: Network, url: string): void {
+  process.stdout.write(`
+Tallystick is ready.
+
+  page    ${url}
+  keys    ${join(data, "keys")}
+  log     ${join(data, "log", "tiles")}
+
+A first call, with its receipt in the header x-receipt-id:
+
+  ${firstCall(url, apiKey)}
+
+Then: npx tally verify <receipt id> · npx tally usage · npx tally audit ${url}
+`);
+}
+
+/** Resolves at the first SIGTERM or SIGINT. */
+function signalled(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve());
+  });
+}
+
+async function listen(network: Network, { host, port }: Options): Promise<{ server: Server; url: string }> {
+  let url = "";
+  let application: ReturnType<Network["application"]> | undefined;
+  // The port may be any, so where the application is reached is known only once it listens.
+  const server = createAdaptorServer({
+    fetch: (request, env) => {
+      application ??= network.application(url);
+      return application.fetch(request, env);
+    },
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, host, resolve);
+  });
+  const { address, family, port: bound } = server.address() as AddressInfo;
+  url = `http://${family === "IPv6" ? `[${address}]` : address}:${bound}`;
+  return { server, url };
+}
+
+/** Takes no more connections and lets the calls under way end, for a while. */
+async function drain(server: Server): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  if ("closeIdleConnections" in server) server.closeIdleConnections();
+  const timer = setTimeout(() => "closeAllConnections" in server && server.closeAllConnections(), DRAIN_MS);
+  await closed;
+  clearTimeout(timer);
+}
+
+/** What went wrong, for an operator: one sentence, and what to do. */
+function sentence(error: unknown, args: string[]): string {
+  if (error instanceof OperatorError) return error.message;
+  const path = error instanceof Error && "path" in error ? ` ${error.path}` : "";
+  const code = systemCode(error);
+  if (code === "EADDRINUSE") return "the port is taken: give another with --port, or --port 0 for any";
+  if (code === "EACCES" || code === "EPERM" || code === "EROFS") return `may not write${path}: give a folder of your own with --data`;
+  if (code === "ENOSPC") return `the disk is full${path}: free some space and start again; nothing acknowledged is lost`;
+  return `could not start with ${JSON.stringify(args)}: ${error instanceof Error ? (error.stack ?? error.message) : error}`;
+}

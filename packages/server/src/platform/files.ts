@@ -1,0 +1,31 @@
+/** Files that are there whole or not at all, and stay: write aside, sync, rename, sync the folder. */
+import { mkdir, open, rename } from "node:fs/promises";
+import { dirname } from "node:path";
+
+/** Makes a rename or a creation in `folder` durable. */
+export async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+let writes = 0;
+
+/** Writes `bytes` to `path`, replacing what was there. Durable when it returns; a crash leaves the old or the new. */
+export async function writeDurably(path: string, bytes: Uint8Array | string, mode = 0o644): Promise<void> {
+  const folder = dirname(path);
+  await mkdir(folder, { recursive: true });
+  const aside = `${path}.${process.pid}-${writes++}.new`; // Two may write the same file at once: the last rename stands.
+  const handle = await open(aside, "w", mode);
+  try {
+    await handle.writeFile(bytes);
+    await handle.datasync();
+  } finally {
+    await handle.close();
+  }
+  await rename(aside, path);
+  await syncFolder(folder);
+}

@@ -1,0 +1,47 @@
+/** HTTP's edge: bodies within their limit, refusals in one shape, one place where an error becomes a status. */
+import type { Context } from "hono";
+import type { ContentfulStatusCode } from "hono/utils/http-status";
+import { ServiceError, STATUS } from "./errors.ts";
+
+/** What a service tells its operator. Never content, never a key. */
+export type Report = (event: string, detail: Record<string, unknown>) => void;
+
+/** The answer to a request that failed. A fault of ours is told to the operator whole, and to the caller as nothing. */
+export function errorResponse(c: Context, error: unknown, report: Report): Response {
+  const refusal = error instanceof ServiceError ? error : new ServiceError("internal", "something went wrong here; it was logged");
+  if (refusal.code === "internal") report("internal error", { path: c.req.path, error: String(error), stack: stackOf(error) });
+  if (refusal.receiptId !== undefined) c.header("x-receipt-id", refusal.receiptId);
+  if (refusal.code === "unavailable" || refusal.code === "rate_limited") c.header("retry-after", "1");
+  const { code, message, receiptId } = refusal;
+  const body = { error: { code, message, ...(receiptId === undefined ? {} : { receiptId }) } };
+  return c.json(body, STATUS[code] as ContentfulStatusCode);
+}
+
+function stackOf(error: unknown): string | undefined {
+  return error instanceof Error ? error.stack : undefined;
+}
+
+/** The body of a request, at most `limitBytes` of it. */
+export async function readBody(c: Context, limitBytes: number): Promise<Uint8Array> {
+  const refuse = () => new ServiceError("limit_exceeded", `the body is larger than the ${limitBytes} bytes allowed here`);
+  if (Number(c.req.header("content-length") ?? 0) > limitBytes) throw refuse();
+  if (c.req.header("content-length") !== undefined) return new Uint8Array(await c.req.arrayBuffer());
+  const chunks: Uint8Array[] = [];
+  let sizeBytes = 0;
+  for await (const chunk of c.req.raw.body ?? []) {
+    sizeBytes += chunk.length;
+    if (sizeBytes > limitBytes) throw refuse();
+    chunks.push(chunk);
+  }
+  return new Uint8Array(Buffer.concat(chunks));
+}
+
+/** A body of JSON. */
+export async function readJson(c: Context, limitBytes: number): Promise<unknown> {
+  const bytes = await readBody(c, limitBytes);
+  try {
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch (cause) {
+    throw new ServiceError("invalid_request", `the body is not JSON: ${cause instanceof Error ? cause.message : "malformed"}`, { cause });
+  }
+}

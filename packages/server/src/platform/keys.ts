@@ -1,0 +1,60 @@
+/** The keys of roles: each in a file of its own, readable by its owner alone. */
+import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { promisify } from "node:util";
+import { createNoteKey, type NoteKey, type Signer } from "@tallystick/protocol";
+import { OperatorError, systemCode } from "./errors.ts";
+import { writeDurably } from "./files.ts";
+
+/** Signing on libuv's threads, so that it does not hold up the event loop. */
+const signAsync = promisify(sign);
+
+/** A signer over a P-256 private key. */
+export function createSigner(privateKey: KeyObject): Signer {
+  const spki = new Uint8Array(createPublicKey(privateKey).export({ format: "der", type: "spki" }));
+  const key = { key: privateKey, dsaEncoding: "ieee-p1363" } as const;
+  return { spki, sign: async (message) => new Uint8Array(await signAsync("sha256", message, key)) };
+}
+
+/** A new P-256 signer whose key exists in memory alone. */
+export function createEphemeralSigner(): Signer {
+  return createSigner(generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey);
+}
+
+/** The P-256 key in `path`; made when it is not there. */
+export async function openSigner(path: string): Promise<Signer> {
+  return createSigner(await openKey(path, "ec", () => generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey));
+}
+
+/** What signs a log's checkpoints: an Ed25519 key under the log's origin. */
+export type NoteSigner = { key: NoteKey; sign(message: Uint8Array): Uint8Array };
+
+/** The Ed25519 key in `path`; made when it is not there. `nameOf` gives the key its name: a log's is its origin. */
+export async function openNoteSigner(path: string, nameOf: (publicKey: Uint8Array) => string): Promise<NoteSigner> {
+  const privateKey = await openKey(path, "ed25519", () => generateKeyPairSync("ed25519").privateKey);
+  const spki = createPublicKey(privateKey).export({ format: "der", type: "spki" });
+  const publicKey = new Uint8Array(spki.subarray(-32));
+  return {
+    key: createNoteKey(nameOf(publicKey), "ed25519", publicKey),
+    sign: (message) => new Uint8Array(sign(null, message, privateKey)),
+  };
+}
+
+async function openKey(path: string, type: "ec" | "ed25519", generate: () => KeyObject): Promise<KeyObject> {
+  const pem = await readFile(path, "utf8").catch((error: unknown) => {
+    if (systemCode(error) === "ENOENT") return undefined;
+    throw error;
+  });
+  if (pem === undefined) {
+    const made = generate();
+    await writeDurably(path, made.export({ format: "pem", type: "pkcs8" }), 0o600);
+    return made;
+  }
+  try {
+    const key = createPrivateKey(pem);
+    if (key.asymmetricKeyType === type) return key;
+  } catch (cause) {
+    throw new OperatorError(`${path} is not a private key in PEM: restore it from a backup, or remove it to have another made`, { cause });
+  }
+  throw new OperatorError(`${path} holds a key of another type than ${type}: is it in the right place?`);
+}
