@@ -31,8 +31,16 @@ export type Model = {
   answer(call: Tensor[]): Promise<Map<string, Tensor>>;
 };
 
-/** The model in the folder `name`. */
-export async function openModel(name: string): Promise<Model> {
+const opened = new Map<string, Promise<Model>>();
+
+/** The model in the folder `name`, opened once. */
+export function openModel(name: string): Promise<Model> {
+  const model = opened.get(name) ?? open(name);
+  opened.set(name, model);
+  return model;
+}
+
+async function open(name: string): Promise<Model> {
   const { manifest, files } = await readModelSource(join(MODELS, name));
   const adapter = ADAPTERS.get(`${manifest.adapter.name}@${manifest.adapter.version}`);
   assert(adapter, `${name} names an adapter that there is`);

@@ -4,6 +4,7 @@
  *   npx tsx --conditions=@tallystick/source models/measure.ts [folder]
  */
 import type { Quality } from "@tallystick/protocol";
+import { isScript } from "./script.ts";
 
 /** How each model is measured, by its folder. */
 export const MEASURES: Record<string, () => Promise<{ measure(): Promise<Quality[]> }>> = {
@@ -32,4 +33,4 @@ async function main(folders: string[]): Promise<void> {
       console.log(`${folder}: ${metric} ${value} on ${on}`);
 }
 
-if (import.meta.filename === process.argv[1]) await main(process.argv.slice(2));
+if (isScript(import.meta)) await main(process.argv.slice(2));

@@ -2,6 +2,7 @@
 import {
   checkpointText,
   encodeLogProof,
+  encodeNote,
   inclusionRanges,
   type LogTrust,
   leafHash,
@@ -43,6 +44,11 @@ export class LogInMemory {
   checkpoint(timeSeconds: number, size: number = this.entries.length): Note {
     const text = checkpointText({ origin: this.key.name, size, root: this.root(size) });
     return { text, signatures: [this.signer.sign(text), this.signer.cosign(text, timeSeconds)] };
+  }
+
+  /** That checkpoint as a file has it. */
+  checkpointFile(timeSeconds: number, size: number = this.entries.length): string {
+    return encodeNote(this.checkpoint(timeSeconds, size));
   }
 
   /** The text of a proof that entry `index` is among the first `size`. */

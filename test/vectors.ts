@@ -9,3 +9,12 @@ export type Vector = { desc: string; wantErr: boolean };
 export function readVectors<V extends Vector>(name: string): V[] {
   return JSON.parse(readFileSync(join(import.meta.dirname, "vectors", name), "utf8"));
 }
+
+/** What `value` says as a vector has it: bytes in hex, amounts in decimal. */
+export function jsonOf(value: unknown): unknown {
+  if (value instanceof Uint8Array) return Buffer.from(value).toString("hex");
+  if (typeof value === "bigint") return String(value);
+  if (Array.isArray(value)) return value.map(jsonOf);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, jsonOf(part)]));
+}

@@ -3,6 +3,8 @@
  *
  *   npx tsx --conditions=@tallystick/source models/breast-cancer/train.ts
  */
+
+import { isScript } from "../script.ts";
 import { encodeLogistic, fitLogistic } from "../train/linear.ts";
 import { numbers, readTable, split } from "../train/table.ts";
 import { writeModel } from "../train/write.ts";
@@ -28,4 +30,4 @@ export function train(): Uint8Array {
 /** The quarter that the model has not seen. */
 export const heldOut = split(examples, SEED).test;
 
-if (import.meta.filename === process.argv[1]) writeModel(import.meta.url, train());
+if (isScript(import.meta)) writeModel(import.meta.url, train());

@@ -3,6 +3,8 @@
  *
  *   npx tsx --conditions=@tallystick/source models/credit-default/train.ts
  */
+
+import { isScript } from "../script.ts";
 import { fitBoosting } from "../train/boosting.ts";
 import { encodeLogistic, fitLogistic, score } from "../train/linear.ts";
 import { rocAuc } from "../train/metrics.ts";
@@ -76,7 +78,7 @@ export function learnLogistic(train: Examples): (row: number[]) => number {
   return (row) => score(model, row);
 }
 
-if (import.meta.filename === process.argv[1]) {
+if (isScript(import.meta)) {
   writeModel(import.meta.url, train());
   console.log(`mean ROC AUC over 20 splits: ${meanRocAuc(learnLogistic).toFixed(3)}`);
   console.log(`and of boosted trees: ${meanRocAuc(fitBoosting).toFixed(3)}`);

@@ -4,6 +4,7 @@
  *   npx tsx --conditions=@tallystick/source models/seattle-temperature/train.ts
  */
 import { encodeModel, floatConstant, intConstant } from "../onnx.ts";
+import { isScript } from "../script.ts";
 import { circle } from "../train/functions.ts";
 import { fitLinear, type Linear } from "../train/linear.ts";
 import { column, numbers, readTable } from "../train/table.ts";
@@ -86,4 +87,4 @@ function encode({ weights, bias }: Linear): Uint8Array {
   });
 }
 
-if (import.meta.filename === process.argv[1]) writeModel(import.meta.url, train());
+if (isScript(import.meta)) writeModel(import.meta.url, train());

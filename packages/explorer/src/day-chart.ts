@@ -1,6 +1,6 @@
 /** Days as a split tally stick: valid inferences cut above the split, decisions relied on below it. */
 import { OPEN_DAY } from "@tallystick/protocol";
-import { countOf } from "./format.ts";
+import { countOf, plural } from "./format.ts";
 import { type Html, html } from "./html.ts";
 
 type Day = { day: string; valid: number; decisionsReliedOn: number };
@@ -50,5 +50,5 @@ function nameOf(day: Day | undefined): string {
 
 function describe(days: readonly Day[], highest: { valid: number; relied: number }): string {
   const span = days.length > 1 ? `${nameOf(days[0])} to ${nameOf(days.at(-1))}` : nameOf(days[0]);
-  return `${span}: at most ${countOf(highest.valid)} valid inferences and ${countOf(highest.relied)} decisions relied on in a day.`;
+  return `${span}: at most ${plural(highest.valid, "valid inference")} and ${plural(highest.relied, "decision")} relied on in a day.`;
 }

@@ -48,7 +48,7 @@ function toneOf({ outcome, checks }: Verdict<VerifiedReceipt>): "complete" | "pa
 }
 
 function outcomeOf(verdict: Verdict<VerifiedReceipt>): string {
-  if (verdict.outcome === "failed") return `This receipt does not hold: ${verdict.failure.replaceAll("_", " ")}`;
+  if (verdict.outcome === "failed") return `Verification failed: ${verdict.failure.replaceAll("_", " ")}`;
   if (verdict.outcome === "inconclusive")
     return "Inconclusive: nothing failed, but a verdict needs more than could be checked";
   const open = verdict.checks.filter(({ state }) => state === "not_checked").length;

@@ -1,9 +1,8 @@
 /** `tallyd`: opens a network, listens, says where, and ends cleanly. */
 import { rm } from "node:fs/promises";
-import type { AddressInfo } from "node:net";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { createAdaptorServer } from "@hono/node-server";
+import { listen } from "./listen.ts";
 import { firstCall, type Network, openNetwork } from "./network.ts";
 import { HELP, type Options, parseOptions } from "./options.ts";
 import { systemClock } from "./platform/clock.ts";
@@ -13,11 +12,6 @@ import { createSystemRandom } from "./platform/random.ts";
 
 /** The models beside the packages, in a checkout. */
 const MODELS = join(dirname(fileURLToPath(import.meta.url)), "../../../models");
-/** How long calls under way may take to end once the daemon is told to. */
-const DRAIN_MS = 10_000;
-
-type Server = ReturnType<typeof createAdaptorServer>;
-
 /** Runs until a signal ends it. The process's exit status: 0 when it ended cleanly, 1 when it could not start. */
 export async function main(args: string[]): Promise<number> {
   try {
@@ -49,7 +43,8 @@ async function run(options: Options): Promise<void> {
   });
   const readyPath = join(network.data, "ready.json");
   try {
-    const { server, url } = await listen(network, options);
+    const listening = await listen(network, options);
+    const { url } = listening;
     const { apiKey, data, origin, logVkey } = network;
     const ready = JSON.stringify({ url, apiKey, data, origin, logVkey });
     await writeDurably(readyPath, `${ready}\n`, 0o600);
@@ -57,7 +52,7 @@ async function run(options: Options): Promise<void> {
     else greet(network, url);
     await stopped;
     say("Tallystick is stopping …");
-    await drain(server);
+    await listening.close();
   } finally {
     await rm(readyPath, { force: true });
     await network.close();
@@ -87,41 +82,15 @@ function signalled(): Promise<void> {
   });
 }
 
-async function listen(network: Network, { host, port }: Options): Promise<{ server: Server; url: string }> {
-  let url = "";
-  let application: ReturnType<Network["application"]> | undefined;
-  // The port may be any, so where the application is reached is known only once it listens.
-  const server = createAdaptorServer({
-    fetch: (request, env) => {
-      application ??= network.application(url);
-      return application.fetch(request, env);
-    },
-  });
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(port, host, resolve);
-  });
-  const { address, family, port: bound } = server.address() as AddressInfo;
-  url = `http://${family === "IPv6" ? `[${address}]` : address}:${bound}`;
-  return { server, url };
-}
-
-/** Takes no more connections and lets the calls under way end, for a while. */
-async function drain(server: Server): Promise<void> {
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  if ("closeIdleConnections" in server) server.closeIdleConnections();
-  const timer = setTimeout(() => "closeAllConnections" in server && server.closeAllConnections(), DRAIN_MS);
-  await closed;
-  clearTimeout(timer);
-}
-
 /** What went wrong, for an operator: one sentence, and what to do. */
 function sentence(error: unknown, args: string[]): string {
   if (error instanceof OperatorError) return error.message;
   const path = error instanceof Error && "path" in error ? ` ${error.path}` : "";
   const code = systemCode(error);
   if (code === "EADDRINUSE") return "the port is taken: give another with --port, or --port 0 for any";
-  if (code === "EACCES" || code === "EPERM" || code === "EROFS") return `may not write${path}: give a folder of your own with --data`;
-  if (code === "ENOSPC") return `the disk is full${path}: free some space and start again; nothing acknowledged is lost`;
+  if (code === "EACCES" || code === "EPERM" || code === "EROFS")
+    return `may not write${path}: give a folder of your own with --data`;
+  if (code === "ENOSPC")
+    return `the disk is full${path}: free some space and start again; nothing acknowledged is lost`;
   return `could not start with ${JSON.stringify(args)}: ${error instanceof Error ? (error.stack ?? error.message) : error}`;
 }

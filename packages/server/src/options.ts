@@ -35,11 +35,17 @@ export function parseOptions(args: string[], defaultModels: string): Options | "
   try {
     ({ values } = parseArgs({ args, options, allowPositionals: false }));
   } catch (cause) {
-    throw new OperatorError(`${cause instanceof Error ? cause.message : cause}. tallyd --help lists the options`, { cause });
+    throw new OperatorError(`${cause instanceof Error ? cause.message : cause}. tallyd --help lists the options`, {
+      cause,
+    });
   }
   if (values.help) return "help";
-  const [port, workerCount] = [wholeNumber("port", values.port, 0, 65_535), wholeNumber("workers", values.workers, 1, 64)];
-  if (!LOOPBACK.test(values.host)) throw new OperatorError(`--host ${values.host} is not a loopback address: this version serves this machine only`);
+  const [port, workerCount] = [
+    wholeNumber("port", values.port, 0, 65_535),
+    wholeNumber("workers", values.workers, 1, 64),
+  ];
+  if (!LOOPBACK.test(values.host))
+    throw new OperatorError(`--host ${values.host} is not a loopback address: this version serves this machine only`);
   return { data: values.data, port, host: values.host, models: values.models, workerCount, json: values.json };
 }
 

@@ -17,9 +17,13 @@ function attach(form: HTMLFormElement, result: HTMLElement): void {
   const keySource = (): KeySource => (vkeyInput.value.trim() === pageVkey ? "page" : "own");
   const pageNote = note?.textContent ?? "";
 
+  const latest = new WeakMap<HTMLElement, () => Promise<Html>>();
   const show = async (place: HTMLElement, verdict: () => Promise<Html>) => {
+    latest.set(place, verdict);
+    place.replaceChildren();
     place.setAttribute("aria-busy", "true");
     const { markup } = await verdict().catch((error: unknown) => noVerdictHtml(`Something went wrong here: ${error}`));
+    if (latest.get(place) !== verdict) return; // Something else has been asked since.
     place.innerHTML = markup; // Made by `html`, which escapes.
     place.removeAttribute("aria-busy");
   };
@@ -49,7 +53,7 @@ function attach(form: HTMLFormElement, result: HTMLElement): void {
   form.hidden = false;
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    void show(result, checkForm);
+    void show(result, () => checkForm());
   });
   fileInput.addEventListener("change", () => {
     const file = fileInput.files?.[0];

@@ -11,7 +11,7 @@ const COLUMNS = [
   { label: "Status" },
   { label: "Custody" },
   { label: "Day (UTC)" },
-  { label: "Verify" },
+  { label: "Verify", kind: "action" },
 ];
 
 export function receipts(latest: readonly LatestReceipt[]): Html {
@@ -26,6 +26,6 @@ export function receipts(latest: readonly LatestReceipt[]): Html {
 function receiptRow({ id, index, model, status, custody, day }: LatestReceipt): Html {
   const short = html`<a href="/v1/receipts/${encodeURIComponent(id)}" title="${id}"><code>${shortId(id)}</code></a> ${copyButton(id, `Copy the receipt id ${id}`)}`;
   const button = html`<button type="button" class="verify" data-verify="${id}" aria-expanded="false" hidden>Verify here</button>`;
-  return html`<tr role="row">${cell("Index", index === null ? "pending" : String(index), "count")}<th role="rowheader" scope="row" class="receipt">${short}</th>${cell("Model", model, "name wide")}${cell("Status", html`<span class="status" data-status="${status}">${status}</span>`)}${cell("Custody", custody)}${cell("Day (UTC)", day ?? "open")}${cell("Verify", button, "action")}</tr>
+  return html`<tr role="row">${cell("Index", index === null ? "pending" : String(index), "count")}<th role="rowheader" scope="row" class="receipt">${short}</th>${cell("Model", model, "name wide")}${cell("Status", html`<span class="status" data-status="${status}">${status}</span>`)}${cell("Custody", custody)}${cell("Day (UTC)", day ?? "open", "wide")}${cell("Verify", button, "action")}</tr>
 `;
 }

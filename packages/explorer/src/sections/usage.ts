@@ -9,13 +9,12 @@ export function usage({ figures, url }: HomeView): Html {
   const reasons = Object.entries(exclusions).map(
     ([reason, count]) => `${countOf(count)} ${reason.replaceAll("_", " ")}`,
   );
-  const excluded =
-    reasons.length === 0 ? "No receipt is excluded." : `Excluded, each for its first reason: ${reasons.join(", ")}.`;
+  const excluded = reasons.length === 0 ? undefined : ` Excluded, each for its first reason: ${reasons.join(", ")}.`;
   const body = html`<dl class="figures">
 <div><dt>Inferences, gross</dt><dd class="number">${countOf(totals.gross)}</dd>
 <dd class="note">Every unique receipt in the log. ${field("totals.gross")}</dd></div>
 <div><dt>Inferences, valid</dt><dd class="number">${countOf(totals.valid)}</dd>
-<dd class="note">Those that no rule excludes. ${excluded} ${field("totals.valid")}</dd></div>
+<dd class="note">Those that no rule excludes.${excluded} ${field("totals.valid")}</dd></div>
 <div><dt>Requesters</dt><dd class="number">${countOf(totals.requesters)}</dd>
 <dd class="note">Payer keys, not people: anybody can make more keys. ${field("totals.requesters")}</dd></div>
 </dl>

@@ -14,6 +14,7 @@ export function verify({ logVkey, url }: HomeView): Html {
 <input id="verify-vkey" name="vkey" autocomplete="off" autocapitalize="off" spellcheck="false" maxlength="300" aria-describedby="verify-vkey-note" value="${logVkey}">
 <p class="note" id="verify-vkey-note">This key came from the same server: compare it with one you got elsewhere.</p></div>
 </form>
+<noscript><p class="note">The form that stands here needs JavaScript, for it is your browser that verifies.</p></noscript>
 <div id="verify-result" aria-live="polite"></div>
 <p class="note">The same check at a terminal, by the same code:</p>
 ${command(`npx tally verify RECEIPT_ID --network ${url}`)}`;

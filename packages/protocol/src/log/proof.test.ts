@@ -7,12 +7,11 @@ import { PROOF_HASHES } from "../limits.ts";
 import { leafHash } from "./merkle.ts";
 import { encodeLogProof, type LogProof, parseLogProof, proves } from "./proof.ts";
 
-const vectors = readVectors<Vector & { proof: string; entry: string; index?: number; form?: "malformed" }>(
-  "log/proofs.json",
-);
+type ProofVector = Vector & { proof: string; entry: string; index: number; failure?: "malformed" | "not_in_log" };
+const vectors = readVectors<ProofVector>("log/proofs.json");
 
-test.each(vectors)("$desc", ({ proof, entry, index, form, wantErr }) => {
-  if (form === "malformed") {
+test.each(vectors)("$desc", ({ proof, entry, index, failure, wantErr }) => {
+  if (failure === "malformed") {
     expect(() => parseLogProof(proof)).toThrow(Malformed);
     return;
   }
@@ -33,7 +32,11 @@ test("each entry of a log is proved by its own proof and by no other", () => {
 
 test("a proof has at most 63 hashes", () => {
   const lineOf = (count: number) =>
-    encodeLogProof(0, Array.from({ length: count }, () => leafHash(utf8("x"))), log.checkpoint(0));
+    encodeLogProof(
+      0,
+      Array.from({ length: count }, () => leafHash(utf8("x"))),
+      log.checkpoint(0),
+    );
   expect(parseLogProof(lineOf(PROOF_HASHES)).hashes).toHaveLength(PROOF_HASHES);
   expect(() => parseLogProof(lineOf(PROOF_HASHES + 1))).toThrow("64 hashes");
 });

@@ -3,14 +3,23 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { RUNS } from "../../../../test/runs.ts";
-import { vectorsOf } from "../../../../test/vectors-dir.ts";
 import { readVectors, type Vector } from "../../../../test/vectors.ts";
+import { vectorsOf } from "../../../../test/vectors-dir.ts";
 import { concat, utf8 } from "../bytes.ts";
 import { Malformed } from "../cbor/bytes.ts";
 import { parseCheckpoint } from "./checkpoint.ts";
 import { inclusionRanges, joinSubtrees, leafHash, nodeHash, rootOf, subtrees, verifyInclusion } from "./merkle.ts";
 import { parseNoteKey, verifyNote } from "./note.ts";
-import { encodeBundle, hashInTile, parseBundle, parseTilePath, type Tile, tileOf, tilePath, tileWidth } from "./tile.ts";
+import {
+  encodeBundle,
+  hashInTile,
+  parseBundle,
+  parseTilePath,
+  type Tile,
+  tileOf,
+  tilePath,
+  tileWidth,
+} from "./tile.ts";
 
 const vectors = readVectors<Vector & { path: string; tile?: Tile }>("log/tile-paths.json");
 

@@ -12,7 +12,8 @@ export function inputsFault({ name, forms }: Manifest, inputs: readonly Tensor[]
   }
   for (const input of inputs) {
     const spec = form.find((candidate) => candidate.name === input.name);
-    if (spec !== undefined && !fits(spec, input)) return `${name} takes ${describe(spec)}, not ${input.datatype} [${input.shape}]`;
+    if (spec !== undefined && !fits(spec, input))
+      return `${name} takes ${describe(spec)}, not ${input.datatype} [${input.shape}]`;
   }
   return undefined;
 }

@@ -132,6 +132,8 @@ function applyReliance(fold: FoldState, index: number, { says, signed }: EntryOf
   const receipt = fold.receipts.get(keyOf(says.receipt));
   const relier = fold.keys.get(keyOf(signed.keyId));
   if (receipt === undefined || receipt.exclusion !== undefined || relier?.role !== "relier") return;
+  const statement = keyOf(signed.keyId) + receipt.decision;
+  if (!fold.reliances.has(statement)) fold.reliances.set(statement, index);
   const firstOfDecision = addTo(fold.reliedDecisions, receipt.decision);
   const firstOfModel = addTo(fold.reliedByModel, receipt.decision + receipt.model);
   if (!firstOfModel) return;

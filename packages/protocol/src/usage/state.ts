@@ -94,6 +94,8 @@ export type FoldState = {
   models: Map<Key, PublishedModel>;
   sessions: Map<Key, Session>;
   receipts: Map<Key, UsedReceipt>;
+  /** Who relied on which decision, relier then decision, and where the log says so first. */
+  reliances: Map<Key, number>;
   /** Decisions somebody relied on, and decisions by model. */
   reliedDecisions: Set<Key>;
   reliedByModel: Set<Key>;
@@ -116,6 +118,7 @@ export function createFold(): FoldState {
     models: new Map(),
     sessions: new Map(),
     receipts: new Map(),
+    reliances: new Map(),
     reliedDecisions: new Set(),
     reliedByModel: new Set(),
     cells: new Map(),

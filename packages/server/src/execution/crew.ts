@@ -41,8 +41,8 @@ export type Line = {
   patience: NodeJS.Timeout | undefined;
 };
 
-/** How much the newest measurement moves the average. */
-const NEWEST_WEIGHT = 0.2;
+/** How much the newest measurement moves the average: enough that a slow first call is soon forgotten. */
+const NEWEST_WEIGHT = 0.5;
 
 export function createCrew(start: () => Host, workerCount: number, limits: ExecutionLimits, log: Log): Crew {
   const lines = new Map<string, Line>();
@@ -167,14 +167,19 @@ export function createCrew(start: () => Host, workerCount: number, limits: Execu
   }
 
   function takeApart(line: Line, calls: Call[], { reason, message }: Fault): void {
-    log("a batch failed; its calls run alone", { revision: line.revision.key, calls: calls.length, reason, message });
+    log("a batch failed; its calls run alone", {
+      revision: line.revision.key,
+      calls: calls.length,
+      reason,
+      fault: message,
+    });
     for (const call of calls) call.alone = true;
     line.waiting = new Set([...calls, ...line.waiting]);
   }
 
   function fail(line: Line, calls: Call[], { reason, message }: Fault): void {
     if (calls.length === 0) return;
-    log("calls failed", { revision: line.revision.key, calls: calls.length, reason, message });
+    log("calls failed", { revision: line.revision.key, calls: calls.length, reason, fault: message });
     for (const call of calls) call.settle({ kind: "failed", reason, message });
   }
 

@@ -22,7 +22,10 @@ export async function openJudge(module: WebAssembly.Module, memoryBytes: number)
   Object.assign(WebAssembly, {
     Memory: BoundedMemory,
     // Whatever bytes it brings, the module that runs is the one whose digest is in the profile; nor is it compiled again.
-    instantiate: async (_bytes: unknown, imports: object) => ({ module, instance: await instantiate(module, imports) }),
+    instantiate: async (_bytes: unknown, imports: WebAssembly.Imports) => ({
+      module,
+      instance: await instantiate(module, imports),
+    }),
   });
   const ort = await import("onnxruntime-web");
   ort.env.logLevel = "fatal";

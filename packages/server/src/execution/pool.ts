@@ -39,6 +39,7 @@ export async function openExecution(options: ExecutionOptions): Promise<Executio
   const judge = await readJudge();
   const judgeData = { adapters: href, module: judge.module, memoryBytes: limits.judgeMemoryBytes };
   const nativeData = { adapters: href, memoryBytes: limits.nativeMemoryBytes };
+  let nativeProfile: EngineProfile | undefined;
   const engines = {
     judge: {
       crew: createCrew(() => startThread(judgeData, limits.heapBytes), judgeWorkerCount, limits, log),
@@ -48,7 +49,7 @@ export async function openExecution(options: ExecutionOptions): Promise<Executio
     native: {
       crew: createCrew(() => startChild(nativeData, limits.heapBytes), nativeWorkerCount, limits, log),
       workerCount: nativeWorkerCount,
-      readProfile: readNative,
+      readProfile: async () => (nativeProfile ??= await readNative()),
     },
   };
   const loads = new Map<string, Promise<void>>();

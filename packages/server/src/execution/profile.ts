@@ -15,7 +15,7 @@ const { resolve } = createRequire(import.meta.url);
 /** The judge's profile, and the very bytes it is about, compiled once for all its threads. */
 export async function readJudge(): Promise<{ profile: EngineProfile; module: WebAssembly.Module }> {
   const path = resolve("onnxruntime-web/ort-wasm-simd-threaded.wasm");
-  const bytes = await readFile(path);
+  const bytes = new Uint8Array(await readFile(path));
   const runtime = await readRuntime(join(path, "../../package.json"));
   return { profile: profileOf(runtime, bytes, "exact"), module: await WebAssembly.compile(bytes) };
 }

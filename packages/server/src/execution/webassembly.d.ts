@@ -8,5 +8,6 @@ declare namespace WebAssembly {
   }
   class RuntimeError extends Error {}
   function compile(bytes: Uint8Array): Promise<Module>;
-  function instantiate(module: Module, imports?: object): Promise<object>;
+  type Imports = Record<string, Record<string, unknown>>;
+  function instantiate(module: Module, imports?: Imports): Promise<object>;
 }

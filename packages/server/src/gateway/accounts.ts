@@ -1,7 +1,7 @@
 /** Accounts, their API keys and the openings kept for them: the gateway's control state, in SQLite. */
 import { createCipheriv, createDecipheriv, createHash } from "node:crypto";
 import { concat, hex } from "@tallystick/protocol";
-import { type Database, openDatabase } from "../platform/database.ts";
+import { openDatabase } from "../platform/database.ts";
 import type { Random } from "../platform/random.ts";
 
 const SCHEMA = `
@@ -55,7 +55,9 @@ export function openAccounts(path: string, sealingKey: Uint8Array, random: Rando
   const insertOpening = database.prepare("INSERT OR IGNORE INTO openings VALUES (?, ?, ?, ?)");
   const deleteOpening = database.prepare("DELETE FROM openings WHERE receipt_id = ? AND payer_tag = ?");
   const deleteExpired = database.prepare("DELETE FROM openings WHERE expires_seconds < ?");
-  const selectKey = one("SELECT a.payer_tag, a.name FROM api_keys k JOIN accounts a USING (payer_tag) WHERE key_hash = ?");
+  const selectKey = one(
+    "SELECT a.payer_tag, a.name FROM api_keys k JOIN accounts a USING (payer_tag) WHERE key_hash = ?",
+  );
   const selectOpening = one("SELECT sealed FROM openings WHERE receipt_id = ? AND payer_tag = ?");
   const selectCount = one("SELECT count(*) AS n FROM accounts");
 
@@ -66,7 +68,12 @@ export function openAccounts(path: string, sealingKey: Uint8Array, random: Rando
     const rows = [...unwritten];
     database.exec("BEGIN");
     for (const [receiptId, { payerTag, salts, nowSeconds }] of rows)
-      insertOpening.run([receiptId, payerTag, seal(salts, sealingKey, receiptId, random), nowSeconds + OPENING_KEPT_SECONDS]);
+      insertOpening.run([
+        receiptId,
+        payerTag,
+        seal(salts, sealingKey, receiptId, random),
+        nowSeconds + OPENING_KEPT_SECONDS,
+      ]);
     deleteExpired.run([rows[0]?.[1].nowSeconds ?? 0]);
     database.exec("COMMIT");
     unwritten.clear();
@@ -89,13 +96,13 @@ export function openAccounts(path: string, sealingKey: Uint8Array, random: Rando
       if (known !== undefined) return known;
       const row = selectKey(hash);
       if (row === undefined) return undefined;
-      const account = { payerTag: String(row["payer_tag"]), name: String(row["name"]) };
+      const account = { payerTag: String(row.payer_tag), name: String(row.name) };
       if (cache.size >= KEYS_CACHED) cache.delete(cache.keys().next().value ?? "");
       cache.set(hash, account);
       return account;
     },
 
-    count: () => Number(selectCount()?.["n"]),
+    count: () => Number(selectCount()?.n),
 
     keepOpening(receiptId, payerTag, salts, nowSeconds) {
       unwritten.set(receiptId, { payerTag, salts, nowSeconds });
@@ -104,7 +111,7 @@ export function openAccounts(path: string, sealingKey: Uint8Array, random: Rando
 
     findOpening(receiptId, payerTag) {
       flush();
-      const sealed = selectOpening(receiptId, payerTag)?.["sealed"];
+      const sealed = selectOpening(receiptId, payerTag)?.sealed;
       return Buffer.isBuffer(sealed) ? unseal(sealed, sealingKey, receiptId) : undefined;
     },
 

@@ -22,7 +22,14 @@ export type ReadableLog = {
   inclusionProof(index: number, size: number): Promise<Uint8Array[]>;
 };
 
-export type LatestReceipt = { id: string; index: number; model: string; status: string; custody: string; day: string | null };
+export type LatestReceipt = {
+  id: string;
+  index: number;
+  model: string;
+  status: string;
+  custody: string;
+  day: string | null;
+};
 
 export type Receipts = {
   /** A receipt that is durable and that the fold does not know yet. */
@@ -41,7 +48,8 @@ export function createReceipts(fold: FoldState, log: ReadableLog): Receipts {
 
   async function logged(index: number | undefined, what: string): Promise<LoggedEntry> {
     const { size, note } = log.published();
-    if (index === undefined || index >= size) throw new ServiceError("internal", `the ${what} behind a receipt is not in the log`);
+    if (index === undefined || index >= size)
+      throw new ServiceError("internal", `the ${what} behind a receipt is not in the log`);
     const [bytes, hashes] = await Promise.all([log.readEntry(index), log.inclusionProof(index, size)]);
     return { bytes, proofText: encodeLogProof(index, hashes, note) };
   }
@@ -66,7 +74,8 @@ export function createReceipts(fold: FoldState, log: ReadableLog): Receipts {
     async file(id) {
       const receipt = await ownPart(id);
       const entry = parseEntry(receipt.bytes);
-      if (entry.kind !== "receipt") throw new ServiceError("internal", "the log has another kind of entry at a receipt's index");
+      if (entry.kind !== "receipt")
+        throw new ServiceError("internal", "the log has another kind of entry at a receipt's index");
       const { says } = parseAuthorization(entry.says.authorization);
       const session = fold.sessions.get(keyOf(says.session));
       const model = fold.models.get(keyOf(says.revision));
@@ -77,7 +86,9 @@ export function createReceipts(fold: FoldState, log: ReadableLog): Receipts {
         model: model?.index,
         publisher: fold.keys.get(model?.publisher ?? "")?.index,
       };
-      const others = await Promise.all(Object.entries(indexes).map(async ([part, index]) => [part, await logged(index, part)] as const));
+      const others = await Promise.all(
+        Object.entries(indexes).map(async ([part, index]) => [part, await logged(index, part)] as const),
+      );
       return encodeReceiptFile({ id, parts: { receipt, ...Object.fromEntries(others) } as Record<Part, LoggedEntry> });
     },
 

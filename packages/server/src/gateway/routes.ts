@@ -4,19 +4,20 @@ import {
   CALL_SIZE_BYTES,
   type Dispatch,
   encodeDelivery,
+  encodeTensorJson,
   hex,
   Malformed,
+  type PublishedModel,
   parseBase64,
   parseDispatch,
   parseHex,
-  type PublishedModel,
 } from "@tallystick/protocol";
 import { type Context, Hono } from "hono";
 import { z } from "zod";
 import { ServiceError } from "../platform/errors.ts";
 import { readBody, readJson } from "../platform/http.ts";
 import type { Account, Accounts } from "./accounts.ts";
-import { encodeTensor, modelMetadata, parseInferRequest } from "./oip.ts";
+import { modelMetadata, parseInferRequest } from "./oip.ts";
 import type { Receipts } from "./receipts.ts";
 import type { Gateway, Served } from "./service.ts";
 import type { Sessions } from "./sessions.ts";
@@ -39,7 +40,16 @@ export type GatewayRoutes = {
 
 const SessionRequest = z.strictObject({ sessionKey: z.string(), possession: z.string(), expiry: z.number().int() });
 
-export function gatewayRoutes({ gateway, accounts, sessions, receipts, version, findModel, isAdmin, nowSeconds }: GatewayRoutes): Hono {
+export function gatewayRoutes({
+  gateway,
+  accounts,
+  sessions,
+  receipts,
+  version,
+  findModel,
+  isAdmin,
+  nowSeconds,
+}: GatewayRoutes): Hono {
   const app = new Hono();
   const accountOf = (c: Context): Account => gateway.authenticate(c.req.header("authorization"));
 
@@ -57,7 +67,7 @@ export function gatewayRoutes({ gateway, accounts, sessions, receipts, version, 
     const account = accountOf(c);
     const request = parseInferRequest(await readJson(c, JSON_LIMIT_BYTES));
     const served = await gateway.inferFor(account, model, request);
-    const outputs = answerOf(c, served).outputs.map(encodeTensor);
+    const outputs = answerOf(c, served).outputs.map(encodeTensorJson);
     const { manifest } = model;
     return c.json({
       model_name: manifest.name,
@@ -70,7 +80,10 @@ export function gatewayRoutes({ gateway, accounts, sessions, receipts, version, 
 
   app.post("/v1/infer", async (c) => {
     if (c.req.header("content-type") !== "application/cbor")
-      throw new ServiceError("unsupported_media_type", "POST /v1/infer takes application/cbor from the SDK; with plain JSON use POST /v2/models/{model}/infer");
+      throw new ServiceError(
+        "unsupported_media_type",
+        "POST /v1/infer takes application/cbor from the SDK; with plain JSON use POST /v2/models/{model}/infer",
+      );
     const served = await gateway.inferSigned(readDispatch(await readBody(c, CALL_SIZE_BYTES + SMALL_BODY_BYTES)));
     const { answer, salt } = answerOf(c, served);
     const body = encodeDelivery({ receipt: served.receipt, answer, salt });
@@ -83,32 +96,47 @@ export function gatewayRoutes({ gateway, accounts, sessions, receipts, version, 
     const sessionKey = parseBase64(parsed.data?.sessionKey ?? "");
     const possession = parseBase64(parsed.data?.possession ?? "");
     if (!parsed.success || sessionKey?.length !== 91 || possession?.length !== 64)
-      throw new ServiceError("invalid_request", "a session takes {sessionKey, possession, expiry}: base64 SPKI of P-256, base64 signature, Unix seconds");
+      throw new ServiceError(
+        "invalid_request",
+        "a session takes {sessionKey, possession, expiry}: base64 SPKI of P-256, base64 signature, Unix seconds",
+      );
     const grant = await sessions.grant(account, sessionKey, possession, parsed.data.expiry);
     return c.json({ grant: base64(grant.signed.bytes) }, 201);
   });
 
   app.get("/v1/receipts", (c) => c.json({ receipts: receipts.latest(20) }));
-  app.get("/v1/receipts/:id", async (c) => c.body(await receipts.file(parseId(c.req.param("id"))), 200, { "content-type": "application/json" }));
+  app.get("/v1/receipts/:id", async (c) =>
+    c.body(await receipts.file(parseId(c.req.param("id"))), 200, { "content-type": "application/json" }),
+  );
 
   app.get("/v1/receipts/:id/opening", (c) => {
     const id = hex(parseId(c.req.param("id")));
     const salts = accounts.findOpening(id, accountOf(c).payerTag);
     if (salts === undefined) throw new ServiceError("not_found", `no opening of ${id} is kept for this API key`);
     const { request, response } = salts;
-    return c.json({ id, requestSalt: base64(request), ...(response === undefined ? {} : { responseSalt: base64(response) }) });
+    return c.json({
+      id,
+      requestSalt: base64(request),
+      ...(response === undefined ? {} : { responseSalt: base64(response) }),
+    });
   });
 
   app.delete("/v1/receipts/:id/opening", (c) => {
     const id = hex(parseId(c.req.param("id")));
-    if (!accounts.destroyOpening(id, accountOf(c).payerTag)) throw new ServiceError("not_found", `no opening of ${id} is kept for this API key`);
+    if (!accounts.destroyOpening(id, accountOf(c).payerTag))
+      throw new ServiceError("not_found", `no opening of ${id} is kept for this API key`);
     return c.json({ id, destroyed: true });
   });
 
   app.post("/v1/accounts", async (c) => {
-    if (!isAdmin(c.req.header("authorization"))) throw new ServiceError("forbidden", "only the operator makes accounts: send the token in keys/admin-token");
+    if (!isAdmin(c.req.header("authorization")))
+      throw new ServiceError("forbidden", "only the operator makes accounts: send the token in keys/admin-token");
     const parsed = z.strictObject({ name: z.string().min(1).max(64) }).safeParse(await readJson(c, SMALL_BODY_BYTES));
-    if (!parsed.success) throw new ServiceError("invalid_request", "an account takes {name}: 1 to 64 characters, for the operator's eyes alone");
+    if (!parsed.success)
+      throw new ServiceError(
+        "invalid_request",
+        "an account takes {name}: 1 to 64 characters, for the operator's eyes alone",
+      );
     const { account, apiKey } = accounts.create(parsed.data.name, nowSeconds());
     return c.json({ name: account.name, payerTag: account.payerTag, apiKey }, 201);
   });
@@ -143,7 +171,8 @@ function readDispatch(bytes: Uint8Array): Dispatch {
 }
 
 function requireMethod(c: Context, method: "GET" | "POST"): void {
-  if (c.req.method !== method) throw new ServiceError("method_not_allowed", `${c.req.path} takes ${method}, not ${c.req.method}`);
+  if (c.req.method !== method)
+    throw new ServiceError("method_not_allowed", `${c.req.path} takes ${method}, not ${c.req.method}`);
 }
 
 function parseId(text: string): Uint8Array {

@@ -8,9 +8,9 @@ import {
   inputsFault,
   keyOf,
   Malformed,
+  type PublishedModel,
   parseAuthorization,
   parseCall,
-  type PublishedModel,
   type Tensor,
 } from "@tallystick/protocol";
 import { type Clock, nowSeconds } from "../platform/clock.ts";
@@ -65,7 +65,10 @@ export function createGateway(parts: GatewayParts): Gateway {
       const call = orRefuse(() => encodeCall({ operation: "infer", inputs, outputs }));
       const salt = random(32);
       if (model.priceAtomic > maxPrice)
-        throw new ServiceError("price_over_maximum", `a call costs ${model.priceAtomic}, over the maximum of ${maxPrice}: set parameters.max_price`);
+        throw new ServiceError(
+          "price_over_maximum",
+          `a call costs ${model.priceAtomic}, over the maximum of ${maxPrice}: set parameters.max_price`,
+        );
       const authorization = await sessions.authorize(account, {
         revision: model.revision,
         request: commit("request", salt, call),
@@ -109,7 +112,8 @@ function orRefuse<T>(parse: () => T): T {
   try {
     return parse();
   } catch (cause) {
-    if (cause instanceof Malformed) throw new ServiceError("invalid_request", `the request ${cause.message}`, { cause });
+    if (cause instanceof Malformed)
+      throw new ServiceError("invalid_request", `the request ${cause.message}`, { cause });
     throw cause;
   }
 }

@@ -1,22 +1,21 @@
 /** Sessions: who may ask, and with which nonce, each once. */
 import {
+  type AuthorizationPayload,
   type EntryOf,
   type FoldState,
   type GrantPayload,
   hex,
+  keyId,
   keyOf,
   NONCE_WINDOW,
   parseHex,
   possessionMessage,
   type Session,
-  sha256,
+  type Signer,
   signAuthorization,
   signEntry,
   signedId,
-  type Signer,
-  keyId,
   verifyEs256,
-  type AuthorizationPayload,
 } from "@tallystick/protocol";
 import { type Clock, nowSeconds } from "../platform/clock.ts";
 import { ServiceError } from "../platform/errors.ts";
@@ -47,7 +46,10 @@ export type Sessions = {
   /** Grants a session to the key of `sessionKey`, which proved that it is there. Custody `account`. */
   grant(account: Account, sessionKey: Uint8Array, possession: Uint8Array, expiry: number): Promise<EntryOf<"grant">>;
   /** Signs the requester's half for an account that has only an API key. Custody `gateway`. */
-  authorize(account: Account, asked: Omit<AuthorizationPayload, "version" | "session" | "nonce" | "expiry">): Promise<Uint8Array>;
+  authorize(
+    account: Account,
+    asked: Omit<AuthorizationPayload, "version" | "session" | "nonce" | "expiry">,
+  ): Promise<Uint8Array>;
   /** Takes the nonce of an authorization. Throws conflict where it is used, in use, or outside the window. */
   reserve(session: Uint8Array, nonce: number): Reservation;
 };
@@ -103,10 +105,16 @@ export function createSessions(parts: SessionParts): Sessions {
     async grant(account, sessionKey, possession, expiry) {
       const now = nowSeconds(clock);
       if (expiry <= now || expiry > now + SESSION_SECONDS)
-        throw new ServiceError("invalid_request", `a session ends within ${SESSION_SECONDS} seconds of now, not at ${expiry}`);
+        throw new ServiceError(
+          "invalid_request",
+          `a session ends within ${SESSION_SECONDS} seconds of now, not at ${expiry}`,
+        );
       const message = possessionMessage({ origin, gateway: keyId(signer.spki), sessionKey });
       if (!(await verifyEs256(sessionKey, message, possession)))
-        throw new ServiceError("forbidden", "the session key did not sign for this log and gateway (docs/spec/receipt.md, possession)");
+        throw new ServiceError(
+          "forbidden",
+          "the session key did not sign for this log and gateway (docs/spec/receipt.md, possession)",
+        );
       return grantTo(account, { sessionKey, possession, custody: "account", expiry });
     },
 
@@ -114,20 +122,30 @@ export function createSessions(parts: SessionParts): Sessions {
       const session = await heldSession(account);
       const expiry = Math.min(nowSeconds(clock) + AUTHORIZATION_SECONDS, session.expiry);
       const nonce = session.nextNonce++;
-      const { signed } = await signAuthorization(session.signer, { version: 1, session: session.id, nonce, expiry, ...asked });
+      const { signed } = await signAuthorization(session.signer, {
+        version: 1,
+        session: session.id,
+        nonce,
+        expiry,
+        ...asked,
+      });
       return signed.bytes;
     },
 
     reserve(id, nonce) {
       const name = keyOf(id);
       const session = fold.sessions.get(name);
-      if (session === undefined) throw new ServiceError("forbidden", `no session ${hex(id)}: POST /v1/sessions grants one`);
+      if (session === undefined)
+        throw new ServiceError("forbidden", `no session ${hex(id)}: POST /v1/sessions grants one`);
       const taken = reservedNonces.get(name) ?? new Set<number>();
       const top = Math.max(highest.get(name) ?? highestOf(session), -1);
       if (session.usedNonces.has(nonce) || taken.has(nonce))
         throw new ServiceError("conflict", `nonce ${nonce} of this session was used already: sign a new authorization`);
       if (nonce <= top - NONCE_WINDOW || nonce > top + NONCE_WINDOW)
-        throw new ServiceError("conflict", `nonce ${nonce} is outside the window of ${NONCE_WINDOW} around ${top}: sign with the next one`);
+        throw new ServiceError(
+          "conflict",
+          `nonce ${nonce} is outside the window of ${NONCE_WINDOW} around ${top}: sign with the next one`,
+        );
       reservedNonces.set(name, taken.add(nonce));
       highest.set(name, Math.max(top, nonce));
       forget(session, taken);

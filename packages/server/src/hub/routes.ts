@@ -1,5 +1,5 @@
 /** The hub over HTTP: what is offered, what a model is, artifacts by digest. */
-import { hex, parseHex, type PublishedModel } from "@tallystick/protocol";
+import { hex, type PublishedModel, parseHex } from "@tallystick/protocol";
 import { type Context, Hono } from "hono";
 import { ServiceError } from "../platform/errors.ts";
 import type { Hub } from "./service.ts";
@@ -34,18 +34,34 @@ function describe({ revision, manifest, priceAtomic, index }: PublishedModel, us
     id: name,
     object: "model",
     owned_by: name.split("/")[0],
-    tallystick: { revision: revisionHex, version, category, task, licence, summary, unit, price: String(priceAtomic), index, ...use(revisionHex) },
+    tallystick: {
+      revision: revisionHex,
+      version,
+      category,
+      task,
+      licence,
+      summary,
+      unit,
+      price: String(priceAtomic),
+      index,
+      ...use(revisionHex),
+    },
   };
 }
 
 function describeManifest({ manifest }: PublishedModel): Record<string, unknown> {
   const { artifacts, filesRoot, ...rest } = manifest;
-  return { ...rest, filesRoot: hex(filesRoot), artifacts: artifacts.map(({ digest, ...artifact }) => ({ ...artifact, sha256: hex(digest) })) };
+  return {
+    ...rest,
+    filesRoot: hex(filesRoot),
+    artifacts: artifacts.map(({ digest, ...artifact }) => ({ ...artifact, sha256: hex(digest) })),
+  };
 }
 
 async function sendArtifact(c: Context, hub: Hub): Promise<Response> {
   const digest = parseHex(c.req.param("digest") ?? "");
-  if (digest?.length !== 32) throw new ServiceError("invalid_request", "an artifact is named by 64 digits of lower-case hex, its SHA-256");
+  if (digest?.length !== 32)
+    throw new ServiceError("invalid_request", "an artifact is named by 64 digits of lower-case hex, its SHA-256");
   const bytes = await hub.artifact(digest);
   return c.body(bytes as Uint8Array<ArrayBuffer>, 200, {
     "content-type": "application/octet-stream",

@@ -1,7 +1,16 @@
 /** The hub: revisions and their artifacts, by digest. */
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { equal, type FoldState, hex, keyOf, type Manifest, type PublishedModel, revisionOf, sha256 } from "@tallystick/protocol";
+import {
+  equal,
+  type FoldState,
+  hex,
+  keyOf,
+  type Manifest,
+  type PublishedModel,
+  revisionOf,
+  sha256,
+} from "@tallystick/protocol";
 import { ServiceError, systemCode } from "../platform/errors.ts";
 import { writeDurably } from "../platform/files.ts";
 import { type Package, readModelSource } from "./source.ts";
@@ -33,7 +42,8 @@ export function createHub({ folder, fold, publish }: HubParts): Hub {
       if (systemCode(cause) === "ENOENT") throw new ServiceError("not_found", `no artifact ${hex(digest)}`, { cause });
       throw cause;
     });
-    if (!equal(sha256(bytes), digest)) throw new ServiceError("internal", `the artifact ${hex(digest)} is damaged on disk`);
+    if (!equal(sha256(bytes), digest))
+      throw new ServiceError("internal", `the artifact ${hex(digest)} is damaged on disk`);
     return new Uint8Array(bytes);
   }
 
@@ -50,7 +60,8 @@ export function createHub({ folder, fold, publish }: HubParts): Hub {
   function revisionsOf(name: string): PublishedModel[] {
     if (indexed !== fold.models.size) {
       byName = new Map();
-      for (const model of fold.models.values()) byName.set(model.manifest.name, [model, ...(byName.get(model.manifest.name) ?? [])]);
+      for (const model of fold.models.values())
+        byName.set(model.manifest.name, [model, ...(byName.get(model.manifest.name) ?? [])]);
       indexed = fold.models.size;
     }
     return byName.get(name) ?? [];
@@ -69,7 +80,9 @@ export function createHub({ folder, fold, publish }: HubParts): Hub {
 
     async files(manifest) {
       const wanted = manifest.artifacts.filter(({ role }) => role === "model" || role === "file");
-      return new Map(await Promise.all(wanted.map(async ({ path, digest }) => [path, await artifact(digest)] as const)));
+      return new Map(
+        await Promise.all(wanted.map(async ({ path, digest }) => [path, await artifact(digest)] as const)),
+      );
     },
 
     get(name, version) {
@@ -79,7 +92,11 @@ export function createHub({ folder, fold, publish }: HubParts): Hub {
       const offered = named.find(({ yanked }) => !yanked);
       if (offered !== undefined) return offered;
       const called = version === undefined ? `"${name}"` : `"${name}" version "${version}"`;
-      if (named.length > 0) throw new ServiceError("model_yanked", `the model ${called} was withdrawn by its publisher: GET /v1/models lists what is offered`);
+      if (named.length > 0)
+        throw new ServiceError(
+          "model_yanked",
+          `the model ${called} was withdrawn by its publisher: GET /v1/models lists what is offered`,
+        );
       throw new ServiceError("not_found", `no model ${called}: GET /v1/models lists what is offered`);
     },
   };

@@ -3,7 +3,16 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { type Artifact, CATEGORIES, DATATYPES, encodeManifest, filesRoot, hex, type Manifest, sha256 } from "@tallystick/protocol";
+import {
+  type Artifact,
+  CATEGORIES,
+  DATATYPES,
+  encodeManifest,
+  filesRoot,
+  hex,
+  type Manifest,
+  sha256,
+} from "@tallystick/protocol";
 import { z } from "zod";
 import { OperatorError, systemCode } from "../platform/errors.ts";
 
@@ -53,7 +62,9 @@ export async function readModelSource(folder: string): Promise<Package> {
     const bytes = await readArtifact(folder, source.from);
     const digest = sha256(bytes);
     if (source.sha256 !== undefined && source.sha256 !== hex(digest))
-      throw new OperatorError(`${source.path} of ${rest.name} has the digest ${hex(digest)}, not ${source.sha256}: install its package again`);
+      throw new OperatorError(
+        `${source.path} of ${rest.name} has the digest ${hex(digest)}, not ${source.sha256}: install its package again`,
+      );
     files.set(source.path, bytes);
     artifacts.push({ path: source.path, role: source.role, sizeBytes: bytes.length, digest });
   }
@@ -64,7 +75,8 @@ export async function readModelSource(folder: string): Promise<Package> {
 
 async function readArtifact(folder: string, from: string): Promise<Uint8Array> {
   const [kind = "", rest = ""] = from.split(/:(.*)/s);
-  const path = kind === "npm" ? packageFile(rest) : kind === "build" ? join(folder, "..", ".build", rest) : join(folder, rest);
+  const path =
+    kind === "npm" ? packageFile(rest) : kind === "build" ? join(folder, "..", ".build", rest) : join(folder, rest);
   try {
     return new Uint8Array(await readFile(path));
   } catch (cause) {

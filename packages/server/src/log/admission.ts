@@ -21,12 +21,13 @@ const ENROLMENTS_PER_MINUTE = 60;
 export type AdmissionParts = {
   fold: FoldState;
   clock: Clock;
-  append(entry: Uint8Array): Promise<number>;
+  /** Appends and waits until the fold has it: who is told that a statement stands may build on it. */
+  publish(entry: Uint8Array): Promise<number>;
 };
 
 export type Admission = { submit(bytes: Uint8Array): Promise<{ index: number; alreadyLogged: boolean }> };
 
-export function createAdmission({ fold, clock, append }: AdmissionParts): Admission {
+export function createAdmission({ fold, clock, publish }: AdmissionParts): Admission {
   const admitEnrolment = createRateLimit(clock, ENROLMENTS_PER_MINUTE);
   /** Statements on their way into the fold, so that the same one is not appended twice at once. */
   const inFlight = new Map<string, Promise<number>>();
@@ -39,14 +40,9 @@ export function createAdmission({ fold, clock, append }: AdmissionParts): Admiss
     const known = inFlight.get(name);
     if (known !== undefined) return { index: await known, alreadyLogged: true };
     if (entry.kind === "key") admitEnrolment();
-    const appended = append(bytes);
-    inFlight.set(name, appended);
-    // Kept a while, so that it is still known when the fold has not yet taken it in; bounded by the rate of publishing.
-    void appended.then(
-      () => setTimeout(() => inFlight.delete(name), 5_000).unref(),
-      () => inFlight.delete(name),
-    );
-    return { index: await appended, alreadyLogged: false };
+    const published = publish(bytes).finally(() => inFlight.delete(name));
+    inFlight.set(name, published);
+    return { index: await published, alreadyLogged: false };
   }
 
   return { submit };
@@ -64,8 +60,12 @@ function parse(bytes: Uint8Array): Entry {
 async function checkSignature(fold: FoldState, entry: Entry): Promise<void> {
   const signer = signerOf(fold, entry);
   if (signer === undefined)
-    throw new ServiceError("forbidden", `no key that may sign a ${entry.kind} entry has the id ${hex(entry.signed.keyId)}: enrol it first`);
-  if (!(await verifySigned(entry.signed, signer))) throw new ServiceError("forbidden", "the entry is not signed by the key it names");
+    throw new ServiceError(
+      "forbidden",
+      `no key that may sign a ${entry.kind} entry has the id ${hex(entry.signed.keyId)}: enrol it first`,
+    );
+  if (!(await verifySigned(entry.signed, signer)))
+    throw new ServiceError("forbidden", "the entry is not signed by the key it names");
 }
 
 /** What the statement is called, and its index where the log has it. Throws where a stranger may not make it. */
@@ -80,24 +80,44 @@ function checkKind(fold: FoldState, entry: Entry): { name: string; index?: numbe
   throw new ServiceError("forbidden", `a ${entry.kind} entry comes from the network's own roles alone`);
 }
 
-function checkEnrolment(fold: FoldState, says: Extract<Entry, { kind: "key" }>["says"]): { name: string; index?: number } {
-  if (says.action !== "enrol" || says.role !== "relier") throw new ServiceError("forbidden", "only reliers enrol their keys here");
+function checkEnrolment(
+  fold: FoldState,
+  says: Extract<Entry, { kind: "key" }>["says"],
+): { name: string; index?: number } {
+  if (says.action !== "enrol" || says.role !== "relier")
+    throw new ServiceError("forbidden", "only reliers enrol their keys here");
   const kid = keyOf(keyId(says.spki));
   const known = fold.keys.get(kid);
-  if (isOperator(fold, kid)) throw new ServiceError("forbidden", `this key is the network's ${known?.role} key: an operator cannot rely on what it sells`);
+  if (isOperator(fold, kid))
+    throw new ServiceError(
+      "forbidden",
+      `this key is the network's ${known?.role} key: an operator cannot rely on what it sells`,
+    );
   const name = `key ${hex(keyId(says.spki))}`;
   return known === undefined ? { name } : { name, index: known.index };
 }
 
-function checkReliance(fold: FoldState, { says, signed }: Extract<Entry, { kind: "reliance" }>): { name: string; index?: number } {
+function checkReliance(
+  fold: FoldState,
+  { says, signed }: Extract<Entry, { kind: "reliance" }>,
+): { name: string; index?: number } {
   const receipt = fold.receipts.get(keyOf(says.receipt));
-  if (receipt === undefined) throw new ServiceError("not_found", `no published receipt ${hex(says.receipt)}: wait a second for the next checkpoint`);
+  if (receipt === undefined)
+    throw new ServiceError(
+      "not_found",
+      `no published receipt ${hex(says.receipt)}: wait a second for the next checkpoint`,
+    );
   if (receipt.exclusion !== undefined)
-    throw new ServiceError("conflict", `receipt ${hex(says.receipt)} is not a valid inference (${receipt.exclusion}): it cannot be relied on`);
+    throw new ServiceError(
+      "conflict",
+      `receipt ${hex(says.receipt)} is not a valid inference (${receipt.exclusion}): it cannot be relied on`,
+    );
   const session = fold.sessions.get(receipt.session);
   if (session !== undefined && equal(keyId(session.sessionKey), signed.keyId))
     throw new ServiceError("forbidden", "a session key asks; it cannot also rely. Enrol a key of your own");
-  return { name: `reliance ${hex(signed.keyId)} ${receipt.decision}` };
+  const statement = keyOf(signed.keyId) + receipt.decision;
+  const index = fold.reliances.get(statement);
+  return index === undefined ? { name: `reliance ${statement}` } : { name: statement, index };
 }
 
 /** A bucket that fills at `perMinute`; taking from an empty one is refused. */
@@ -108,7 +128,8 @@ function createRateLimit(clock: Clock, perMinute: number): () => void {
     const now = clock.nowMs();
     tokens = Math.min(perMinute, tokens + ((now - filledMs) / 60_000) * perMinute);
     filledMs = now;
-    if (tokens < 1) throw new ServiceError("rate_limited", `at most ${perMinute} keys enrol in a minute: try again in a minute`);
+    if (tokens < 1)
+      throw new ServiceError("rate_limited", `at most ${perMinute} keys enrol in a minute: try again in a minute`);
     tokens--;
   };
 }

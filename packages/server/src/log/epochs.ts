@@ -8,11 +8,16 @@ export type EpochParts = {
   intervalMs: number;
   published(): { size: number; note: Note };
   append(entry: Uint8Array): Promise<number>;
-  /** The entries that no epoch covers at the start. */
+  /** Whether there are entries that no epoch covers at the start. */
   uncovered: boolean;
 };
 
-export type Epochs = { follow: Follower; close(): void };
+export type Epochs = {
+  follow: Follower;
+  /** Writes one at once: what is published by then has its time as soon as the epoch is. */
+  write(): Promise<void>;
+  close(): void;
+};
 
 const EPOCH = "application/vnd.tallystick.epoch+cbor";
 
@@ -39,6 +44,7 @@ export function startEpochs({ signer, intervalMs, published, append, uncovered }
     follow(entries) {
       due ||= entries.some((entry) => parseSigned(entry).contentType !== EPOCH);
     },
+    write,
     close: () => clearInterval(timer),
   };
 }

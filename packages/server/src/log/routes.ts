@@ -16,13 +16,17 @@ export function logRoutes({ admission, published, findTile }: LogRoutes): Hono {
   const app = new Hono();
 
   app.get("/checkpoint", (c) =>
-    c.body(encodeNote(published().note), 200, { "content-type": "text/plain; charset=utf-8", "cache-control": "no-cache" }),
+    c.body(encodeNote(published().note), 200, {
+      "content-type": "text/plain; charset=utf-8",
+      "cache-control": "no-cache",
+    }),
   );
 
   app.get("/tile/*", async (c) => {
     const tile = parseTilePath(c.req.path.slice(1));
     const bytes = tile === undefined ? undefined : await findTile(tile);
-    if (bytes === undefined) throw new ServiceError("not_found", `no tile ${c.req.path.slice(1)} in a log of ${published().size} entries`);
+    if (bytes === undefined)
+      throw new ServiceError("not_found", `no tile ${c.req.path.slice(1)} in a log of ${published().size} entries`);
     return c.body(bytes as Uint8Array<ArrayBuffer>, 200, {
       "content-type": "application/octet-stream",
       "cache-control": "public, max-age=31536000, immutable",

@@ -13,9 +13,9 @@ import {
   checkpointText,
   cosignatureMessage,
   createNoteKey,
+  ENTRY_SIZE_BYTES,
   encodeCosignature,
   encodeNote,
-  ENTRY_SIZE_BYTES,
   leafHash,
   type Note,
   parseCheckpoint,
@@ -79,7 +79,13 @@ export class Log {
   /** Makes an empty log. Its folder must not hold one. */
   static async create(options: LogOptions): Promise<void> {
     const path = join(options.folder, "tiles", "checkpoint");
-    assert(await access(path).then(() => false, () => true), `${path} is there already`);
+    assert(
+      await access(path).then(
+        () => false,
+        () => true,
+      ),
+      `${path} is there already`,
+    );
     const empty = new Tree(join(options.folder, "tiles"));
     const note = signNote(options, 0, empty.root());
     await writeDurably(path, encodeNote(note));
@@ -90,11 +96,17 @@ export class Log {
     const path = join(options.folder, "tiles", "checkpoint");
     const bytes = await readFile(path).catch((cause: unknown) => {
       if (systemCode(cause) !== "ENOENT") throw cause;
-      throw new OperatorError(`${path} is missing: this log has lost its checkpoint. Restore the folder from a backup`, { cause });
+      throw new OperatorError(
+        `${path} is missing: this log has lost its checkpoint. Restore the folder from a backup`,
+        { cause },
+      );
     });
     const checkpoint = parseCheckpoint(bytes);
     const verified = await verifyCheckpoint(checkpoint, trustInLog(options.signer.key));
-    if (!verified.ok) throw new OperatorError(`${path} is not signed by this log's key (${verified.failure}): are keys and log of one network?`);
+    if (!verified.ok)
+      throw new OperatorError(
+        `${path} is not signed by this log's key (${verified.failure}): are keys and log of one network?`,
+      );
     const tree = new Tree(join(options.folder, "tiles"));
     await tree.open(checkpoint.size, checkpoint.root);
     const { wal, recovered } = await openWal(join(options.folder, "wal"), checkpoint.size);
@@ -122,7 +134,9 @@ export class Log {
     assert(entry.length <= ENTRY_SIZE_BYTES, "an entry is at most 65,535 bytes");
     if (this.#broken !== undefined || this.#closed) return Promise.reject(this.#unavailable());
     if (this.#queue.length >= this.#options.queueLength)
-      return Promise.reject(new ServiceError("unavailable", "the log has more to write than it can take: try again in a second"));
+      return Promise.reject(
+        new ServiceError("unavailable", "the log has more to write than it can take: try again in a second"),
+      );
     return new Promise((resolve, reject) => {
       this.#queue.push({ entry, resolve, reject });
       this.#sequencing ??= this.#sequence();
@@ -130,9 +144,13 @@ export class Log {
   }
 
   #unavailable(): ServiceError {
-    return new ServiceError("unavailable", this.#closed ? "the log is closing" : "the log cannot write: its operator must look at the disk", {
-      cause: this.#broken,
-    });
+    return new ServiceError(
+      "unavailable",
+      this.#closed ? "the log is closing" : "the log cannot write: its operator must look at the disk",
+      {
+        cause: this.#broken,
+      },
+    );
   }
 
   async #sequence(): Promise<void> {
@@ -162,16 +180,36 @@ export class Log {
   }
 
   #schedule(): void {
-    if (this.#timer !== undefined || this.#publishing !== undefined || this.#broken !== undefined || this.#sequenced.length === 0) return;
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined;
-      this.#publishing = this.#publish()
-        .catch((error: unknown) => this.#break(error, []))
-        .finally(() => {
-          this.#publishing = undefined;
-          this.#schedule();
-        });
-    }, Math.max(0, this.#publishedMs + this.#options.publishIntervalMs - this.#options.clock.nowMs()));
+    if (
+      this.#timer !== undefined ||
+      this.#publishing !== undefined ||
+      this.#broken !== undefined ||
+      this.#sequenced.length === 0
+    )
+      return;
+    const dueMs = this.#publishedMs + this.#options.publishIntervalMs - this.#options.clock.nowMs();
+    // A clock that was set back must not put the next checkpoint off.
+    const delayMs = Math.min(Math.max(0, dueMs), this.#options.publishIntervalMs);
+    this.#timer = setTimeout(() => void this.#startPublishing(), delayMs);
+  }
+
+  #startPublishing(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#publishing = this.#publish()
+      .catch((error: unknown) => this.#break(error, []))
+      .finally(() => {
+        this.#publishing = undefined;
+        this.#schedule();
+      });
+    return this.#publishing;
+  }
+
+  /** Publishes what was appended without waiting for its turn. Resolves once followers have it, or the log is broken. */
+  async flush(): Promise<void> {
+    await this.#sequencing;
+    await this.#publishing;
+    while (this.#sequenced.length > 0 && this.#broken === undefined) await (this.#publishing ?? this.#startPublishing());
   }
 
   async #publish(): Promise<void> {
@@ -190,7 +228,11 @@ export class Log {
     this.#publishedMs = this.#options.clock.nowMs();
     await this.#wal.trim(size);
     await this.#tree.dropPartials(before, size);
-    for (const follower of this.#followers) await follower(batch.map(({ entry }) => entry), this.#published);
+    for (const follower of this.#followers)
+      await follower(
+        batch.map(({ entry }) => entry),
+        this.#published,
+      );
   }
 
   /** Publishes what is sequenced and lets go of the files. */

@@ -47,13 +47,18 @@ export class Tree {
     for (let level = 0; tileWidth(level, 0, size) > 0; level++) {
       const hashes = Math.floor(size / TILE_WIDTH ** level);
       const width = hashes % TILE_WIDTH;
-      const tile = width === 0 ? new Uint8Array(0) : await this.readTile({ level, index: Math.floor(hashes / TILE_WIDTH), width });
+      const tile =
+        width === 0 ? new Uint8Array(0) : await this.readTile({ level, index: Math.floor(hashes / TILE_WIDTH), width });
       this.#edge.hashes[level] = Array.from({ length: width }, (_, i) => tile.slice(32 * i, 32 * (i + 1)));
     }
     const open = size % TILE_WIDTH;
-    if (open > 0) this.#edge.entries = (await this.readBundle(Math.floor(size / TILE_WIDTH), open)).slice(0, open).map((entry) => entry.slice());
+    if (open > 0)
+      this.#edge.entries = (await this.readBundle(Math.floor(size / TILE_WIDTH), open))
+        .slice(0, open)
+        .map((entry) => entry.slice());
     this.#size = size;
-    if (!equal(this.root(), root)) throw new Error(`the tiles in ${this.#folder} do not hash to the root of its checkpoint at size ${size}`);
+    if (!equal(this.root(), root))
+      throw new Error(`the tiles in ${this.#folder} do not hash to the root of its checkpoint at size ${size}`);
   }
 
   /** MTH of the whole tree. */
@@ -65,24 +70,33 @@ export class Tree {
   /** Adds `batch` and writes every tile and bundle that a checkpoint of the new size needs. Durable when it resolves. */
   async integrate(batch: readonly Sequenced[]): Promise<void> {
     const writes: Promise<void>[] = [];
-    const write = (tile: Tile, bytes: Uint8Array) => writes.push(writeDurably(join(this.#folder, tilePath(tile)), bytes));
+    const write = (tile: Tile, bytes: Uint8Array) =>
+      writes.push(writeDurably(join(this.#folder, tilePath(tile)), bytes));
     const touched = new Set<number>();
     for (const { entry, leaf } of batch) {
       this.#edge.entries.push(entry);
       this.#push(0, leaf, write, touched);
       this.#size++;
       if (this.#edge.entries.length < TILE_WIDTH) continue;
-      write({ level: "entries", index: this.#size / TILE_WIDTH - 1, width: TILE_WIDTH }, encodeBundle(this.#edge.entries));
+      write(
+        { level: "entries", index: this.#size / TILE_WIDTH - 1, width: TILE_WIDTH },
+        encodeBundle(this.#edge.entries),
+      );
       this.#edge.entries = [];
     }
     for (const level of touched) this.#writePartial(level, this.#edge.hashes[level] ?? [], write);
     const { entries } = this.#edge;
-    if (entries.length > 0) write({ level: "entries", index: Math.floor(this.#size / TILE_WIDTH), width: entries.length }, encodeBundle(entries));
+    if (entries.length > 0)
+      write(
+        { level: "entries", index: Math.floor(this.#size / TILE_WIDTH), width: entries.length },
+        encodeBundle(entries),
+      );
     await Promise.all(writes);
   }
 
   #push(level: number, hash: Uint8Array, write: (tile: Tile, bytes: Uint8Array) => void, touched: Set<number>): void {
-    const hashes = (this.#edge.hashes[level] ??= []);
+    const hashes = this.#edge.hashes[level] ?? [];
+    this.#edge.hashes[level] = hashes;
     hashes.push(hash);
     touched.add(level);
     if (hashes.length < TILE_WIDTH) return;
@@ -124,7 +138,9 @@ export class Tree {
   }
 
   async #rangeHash(range: Range, size: number): Promise<Uint8Array> {
-    const parts = subtrees(range).map(async (subtree) => hashInTile(subtree, await this.readTile(tileOf(subtree, size))));
+    const parts = subtrees(range).map(async (subtree) =>
+      hashInTile(subtree, await this.readTile(tileOf(subtree, size))),
+    );
     return joinSubtrees(await Promise.all(parts));
   }
 
@@ -184,7 +200,8 @@ export class Tree {
 function hashesOfParts(hashes: readonly Uint8Array[]): Uint8Array[] {
   return subtrees({ start: 0, end: hashes.length }).map(({ level, index }) => {
     let row = hashes.slice(index * 2 ** level, (index + 1) * 2 ** level);
-    while (row.length > 1) row = Array.from({ length: row.length / 2 }, (_, i) => nodeHash(row[2 * i]!, row[2 * i + 1]!));
+    while (row.length > 1)
+      row = Array.from({ length: row.length / 2 }, (_, i) => nodeHash(row[2 * i]!, row[2 * i + 1]!));
     return row[0]!;
   });
 }

@@ -39,7 +39,8 @@ export async function openWal(folder: string, size: number): Promise<{ wal: Wal;
     if (!whole) await truncate(path, intactSizeBytes);
     for (const frame of frames) {
       if (frame.index < next) continue;
-      if (frame.index > next) throw new Error(`the write-ahead segments in ${folder} lack entries ${next} to ${frame.index - 1}`);
+      if (frame.index > next)
+        throw new Error(`the write-ahead segments in ${folder} lack entries ${next} to ${frame.index - 1}`);
       recovered.push(frame);
       next++;
     }
@@ -47,7 +48,10 @@ export async function openWal(folder: string, size: number): Promise<{ wal: Wal;
   return { wal: createWal(folder, names), recovered };
 }
 
-function readFrames(file: Buffer, firstIndex: number): { frames: Sequenced[]; intactSizeBytes: number; whole: boolean } {
+function readFrames(
+  file: Buffer,
+  firstIndex: number,
+): { frames: Sequenced[]; intactSizeBytes: number; whole: boolean } {
   const frames: Sequenced[] = [];
   let at = 0;
   while (at + HEAD_SIZE_BYTES <= file.length) {
@@ -82,7 +86,8 @@ function createWal(folder: string, existing: string[]): Wal {
     async write(batch) {
       const first = batch[0];
       if (first === undefined) return;
-      const segment = current === undefined || current.sizeBytes > SEGMENT_SIZE_BYTES ? await begin(first.index) : current;
+      const segment =
+        current === undefined || current.sizeBytes > SEGMENT_SIZE_BYTES ? await begin(first.index) : current;
       const frames = batch.flatMap(({ entry, leaf }) => {
         const length = Buffer.allocUnsafe(4);
         length.writeUInt32BE(entry.length);

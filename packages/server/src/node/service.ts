@@ -3,26 +3,26 @@
  * log before anybody gets it, and it never signs a second receipt for one authorization.
  */
 import {
-  type AuthorizationPayload,
   type Authorization,
+  type AuthorizationPayload,
   commit,
   type Dispatch,
+  type ExecutionProfile,
   encodeAnswer,
   equal,
-  type ExecutionProfile,
   type FoldState,
   hex,
+  keyId,
   keyOf,
   Malformed,
   type Manifest,
+  type PublishedModel,
   parseAuthorization,
   parseCall,
-  type PublishedModel,
   type ReceiptPayload,
+  type Signer,
   signEntry,
   signedId,
-  type Signer,
-  keyId,
   type Tensor,
   unitStep,
   verifySigned,
@@ -60,7 +60,6 @@ export type NodeParts = {
   /** Durable when it resolves. */
   append(entry: Uint8Array): Promise<number>;
 };
-
 
 /** What the node gives back: always a receipt; the answer where there is one, else why there is none. */
 export type Served = { id: Uint8Array; index: number; receipt: Uint8Array } & (
@@ -101,7 +100,12 @@ export function createNode(parts: NodeParts): InferenceNode {
     return execution;
   }
 
-  async function conclude(id: Uint8Array, authorization: Uint8Array, model: PublishedModel, execution: Concluded): Promise<Served> {
+  async function conclude(
+    id: Uint8Array,
+    authorization: Uint8Array,
+    model: PublishedModel,
+    execution: Concluded,
+  ): Promise<Served> {
     const profile = engine.profile(model.revision);
     const common = { version: 1, authorization, profile, provenance: "executed" } as const;
     if (execution.kind !== "answered") {
@@ -149,19 +153,38 @@ async function checkAuthorization({ fold }: NodeParts, bytes: Uint8Array): Promi
 }
 
 /** The model to run. Throws where the terms are not what this node can keep. */
-function admit({ fold, clock }: NodeParts, says: AuthorizationPayload, salt: Uint8Array, call: Uint8Array): PublishedModel {
+function admit(
+  { fold, clock }: NodeParts,
+  says: AuthorizationPayload,
+  salt: Uint8Array,
+  call: Uint8Array,
+): PublishedModel {
   const now = nowSeconds(clock);
   const session = fold.sessions.get(keyOf(says.session));
   if (says.expiry < now || (session?.expiry ?? 0) < now)
-    throw new ServiceError("expired", "the authorization or its session has expired: sign a new one, in a new session if need be");
+    throw new ServiceError(
+      "expired",
+      "the authorization or its session has expired: sign a new one, in a new session if need be",
+    );
   const model = fold.models.get(keyOf(says.revision));
-  if (model === undefined) throw new ServiceError("not_found", `no model revision ${hex(says.revision)}: GET /v1/models lists what is offered`);
-  if (model.yanked) throw new ServiceError("model_yanked", `the revision ${hex(says.revision)} was withdrawn by its publisher`);
+  if (model === undefined)
+    throw new ServiceError(
+      "not_found",
+      `no model revision ${hex(says.revision)}: GET /v1/models lists what is offered`,
+    );
+  if (model.yanked)
+    throw new ServiceError("model_yanked", `the revision ${hex(says.revision)} was withdrawn by its publisher`);
   if (model.priceAtomic > says.maxPrice)
-    throw new ServiceError("price_over_maximum", `a call costs ${model.priceAtomic}, over the maximum of ${says.maxPrice}: authorise more`);
+    throw new ServiceError(
+      "price_over_maximum",
+      `a call costs ${model.priceAtomic}, over the maximum of ${says.maxPrice}: authorise more`,
+    );
   if (says.tier !== "signed")
     throw new ServiceError("invalid_request", `the tier "${says.tier}" is not offered here: authorise "signed"`);
-  const opened = says.request.alg === "sha256" && salt.length === 32 && equal(commit("request", salt, call).digest, says.request.digest);
+  const opened =
+    says.request.alg === "sha256" &&
+    salt.length === 32 &&
+    equal(commit("request", salt, call).digest, says.request.digest);
   if (!opened) throw new ServiceError("invalid_request", "the call is not the one that the authorization commits to");
   return model;
 }
@@ -178,14 +201,19 @@ function choose(execution: Concluded, wanted: readonly string[]): Concluded {
 function refusalOf(execution: Unanswered, receiptId: string): ServiceError {
   if (execution.kind === "refused") return new ServiceError("invalid_request", execution.message, { receiptId });
   const code = execution.reason === "deadline" ? "deadline_exceeded" : "node_failed";
-  return new ServiceError(code, `the model gave no answer (${execution.reason}): ${execution.message}. It cost nothing`, { receiptId });
+  return new ServiceError(
+    code,
+    `the model gave no answer (${execution.reason}): ${execution.message}. It cost nothing`,
+    { receiptId },
+  );
 }
 
 function parse<T>(read: (bytes: Uint8Array) => T, bytes: Uint8Array, what: string): T {
   try {
     return read(bytes);
   } catch (cause) {
-    if (cause instanceof Malformed) throw new ServiceError("invalid_request", `the ${what} ${cause.message}`, { cause });
+    if (cause instanceof Malformed)
+      throw new ServiceError("invalid_request", `the ${what} ${cause.message}`, { cause });
     throw cause;
   }
 }

@@ -19,7 +19,9 @@ export function openDatabase(path: string, schema: string): Database.Database {
   } catch (cause) {
     database.close();
     if (systemCode(cause)?.startsWith("SQLITE_BUSY") || /locked/.test(String(cause)))
-      throw new OperatorError("another tallyd is running on this data folder: stop it, or give another --data", { cause });
+      throw new OperatorError("another tallyd is running on this data folder: stop it, or give another --data", {
+        cause,
+      });
     throw cause;
   }
   return database;

@@ -8,8 +8,10 @@ export type Report = (event: string, detail: Record<string, unknown>) => void;
 
 /** The answer to a request that failed. A fault of ours is told to the operator whole, and to the caller as nothing. */
 export function errorResponse(c: Context, error: unknown, report: Report): Response {
-  const refusal = error instanceof ServiceError ? error : new ServiceError("internal", "something went wrong here; it was logged");
-  if (refusal.code === "internal") report("internal error", { path: c.req.path, error: String(error), stack: stackOf(error) });
+  const refusal =
+    error instanceof ServiceError ? error : new ServiceError("internal", "something went wrong here; it was logged");
+  if (refusal.code === "internal")
+    report("internal error", { path: c.req.path, error: String(error), stack: stackOf(error) });
   if (refusal.receiptId !== undefined) c.header("x-receipt-id", refusal.receiptId);
   if (refusal.code === "unavailable" || refusal.code === "rate_limited") c.header("retry-after", "1");
   const { code, message, receiptId } = refusal;
@@ -23,7 +25,8 @@ function stackOf(error: unknown): string | undefined {
 
 /** The body of a request, at most `limitBytes` of it. */
 export async function readBody(c: Context, limitBytes: number): Promise<Uint8Array> {
-  const refuse = () => new ServiceError("limit_exceeded", `the body is larger than the ${limitBytes} bytes allowed here`);
+  const refuse = () =>
+    new ServiceError("limit_exceeded", `the body is larger than the ${limitBytes} bytes allowed here`);
   if (Number(c.req.header("content-length") ?? 0) > limitBytes) throw refuse();
   if (c.req.header("content-length") !== undefined) return new Uint8Array(await c.req.arrayBuffer());
   const chunks: Uint8Array[] = [];
@@ -42,6 +45,10 @@ export async function readJson(c: Context, limitBytes: number): Promise<unknown>
   try {
     return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch (cause) {
-    throw new ServiceError("invalid_request", `the body is not JSON: ${cause instanceof Error ? cause.message : "malformed"}`, { cause });
+    throw new ServiceError(
+      "invalid_request",
+      `the body is not JSON: ${cause instanceof Error ? cause.message : "malformed"}`,
+      { cause },
+    );
   }
 }

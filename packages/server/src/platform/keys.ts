@@ -54,7 +54,10 @@ async function openKey(path: string, type: "ec" | "ed25519", generate: () => Key
     const key = createPrivateKey(pem);
     if (key.asymmetricKeyType === type) return key;
   } catch (cause) {
-    throw new OperatorError(`${path} is not a private key in PEM: restore it from a backup, or remove it to have another made`, { cause });
+    throw new OperatorError(
+      `${path} is not a private key in PEM: restore it from a backup, or remove it to have another made`,
+      { cause },
+    );
   }
   throw new OperatorError(`${path} holds a key of another type than ${type}: is it in the right place?`);
 }

@@ -9,6 +9,9 @@ export function usageRoutes({ figures, published }: UsageRoutes): Hono {
     const { size, root, note } = published();
     const [origin = ""] = note.text.split("\n");
     // Until witnesses cosign, no figure is final.
-    return c.json({ ...figures(), meta: { origin, size, root: base64(root), checkpoint: encodeNote(note), provisional: true } });
+    return c.json({
+      ...figures(),
+      meta: { origin, size, root: base64(root), checkpoint: encodeNote(note), provisional: true },
+    });
   });
 }

@@ -2,12 +2,25 @@
 import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { deserialize, serialize } from "node:v8";
-import { applyEntry, createFold, type Figures, type FoldState, figuresOf, parseEntry, RULES, TILE_WIDTH } from "@tallystick/protocol";
+import {
+  applyEntry,
+  createFold,
+  type Figures,
+  type FoldState,
+  figuresOf,
+  parseEntry,
+  RULES,
+  TILE_WIDTH,
+} from "@tallystick/protocol";
 import { systemCode } from "../platform/errors.ts";
 import { writeDurably } from "../platform/files.ts";
 
 /** A part of the log that is published. */
-export type PublishedLog = { size: number; root: Uint8Array; readBundle(index: number, width: number): Promise<Uint8Array[]> };
+export type PublishedLog = {
+  size: number;
+  root: Uint8Array;
+  readBundle(index: number, width: number): Promise<Uint8Array[]>;
+};
 
 /** The layout of what is kept; another layout is another version, and is replayed. */
 const SNAPSHOT_VERSION = `${RULES} 1`;
@@ -27,10 +40,17 @@ export class Projection {
    * The fold of `log`: from the snapshot in `folder` where that is of a prefix of this log, else from the first entry.
    * The snapshot need not be trusted to be there; who can write it can falsify what is shown, and an audit tells.
    */
-  static async open(folder: string, log: PublishedLog, rootAt: (size: number) => Promise<Uint8Array>): Promise<Projection> {
+  static async open(
+    folder: string,
+    log: PublishedLog,
+    rootAt: (size: number) => Promise<Uint8Array>,
+  ): Promise<Projection> {
     const path = join(folder, "fold");
     const snapshot = await readSnapshot(path);
-    const fits = snapshot !== undefined && snapshot.size <= log.size && Buffer.from(await rootAt(snapshot.size)).equals(snapshot.root);
+    const fits =
+      snapshot !== undefined &&
+      snapshot.size <= log.size &&
+      Buffer.from(await rootAt(snapshot.size)).equals(snapshot.root);
     const projection = new Projection(fits ? snapshot.fold : createFold(), path);
     await projection.#replay(log);
     return projection;

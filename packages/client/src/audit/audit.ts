@@ -1,0 +1,235 @@
+/**
+ * An audit: from the tiles alone, every hash, every signature and every figure again. Nothing that the audited server
+ * says is believed; what it publishes is only compared.
+ */
+import {
+  applyEntry,
+  createFold,
+  type Entry,
+  equal,
+  type Figures,
+  type FoldState,
+  Frontier,
+  figuresOf,
+  type LogTrust,
+  leafHash,
+  Malformed,
+  parseBundle,
+  parseCheckpoint,
+  parseEntry,
+  type SignatureJob,
+  signaturesOf,
+  TILE_WIDTH,
+  type Tile,
+  tilePath,
+  tileWidth,
+  verifyCheckpoint,
+  verifyEs256,
+} from "@tallystick/protocol";
+import type { LogSource } from "./source.ts";
+import { Tiles } from "./tiles.ts";
+
+/** What did not hold: which check, and at which entry where it is one entry's. */
+export type Finding = { check: string; index?: number; detail: string };
+
+export type Audit = {
+  origin: string;
+  size: number;
+  entryCount: number;
+  signatureCount: number;
+  findings: Finding[];
+  /** The figures at `comparedSize`, recomputed. */
+  figures: Figures;
+  /** Where the published figures are not the recomputed ones; undefined where none were given to compare. */
+  differences: string[] | undefined;
+};
+
+export type AuditOptions = {
+  trust: LogTrust;
+  /** What the network publishes, as `GET /v1/usage` gives it. */
+  published?: unknown;
+  /** Whether each signature holds; in this thread unless the caller has more of them. */
+  verifyAll?: (jobs: readonly SignatureJob[]) => Promise<boolean[]>;
+  onProgress?: (done: number, total: number) => void;
+};
+
+/** Bundles whose signatures may be under way at once. */
+const BUNDLES_IN_FLIGHT = 8;
+/** After so many findings the rest would say nothing new. */
+const FINDINGS_KEPT = 1_000;
+
+/** Audits the log in `source`. Throws UnreachableError where it cannot be read, never for what it holds. */
+export async function auditLog(source: LogSource, options: AuditOptions): Promise<Audit> {
+  const findings: Finding[] = [];
+  const report = (check: string, detail: string, index?: number) => {
+    if (findings.length < FINDINGS_KEPT)
+      findings.push(index === undefined ? { check, detail } : { check, index, detail });
+  };
+  const head = await readHead(source, options.trust, report);
+  const comparedSize = Math.min(sizeOf(options.published) ?? head.size, head.size);
+  const walk = await walkEntries(source, head.size, comparedSize, options, report);
+  if (walk.entryCount === head.size) {
+    if (!equal(walk.root, head.root)) report("root", "the entries do not hash to the checkpoint's root");
+    await walk.tiles.compare(source, head.size, report);
+  }
+  const differences = options.published === undefined ? undefined : differencesOf(walk.figures, options.published);
+  const { entryCount, signatureCount, figures } = walk;
+  return { origin: head.origin, size: head.size, entryCount, signatureCount, findings, figures, differences };
+}
+
+type Report = (check: string, detail: string, index?: number) => void;
+type Head = { origin: string; size: number; root: Uint8Array };
+
+async function readHead(source: LogSource, trust: LogTrust, report: Report): Promise<Head> {
+  try {
+    const checkpoint = parseCheckpoint(await source.checkpoint());
+    const verified = await verifyCheckpoint(checkpoint, trust);
+    if (!verified.ok) report("checkpoint", `it is not one that ${trust.logKey.name} signed: ${verified.failure}`);
+    return checkpoint;
+  } catch (error) {
+    if (!(error instanceof Malformed)) throw error;
+    report("checkpoint", `it ${error.message}`);
+    return { origin: trust.logKey.name, size: 0, root: new Uint8Array(32) };
+  }
+}
+
+type Walk = { entryCount: number; signatureCount: number; root: Uint8Array; tiles: Tiles; figures: Figures };
+
+/** Goes through the bundles in order: hashes and folds each entry, and has its signatures checked meanwhile. */
+async function walkEntries(
+  source: LogSource,
+  size: number,
+  comparedSize: number,
+  options: AuditOptions,
+  report: Report,
+): Promise<Walk> {
+  const { verifyAll = verifyHere, onProgress, trust } = options;
+  const fold = createFold();
+  const tiles = new Tiles();
+  const frontier = new Frontier();
+  const inFlight: Promise<void>[] = [];
+  let signatureCount = 0;
+  let figures = comparedSize === 0 ? figuresOf(fold) : undefined;
+  let entryCount = 0;
+  for (let bundle = 0; bundle * TILE_WIDTH < size; bundle++) {
+    const entries = await readBundle(source, bundle, size, report);
+    if (entries === undefined) break;
+    const jobs: SignatureJob[] = [];
+    const owners: number[] = [];
+    for (const bytes of entries) {
+      const leaf = leafHash(bytes);
+      frontier.push(leaf);
+      tiles.push(leaf);
+      const index = entryCount++;
+      const entry = parseOrReport(bytes, index, report);
+      if (entry === undefined) fold.size++;
+      else {
+        collectJobs(fold, entry, index, jobs, owners, report);
+        await checkEpoch(entry, index, tiles, trust, report);
+        applyEntry(fold, entry);
+      }
+      if (entryCount === comparedSize) figures = figuresOf(fold);
+    }
+    signatureCount += jobs.length;
+    inFlight.push(reportBad(verifyAll(jobs), owners, report));
+    if (inFlight.length >= BUNDLES_IN_FLIGHT) await inFlight.shift();
+    onProgress?.(entryCount, size);
+  }
+  await Promise.all(inFlight);
+  return { entryCount, signatureCount, root: frontier.root(), tiles, figures: figures ?? figuresOf(fold) };
+}
+
+async function readBundle(
+  source: LogSource,
+  index: number,
+  size: number,
+  report: Report,
+): Promise<Uint8Array[] | undefined> {
+  const tile: Tile = { level: "entries", index, width: tileWidth("entries", index, size) };
+  const bytes = await source.findTile(tile);
+  if (bytes === undefined) {
+    report("bundle", `${tilePath(tile)} is missing`, index * TILE_WIDTH);
+    return undefined;
+  }
+  try {
+    return parseBundle(bytes, tile.width);
+  } catch (error) {
+    if (!(error instanceof Malformed)) throw error;
+    report("bundle", `${tilePath(tile)} ${error.message}`, index * TILE_WIDTH);
+    return undefined;
+  }
+}
+
+function parseOrReport(bytes: Uint8Array, index: number, report: Report): Entry | undefined {
+  try {
+    return parseEntry(bytes);
+  } catch (error) {
+    if (!(error instanceof Malformed)) throw error;
+    report("entry", `it ${error.message}`, index);
+    return undefined;
+  }
+}
+
+function collectJobs(
+  fold: FoldState,
+  entry: Entry,
+  index: number,
+  jobs: SignatureJob[],
+  owners: number[],
+  report: Report,
+): void {
+  const signatures = signaturesOf(fold, entry);
+  if (!signatures.ok) {
+    report("signer", signatures.detail, index);
+    return;
+  }
+  for (const job of signatures.jobs) {
+    jobs.push(job);
+    owners.push(index);
+  }
+}
+
+async function reportBad(verified: Promise<boolean[]>, owners: readonly number[], report: Report): Promise<void> {
+  for (const [i, holds] of (await verified).entries())
+    if (!holds) report("signature", "a signature of this entry does not hold", owners[i]);
+}
+
+async function verifyHere(jobs: readonly SignatureJob[]): Promise<boolean[]> {
+  return Promise.all(jobs.map(({ spki, message, signature }) => verifyEs256(spki, message, signature)));
+}
+
+/** An epoch is the folds' clock: its checkpoint must be the log's own, of this very tree. */
+async function checkEpoch(entry: Entry, index: number, tiles: Tiles, trust: LogTrust, report: Report): Promise<void> {
+  if (entry.kind !== "epoch") return;
+  try {
+    const checkpoint = parseCheckpoint(entry.says.checkpoint);
+    const verified = await verifyCheckpoint(checkpoint, trust);
+    if (!verified.ok) report("epoch", `its checkpoint is not one that the log signed: ${verified.failure}`, index);
+    else if (checkpoint.size > index)
+      report("epoch", `its checkpoint is of ${checkpoint.size} entries, more than are before it`, index);
+    else if (!equal(tiles.rootAt(checkpoint.size), checkpoint.root))
+      report("epoch", "its checkpoint is of another tree", index);
+  } catch (error) {
+    if (!(error instanceof Malformed)) throw error;
+    report("epoch", `its checkpoint ${error.message}`, index);
+  }
+}
+
+function sizeOf(published: unknown): number | undefined {
+  const size = typeof published === "object" && published !== null && "size" in published ? published.size : undefined;
+  return Number.isSafeInteger(size) ? Number(size) : undefined;
+}
+
+/** The paths at which `published` differs from the recomputed figures. What is only published (`meta`) is no figure. */
+export function differencesOf(recomputed: unknown, published: unknown, path = ""): string[] {
+  if (typeof recomputed !== "object" || recomputed === null)
+    return Object.is(recomputed, published)
+      ? []
+      : [`${path}: published ${JSON.stringify(published)}, recomputed ${JSON.stringify(recomputed)}`];
+  const claimed = typeof published === "object" && published !== null ? (published as Record<string, unknown>) : {};
+  const keys = new Set([...Object.keys(recomputed), ...Object.keys(claimed)]);
+  if (path === "") keys.delete("meta");
+  return [...keys].flatMap((key) =>
+    differencesOf((recomputed as Record<string, unknown>)[key], claimed[key], path === "" ? key : `${path}.${key}`),
+  );
+}

@@ -1,0 +1,117 @@
+/** The tiles that a log of these leaves must have, computed beside the ones that it serves. */
+import {
+  concat,
+  equal,
+  hashInTile,
+  joinSubtrees,
+  leafHash,
+  Malformed,
+  nodeHash,
+  parseBundle,
+  parseTilePath,
+  subtrees,
+  TILE_WIDTH,
+  type Tile,
+  tilePath,
+  tileWidth,
+} from "@tallystick/protocol";
+import type { LogSource } from "./source.ts";
+
+const HASH_SIZE = 32;
+
+/** All hashes of one level, as they lie in its tiles one after another. 32 bytes a leaf, and 1/255 more for the levels above. */
+type Level = { bytes: Uint8Array; count: number };
+
+export class Tiles {
+  readonly #levels: Level[] = [];
+
+  /** Adds the next leaf's hash. */
+  push(leaf: Uint8Array): void {
+    this.#push(0, leaf);
+  }
+
+  #push(level: number, hash: Uint8Array): void {
+    const row = this.#levels[level] ?? { bytes: new Uint8Array(TILE_WIDTH * HASH_SIZE), count: 0 };
+    this.#levels[level] = row;
+    if (row.count * HASH_SIZE === row.bytes.length) {
+      const grown = new Uint8Array(2 * row.bytes.length);
+      grown.set(row.bytes);
+      row.bytes = grown;
+    }
+    row.bytes.set(hash, row.count++ * HASH_SIZE);
+    if (row.count % TILE_WIDTH !== 0) return;
+    let hashes = Array.from({ length: TILE_WIDTH }, (_, i) => this.#hash(level, row.count - TILE_WIDTH + i));
+    while (hashes.length > 1)
+      hashes = Array.from({ length: hashes.length / 2 }, (_, i) => nodeHash(hashes[2 * i]!, hashes[2 * i + 1]!));
+    this.#push(level + 1, hashes[0]!);
+  }
+
+  #hash(level: number, index: number): Uint8Array {
+    return this.#levels[level]!.bytes.subarray(index * HASH_SIZE, (index + 1) * HASH_SIZE);
+  }
+
+  /** The bytes that `tile` must have. */
+  tile({ level, index, width }: Tile): Uint8Array {
+    const row = level === "entries" ? undefined : this.#levels[level];
+    return (
+      row?.bytes.subarray(index * TILE_WIDTH * HASH_SIZE, (index * TILE_WIDTH + width) * HASH_SIZE) ?? new Uint8Array(0)
+    );
+  }
+
+  /** MTH of the first `size` leaves. */
+  rootAt(size: number): Uint8Array {
+    return joinSubtrees(
+      subtrees({ start: 0, end: size }).map(({ level, index }) => {
+        const first = index * 2 ** (level % 8);
+        const tile: Tile = { level: Math.floor(level / 8), index: Math.floor(first / TILE_WIDTH), width: TILE_WIDTH };
+        return hashInTile({ level, index }, this.tile(tile));
+      }),
+    );
+  }
+
+  /** Holds every tile that `source` must have for `size`, and every other that it has, to what it must be. */
+  async compare(
+    source: LogSource,
+    size: number,
+    report: (check: string, detail: string, index?: number) => void,
+  ): Promise<void> {
+    const wanted = new Map<string, Tile>();
+    for (let level = 0; tileWidth(level, 0, size) > 0; level++)
+      for (let index = 0; tileWidth(level, index, size) > 0; index++) {
+        const tile = { level, index, width: tileWidth(level, index, size) };
+        wanted.set(tilePath(tile), tile);
+      }
+    for (const path of (await source.list?.()) ?? []) {
+      const tile = parseTilePath(path);
+      if (tile !== undefined && tile.width <= tileWidth(tile.level, tile.index, size)) wanted.set(path, tile);
+    }
+    for (const [path, tile] of wanted) {
+      const served = await source.findTile(tile);
+      const hashes = served === undefined || tile.level !== "entries" ? served : leavesOf(served, tile.width);
+      const due = tile.level === "entries" ? { ...tile, level: 0 } : tile;
+      const first = due.level === 0 ? due.index * TILE_WIDTH : undefined;
+      if (served === undefined) report("tile", `${path} is missing`, first);
+      else if (hashes === undefined) report("bundle", `${path} is no bundle of ${tile.width} entries`, first);
+      else if (!equal(hashes, this.tile(due)))
+        report("tile", `${path} is not what the log's entries hash to`, this.#firstDifference(due, hashes));
+    }
+  }
+
+  /** The first entry under the first hash that differs. */
+  #firstDifference(tile: Tile, served: Uint8Array): number {
+    const due = this.tile(tile);
+    const at = due.findIndex((byte, i) => byte !== served[i]);
+    const hash = tile.index * TILE_WIDTH + Math.floor(Math.max(at, 0) / HASH_SIZE);
+    return hash * TILE_WIDTH ** Number(tile.level);
+  }
+}
+
+/** The leaf hashes of a bundle, as they lie in a tile; undefined where it is none. */
+function leavesOf(bundle: Uint8Array, width: number): Uint8Array | undefined {
+  try {
+    return concat(...parseBundle(bundle, width).map(leafHash));
+  } catch (error) {
+    if (error instanceof Malformed) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,58 @@
+/** What a command has of the terminal: where it writes, and whether a person is watching. */
+export type Terminal = {
+  out(text: string): void;
+  err(text: string): void;
+  /** Whether progress may be drawn on standard error. */
+  isTty: boolean;
+};
+
+/** The command was not given what it needs: exit status 2. */
+export class UsageError extends Error {
+  override name = "UsageError";
+}
+
+export const EXIT = { ok: 0, failure: 1, usage: 2, unverified: 3, inconclusive: 4, network: 5 } as const;
+export type Exit = (typeof EXIT)[keyof typeof EXIT];
+
+/** Rows under their headings, columns as wide as they need be; numbers to the right. */
+export function table(headings: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
+  const cells = [headings, ...rows].map((row) => row.map((cell) => printable(String(cell))));
+  const widths = headings.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
+  const lines = cells.map((row, line) =>
+    row
+      .map((cell, column) => {
+        const isNumber = line > 0 && typeof rows[line - 1]?.[column] === "number";
+        return isNumber ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0);
+      })
+      .join("  ")
+      .trimEnd(),
+  );
+  return `${lines.join("\n")}\n`;
+}
+
+/** Text of others, which must not steer the terminal. */
+export function printable(text: string): string {
+  return text.replace(/\p{Cc}/gu, " ");
+}
+
+/** A progress line that is drawn only for what takes over a second, and wiped when it is done. */
+export function createProgress(
+  { err, isTty }: Terminal,
+  what: string,
+  nowMs: () => number,
+): { update(done: number, total: number): void; end(): void } {
+  const started = nowMs();
+  let drawn = 0;
+  return {
+    update(done, total) {
+      const now = nowMs();
+      if (!isTty || now - started < 1_000 || now - drawn < 100) return;
+      drawn = now;
+      const filled = total === 0 ? 0 : Math.floor((24 * done) / total);
+      err(`\r${what} [${"#".repeat(filled)}${" ".repeat(24 - filled)}] ${done} of ${total}`);
+    },
+    end() {
+      if (drawn > 0) err("\r\x1b[K");
+    },
+  };
+}

@@ -1,0 +1,50 @@
+/** A verdict for a person's eyes: every check with its outcome, and the verdict last. */
+import { type Check, hex, type Verdict, type VerifiedReceipt } from "@tallystick/protocol";
+import { EXIT, type Exit, printable } from "./terminal.ts";
+
+const MARK = { passed: "passed", failed: "FAILED", not_checked: "not checked" } as const satisfies Record<
+  Check["state"],
+  string
+>;
+
+export function verdictText(verdict: Verdict<VerifiedReceipt>): string {
+  const width = Math.max(...verdict.checks.map(({ name }) => name.length));
+  const rows = verdict.checks.map(
+    ({ name, state, detail }) => `  ${MARK[state].padEnd(11)}  ${name.padEnd(width)}  ${printable(detail)}`,
+  );
+  return `${rows.join("\n")}\n\n${conclusion(verdict)}\n`;
+}
+
+function conclusion(verdict: Verdict<VerifiedReceipt>): string {
+  const open = verdict.checks.filter(({ state }) => state === "not_checked").map(({ name }) => name);
+  if (verdict.outcome === "failed") return `FAILED: ${verdict.failure}. Do not rely on this receipt.`;
+  if (verdict.outcome === "inconclusive")
+    return `inconclusive: nothing failed, but this could not be checked: ${open.join(", ")}`;
+  return `verified, at the tier "signed". Not checked: ${open.join(", ")}`;
+}
+
+/** A verdict as JSON for programs. */
+export function verdictJson(verdict: Verdict<VerifiedReceipt>): string {
+  const { checks, outcome } = verdict;
+  if (outcome !== "verified")
+    return JSON.stringify({ outcome, ...(outcome === "failed" ? { failure: verdict.failure } : {}), checks });
+  const { id, index, receipt, authorization, grant, manifest, nodeName, seenSeconds } = verdict.value;
+  return JSON.stringify({
+    outcome,
+    receiptId: hex(id),
+    index,
+    model: { name: manifest.name, version: manifest.version, revision: hex(authorization.revision) },
+    node: nodeName,
+    custody: grant.custody,
+    tier: authorization.tier,
+    status: receipt.status,
+    price: String(receipt.price),
+    runtime: receipt.profile.runtime,
+    seen: new Date(seenSeconds * 1000).toISOString(),
+    checks,
+  });
+}
+
+export function exitOf({ outcome }: Verdict<VerifiedReceipt>): Exit {
+  return { verified: EXIT.ok, failed: EXIT.unverified, inconclusive: EXIT.inconclusive }[outcome];
+}

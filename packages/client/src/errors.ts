@@ -1,0 +1,26 @@
+/** What can go wrong between a client and a network. */
+
+/** The network refused: its code, its sentence, and the receipt where it wrote one. */
+export class RefusedError extends Error {
+  override name = "RefusedError";
+  readonly code: string;
+  readonly status: number;
+  readonly receiptId: string | undefined;
+
+  constructor(status: number, code: string, message: string, receiptId?: string) {
+    super(message);
+    this.status = status;
+    this.code = code;
+    this.receiptId = receiptId;
+  }
+}
+
+/** The network could not be reached, or broke off. Whether it acted is not known. */
+export class UnreachableError extends Error {
+  override name = "UnreachableError";
+}
+
+/** What came back is not what was signed for: the answer must not be used. */
+export class UnverifiedError extends Error {
+  override name = "UnverifiedError";
+}

@@ -1,0 +1,62 @@
+/** Requests to one network: its refusals as errors, everything else as the response. */
+import type { Edges } from "./edges.ts";
+import { RefusedError, UnreachableError } from "./errors.ts";
+
+export type Http = {
+  /** The body of a response that is 2xx. Throws RefusedError or UnreachableError. */
+  bytes(path: string, init?: RequestInit): Promise<Uint8Array>;
+  json(path: string, init?: RequestInit): Promise<unknown>;
+};
+
+export function createHttp(url: string, { fetch }: Pick<Edges, "fetch">): Http {
+  const base = url.replace(/\/+$/, "");
+
+  async function request(path: string, init: RequestInit = {}): Promise<Response> {
+    let response: Response;
+    try {
+      response = await fetch(`${base}${path}`, init);
+    } catch (cause) {
+      throw new UnreachableError(`no answer from ${base}: is the network running there?`, { cause });
+    }
+    if (!response.ok) throw await refusalOf(response, path);
+    return response;
+  }
+
+  async function bytes(path: string, init?: RequestInit): Promise<Uint8Array> {
+    const response = await request(path, init);
+    try {
+      return new Uint8Array(await response.arrayBuffer());
+    } catch (cause) {
+      throw new UnreachableError(`${base}${path} broke off`, { cause });
+    }
+  }
+
+  return {
+    bytes,
+    async json(path, init) {
+      const text = new TextDecoder().decode(await bytes(path, init));
+      try {
+        return JSON.parse(text);
+      } catch (cause) {
+        throw new UnreachableError(`${base}${path} did not answer in JSON: is that a Tallystick network?`, { cause });
+      }
+    },
+  };
+}
+
+async function refusalOf(response: Response, path: string): Promise<RefusedError> {
+  const body: unknown = await response.json().catch(() => undefined);
+  const error = fieldOf(body, "error");
+  const [code, message, receiptId] = ["code", "message", "receiptId"].map((key) => fieldOf(error, key));
+  return new RefusedError(
+    response.status,
+    typeof code === "string" ? code : "unknown",
+    typeof message === "string" ? message : `${path} answered with status ${response.status}`,
+    typeof receiptId === "string" ? receiptId : undefined,
+  );
+}
+
+/** A field of what should be an object. */
+export function fieldOf(value: unknown, key: string): unknown {
+  return typeof value === "object" && value !== null ? Object.getOwnPropertyDescriptor(value, key)?.value : undefined;
+}

@@ -1,0 +1,68 @@
+/** A session: a key of the client's own that a network granted, and the nonces it has signed with. */
+import {
+  type Authorization,
+  base64,
+  type Commitment,
+  parseBase64,
+  parseEntry,
+  possessionMessage,
+  type Signer,
+  signAuthorization,
+  signedId,
+} from "@tallystick/protocol";
+import type { Edges } from "./edges.ts";
+import { UnverifiedError } from "./errors.ts";
+import { fieldOf, type Http } from "./http.ts";
+import { createSessionSigner } from "./keys.ts";
+
+/** How long a session is asked for. */
+const SESSION_SECONDS = 86_400;
+/** How long an authorization may take to reach a node. */
+const AUTHORIZATION_SECONDS = 300;
+
+export type Ask = {
+  revision: Uint8Array;
+  request: Commitment;
+  maxPrice: bigint;
+  traffic: "production" | "test" | "probe";
+  decision?: Uint8Array;
+};
+
+export type ClientSession = {
+  signer: Signer;
+  expiry: number;
+  /** Signs the requester's half, with the next nonce. */
+  authorize(ask: Ask): Promise<Authorization>;
+};
+
+/** Asks the network at `http` to grant a session to a new key: custody `account`. */
+export async function openSession(http: Http, apiKey: string, { nowMs }: Edges): Promise<ClientSession> {
+  const network = await http.json("/v1/network");
+  const [origin, gatewayId] = [String(fieldOf(network, "origin")), parseBase64(String(fieldOf(network, "gateway")))];
+  if (gatewayId?.length !== 32) throw new UnverifiedError("the network does not name its gateway's key");
+  const signer = await createSessionSigner();
+  const message = possessionMessage({ origin, gateway: gatewayId, sessionKey: signer.spki });
+  const expiry = Math.floor(nowMs() / 1000) + SESSION_SECONDS;
+  const answer = await http.json("/v1/sessions", {
+    method: "POST",
+    headers: { authorization: `Bearer ${apiKey}`, "content-type": "application/json" },
+    body: JSON.stringify({ sessionKey: base64(signer.spki), possession: base64(await signer.sign(message)), expiry }),
+  });
+  const grant = parseEntry(parseBase64(String(fieldOf(answer, "grant"))) ?? new Uint8Array(0));
+  const session = signedId(grant.signed);
+  let nextNonce = 0;
+  return {
+    signer,
+    expiry,
+    authorize: (ask) =>
+      signAuthorization(signer, {
+        version: 1,
+        session,
+        nonce: nextNonce++,
+        tier: "signed",
+        expiry: Math.min(Math.floor(nowMs() / 1000) + AUTHORIZATION_SECONDS, expiry),
+        openness: "none",
+        ...ask,
+      }),
+  };
+}

@@ -1,0 +1,44 @@
+/** Every signature that an entry carries, and the key each must be by: what an audit checks before it folds the entry. */
+import { equal } from "../bytes.ts";
+import { Malformed } from "../cbor/bytes.ts";
+import { type Entry, parseAuthorization } from "../entry/entry.ts";
+import { possessionMessage } from "../entry/payload.ts";
+import { keyId, type Signed } from "../sign/cose.ts";
+import { type FoldState, keyOf, signerOf } from "./state.ts";
+
+/** A signature to be checked: ES256 by the P-256 key of `spki` over `message`. */
+export type SignatureJob = { spki: Uint8Array; message: Uint8Array; signature: Uint8Array };
+
+/** What an entry's signatures come to: jobs, or why nobody can have signed it as it stands. */
+export type EntrySignatures = { ok: true; jobs: SignatureJob[] } | { ok: false; detail: string };
+
+/** The signatures of `entry`, by what `fold` knows of the entries before it. */
+export function signaturesOf(fold: FoldState, entry: Entry): EntrySignatures {
+  const signer = signerOf(fold, entry);
+  if (signer === undefined || !equal(keyId(signer), entry.signed.keyId))
+    return { ok: false, detail: `no key before it may sign this ${entry.kind} entry` };
+  const jobs = [jobOf(entry.signed, signer)];
+  if (entry.kind === "grant") {
+    const { sessionKey, possession } = entry.says;
+    jobs.push({ spki: sessionKey, message: possessionMessage(entry.says), signature: possession });
+  }
+  return entry.kind === "receipt" ? withRequester(fold, entry.says.authorization, jobs) : { ok: true, jobs };
+}
+
+/** Adds the requester's half. */
+function withRequester(fold: FoldState, bytes: Uint8Array, jobs: SignatureJob[]): EntrySignatures {
+  try {
+    const { says, signed } = parseAuthorization(bytes);
+    const session = fold.sessions.get(keyOf(says.session));
+    if (session === undefined || !equal(keyId(session.sessionKey), signed.keyId))
+      return { ok: false, detail: "its authorization is not by the key of a session granted before it" };
+    return { ok: true, jobs: [...jobs, jobOf(signed, session.sessionKey)] };
+  } catch (error) {
+    if (error instanceof Malformed) return { ok: false, detail: `its authorization ${error.message}` };
+    throw error;
+  }
+}
+
+function jobOf({ toBeSigned, signature }: Signed, spki: Uint8Array): SignatureJob {
+  return { spki, message: toBeSigned, signature };
+}

@@ -1,0 +1,35 @@
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Tensor } from "@tallystick/protocol";
+import { afterAll, expect, test } from "vitest";
+import { GOLDEN_PATH } from "../../../../models/golden.ts";
+import { modelFolders, readExample } from "../../../../models/load.ts";
+import { readModelSource } from "../hub/source.ts";
+import { openExecution } from "./pool.ts";
+
+const golden: Record<string, string> = JSON.parse(readFileSync(GOLDEN_PATH, "utf8"));
+const pool = await openExecution({ judgeWorkerCount: 2, log: () => {} });
+afterAll(() => pool[Symbol.asyncDispose]());
+
+/** As models/golden.ts has it. */
+function digestOf(outputs: Tensor[]): string {
+  const hash = createHash("sha256");
+  for (const { name, datatype, shape, data } of [...outputs].sort((a, b) => (a.name < b.name ? -1 : 1)))
+    hash.update(`${name} ${datatype} [${shape}] ${data.length}\n`).update(data);
+  return hash.digest("hex");
+}
+
+test.each(modelFolders())(
+  "%s gives in a judge worker, alone and in a batch, the bits that its golden digest is of",
+  async (folder) => {
+    const { manifest, files } = await readModelSource(join(GOLDEN_PATH, "..", folder));
+    const digest = new Uint8Array(createHash("sha256").update(folder).digest());
+    await pool.load({ digest, manifest, files });
+    const run = () => pool.run(digest, readExample(folder), { deadlineMs: 60_000 });
+    for (const execution of [await run(), ...(await Promise.all([run(), run()]))]) {
+      expect(execution).toMatchObject({ kind: "answered" });
+      expect(digestOf(execution.kind === "answered" ? execution.outputs : [])).toBe(golden[folder]);
+    }
+  },
+);

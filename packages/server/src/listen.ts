@@ -1,0 +1,41 @@
+/** The socket: a network's application, served on one address of this machine. */
+import type { AddressInfo } from "node:net";
+import { createAdaptorServer } from "@hono/node-server";
+import type { Network } from "./network.ts";
+
+/** How long calls under way may take to end once the server is told to. */
+const DRAIN_MS = 10_000;
+
+export type Listening = {
+  url: string;
+  /** Takes no more connections and lets the calls under way end, for a while. */
+  close(): Promise<void>;
+};
+
+/** Serves `network` on `host`; port 0 is any. */
+export async function listen(network: Network, { host, port }: { host: string; port: number }): Promise<Listening> {
+  let url = "";
+  let application: ReturnType<Network["application"]> | undefined;
+  // The port may be any, so where the application is reached is known only once it listens.
+  const server = createAdaptorServer({
+    fetch: (request, env) => {
+      application ??= network.application(url);
+      return application.fetch(request, env);
+    },
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, host, resolve);
+  });
+  const { address, family, port: bound } = server.address() as AddressInfo;
+  url = `http://${family === "IPv6" ? `[${address}]` : address}:${bound}`;
+  return { url, close: () => drain(server) };
+}
+
+async function drain(server: ReturnType<typeof createAdaptorServer>): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  if ("closeIdleConnections" in server) server.closeIdleConnections();
+  const timer = setTimeout(() => "closeAllConnections" in server && server.closeAllConnections(), DRAIN_MS);
+  await closed;
+  clearTimeout(timer);
+}

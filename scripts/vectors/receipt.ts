@@ -1,0 +1,134 @@
+/** test/vectors/receipt: receipt files and what verifying each must say. All but the one fault that is named is right. */
+import { encodeNoteKey, sha256, utf8 } from "@tallystick/protocol";
+import { fixedSigner } from "../../test/fixed-keys.ts";
+import { LogInMemory } from "../../test/log-in-memory.ts";
+import { type Changes, issueReceipt, NOON_SECONDS, OPENING } from "../../test/one-receipt.ts";
+
+const TRUSTED = encodeNoteKey(new LogInMemory().key);
+const digest = sha256(utf8("something else"));
+
+type Outcome = { outcome: "verified" | "failed" | "inconclusive"; failure?: string; check?: string };
+type Edit = (file: ReceiptJson) => void;
+/** A receipt file's JSON, as far as these vectors change it. */
+type ReceiptJson = Record<string, { entry: string; proof?: string }> & { opening?: unknown };
+
+export async function receiptVectors(): Promise<object[]> {
+  const vectors: object[] = [];
+  const add = async (desc: string, { outcome, failure, check }: Outcome, changes: Changes = {}, edit?: Edit) => {
+    const { text } = await issueReceipt(changes);
+    vectors.push({
+      desc,
+      wantErr: outcome === "failed",
+      outcome,
+      ...(failure === undefined ? {} : { failure, check }),
+      vkey: TRUSTED,
+      file: edit === undefined ? text : edited(text, edit),
+    });
+  };
+  const fails = (desc: string, check: string, failure: string, changes: Changes = {}, edit?: Edit) =>
+    add(desc, { outcome: "failed", failure, check }, changes, edit);
+
+  await add("a receipt with its opening", { outcome: "verified" });
+  await add("a receipt without its opening", { outcome: "verified" }, {}, (file) => {
+    delete file.opening;
+  });
+  await add("a receipt of a failed request", { outcome: "verified" }, FAILED, (file) => {
+    delete file.opening;
+  });
+  await add("a receipt that no checkpoint covers yet", { outcome: "inconclusive" }, {}, (file) => {
+    delete part(file, "receipt").proof;
+  });
+  await fails("no publisher's enrolment", "form", "malformed", {}, (file) => {
+    delete file.publisher;
+  });
+  await fails("a grant in the place of the receipt", "form", "malformed", {}, (file) => {
+    part(file, "receipt").entry = part(file, "grant").entry;
+  });
+  await fails("another id", "id", "wrong_id", {}, (file) => Object.assign(file, { id: "00".repeat(32) }));
+  await fails("an authorization that another key signed", "requester signature", "bad_signature", {
+    signers: { authorization: { ...fixedSigner("session"), sign: fixedSigner("relier").sign } },
+  });
+  await fails("an authorization of another session", "requester signature", "not_granted", {
+    says: { authorization: (says) => ({ ...says, session: digest }) },
+  });
+  await fails("a receipt that another key signed", "node signature", "bad_signature", {
+    signers: { receipt: fixedSigner("relier") },
+  });
+  await fails("a node that enrolled as a relier", "node signature", "unknown_key", {
+    says: { node: (says) => ({ ...says, role: "relier" }) },
+  });
+  await fails("a grant that another key signed", "grant", "bad_signature", {
+    signers: { grant: { ...fixedSigner("gateway"), sign: fixedSigner("relier").sign } },
+  });
+  await fails("a grant that names another gateway", "grant", "not_granted", {
+    says: { grant: (says) => ({ ...says, gateway: digest }) },
+  });
+  await fails("a session key that did not take its grant", "grant", "bad_signature", {
+    signers: { possession: fixedSigner("gateway") },
+  });
+  await fails("a model that another key published", "model", "bad_signature", {
+    signers: { model: fixedSigner("relier") },
+  });
+  await fails("a model that was yanked, not published", "model", "not_published", {
+    says: { model: (says) => ({ version: 1, action: "yank", revision: says.revision }) },
+  });
+  await fails("a manifest that is not of the revision named", "model", "not_published", {
+    says: {
+      model: (says) => ({ ...says, revision: digest }),
+      authorization: (says) => ({ ...says, revision: digest }),
+    },
+  });
+  await fails("another revision than was asked for", "model", "not_published", {
+    says: { authorization: (says) => ({ ...says, revision: digest }) },
+  });
+  await fails("a price over the maximum", "terms", "broken_terms", {
+    says: { receipt: (says) => ({ ...says, price: 6n }) },
+  });
+  await fails("a price for a failed request", "terms", "broken_terms", {
+    says: { receipt: (says) => ({ ...without(says), status: "failed", price: 1n }) },
+  });
+  await fails("a tier that the receipt has no evidence of", "terms", "broken_terms", {
+    says: { authorization: (says) => ({ ...says, tier: "proved" }) },
+  });
+  await fails("an authorization that outlives its session", "terms", "broken_terms", {
+    says: { authorization: (says) => ({ ...says, expiry: NOON_SECONDS + 3_601 }) },
+  });
+  await fails("an answer without a response", "terms", "broken_terms", { says: { receipt: without } });
+  await fails("another request in the opening", "request opening", "wrong_opening", {
+    opening: { ...OPENING, request: { ...OPENING.request, bytes: OPENING.response.bytes } },
+  });
+  await fails("another salt in the opening", "response opening", "wrong_opening", {
+    opening: { ...OPENING, response: { ...OPENING.response, salt: digest } },
+  });
+  await fails("another receipt's proof", "inclusion", "not_in_log", {}, (file) => {
+    part(file, "receipt").proof = part(file, "grant").proof ?? "";
+  });
+  await fails("a grant that is logged after its receipt", "inclusion", "out_of_order", {
+    order: ["gateway", "node", "publisher", "model", "receipt", "grant"],
+  });
+  await fails("another log's checkpoints", "checkpoint", "bad_checkpoint", {
+    says: { grant: (says) => ({ ...says, origin: "other.example" }) },
+  });
+  await fails("a checkpoint without the log's signature", "checkpoint", "bad_checkpoint", {}, (file) => {
+    part(file, "node").proof = (part(file, "node").proof ?? "").replace(/— \S+ \S+\n/u, "");
+  });
+  return vectors;
+}
+
+const FAILED: Changes = { says: { receipt: (says) => ({ ...without(says), status: "failed", price: 0n }) } };
+
+function without<T extends { response?: unknown }>({ response: _, ...says }: T): Omit<T, "response"> {
+  return says;
+}
+
+function edited(text: string, edit: Edit): string {
+  const file: ReceiptJson = JSON.parse(text);
+  edit(file);
+  return JSON.stringify(file);
+}
+
+function part(file: ReceiptJson, name: string): { entry: string; proof?: string } {
+  const found = file[name];
+  if (found === undefined) throw new Error(`no ${name} in the file`);
+  return found;
+}

@@ -1,0 +1,164 @@
+/** A log made to be counted: who enrols, publishes, asks, answers, relies, and the epochs that give all of it a day. */
+import { createHash } from "node:crypto";
+import {
+  type AuthorizationPayload,
+  type Custody,
+  commit,
+  type Entry,
+  type EntryKind,
+  encodeManifest,
+  type GrantPayload,
+  keyId,
+  type ReceiptPayload,
+  type Role,
+  revisionOf,
+  type Signer,
+  sha256,
+  signAuthorization,
+  signEntry,
+  signedId,
+  utf8,
+} from "@tallystick/protocol";
+import { LogInMemory } from "./log-in-memory.ts";
+import { MANIFEST, NOON_SECONDS } from "./one-receipt.ts";
+
+/** A signer for what is folded and never verified: its signatures are zeros. */
+export function unsignedSigner(label: string): Signer {
+  const spki = fixedSpkiHead(label);
+  return { spki, sign: async () => new Uint8Array(64) };
+}
+
+/** 91 bytes of the form of a P-256 key; the point is on no curve. */
+function fixedSpkiHead(label: string): Uint8Array {
+  const head = Buffer.from("3059301306072a8648ce3d020106082a8648ce3d03010703420004", "hex");
+  return new Uint8Array(Buffer.concat([head, createHash("sha512").update(label).digest()]));
+}
+
+export const HOUR = 3_600;
+export const DAY = 24 * HOUR;
+
+/** What a call has otherwise than the first session asking the first model of the first node. */
+export type CallChanges = {
+  session?: string;
+  /** Who signs the authorization, where that is not the session's own key. */
+  asker?: string;
+  model?: string;
+  node?: string;
+  authorization?: Partial<AuthorizationPayload>;
+  receipt?: Partial<ReceiptPayload>;
+};
+
+export class UsageLog {
+  readonly log = new LogInMemory();
+  readonly entries: Entry[] = [];
+  readonly #signerOf: (label: string) => Signer;
+  readonly #sessions = new Map<string, Uint8Array>();
+  readonly #nonces = new Map<string, number>();
+
+  constructor(signerOf: (label: string) => Signer = unsignedSigner) {
+    this.#signerOf = signerOf;
+  }
+
+  /** A log with a key of each role, one model and one session. */
+  static async open(signerOf?: (label: string) => Signer): Promise<UsageLog> {
+    const log = new UsageLog(signerOf);
+    for (const role of ["log", "gateway", "node", "publisher", "relier"] as const) await log.enrol(role, role);
+    await log.publish("example/double");
+    await log.grant("session");
+    return log;
+  }
+
+  append<E extends Entry>(entry: E): E {
+    this.entries.push(entry);
+    this.log.append(entry.signed.bytes);
+    return entry;
+  }
+
+  async #sign<K extends EntryKind>(label: string, kind: K, says: Parameters<typeof signEntry<K>>[2]): Promise<void> {
+    this.append((await signEntry(this.#signerOf(label), kind, says)) as Entry);
+  }
+
+  enrol(label: string, role: Role, action: "enrol" | "retire" = "enrol"): Promise<void> {
+    return this.#sign(label, "key", { version: 1, action, role, spki: this.#signerOf(label).spki, name: "example" });
+  }
+
+  manifestOf(name: string): Uint8Array {
+    return encodeManifest({ ...MANIFEST, name });
+  }
+
+  publish(name: string, publisher = "publisher", manifest = this.manifestOf(name)): Promise<void> {
+    const revision = revisionOf(this.manifestOf(name));
+    return this.#sign(publisher, "model", { version: 1, action: "publish", revision, manifest });
+  }
+
+  yank(name: string, publisher = "publisher"): Promise<void> {
+    const revision = revisionOf(this.manifestOf(name));
+    return this.#sign(publisher, "model", { version: 1, action: "yank", revision });
+  }
+
+  /** Grants the key of `label` a session of that name. */
+  async grant(label: string, payer: string = label, custody: Custody = "account", key: string = label): Promise<void> {
+    const says: GrantPayload = {
+      version: 1,
+      origin: this.log.key.name,
+      gateway: keyId(this.#signerOf("gateway").spki),
+      sessionKey: this.#signerOf(key).spki,
+      custody,
+      payerTag: sha256(utf8(payer)).subarray(0, 16),
+      tagMode: "stable",
+      budget: 1_000n,
+      paymentClass: "free",
+      expiry: NOON_SECONDS + 365 * DAY,
+      possession: new Uint8Array(64),
+    };
+    const entry = await signEntry(this.#signerOf("gateway"), "grant", says);
+    this.#sessions.set(label, signedId(entry.signed));
+    this.append(entry);
+  }
+
+  /** Logs one receipt and gives its id. */
+  async call(changes: CallChanges = {}): Promise<Uint8Array> {
+    const { session = "session", asker = session, model = "example/double", node = "node" } = changes;
+    const nonce = this.#nonces.get(session) ?? 0;
+    if (changes.authorization?.nonce === undefined) this.#nonces.set(session, nonce + 1);
+    const authorization = await signAuthorization(this.#signerOf(asker), {
+      version: 1,
+      session: this.#sessions.get(session) ?? sha256(utf8(`no session ${session}`)),
+      nonce,
+      revision: revisionOf(this.manifestOf(model)),
+      request: commit("request", sha256(utf8("salt")), utf8("a call")),
+      tier: "signed",
+      maxPrice: 5n,
+      expiry: NOON_SECONDS + DAY,
+      openness: "none",
+      traffic: "production",
+      ...changes.authorization,
+    });
+    await this.#sign(node, "receipt", {
+      version: 1,
+      authorization: authorization.signed.bytes,
+      status: "ok",
+      profile: { runtime: "onnxruntime-web@1.2.3", binary: sha256(utf8("engine")), exactness: "exact" },
+      units: 1,
+      price: 3n,
+      provenance: "executed",
+      sequence: this.entries.length,
+      ...changes.receipt,
+    });
+    return signedId(authorization.signed);
+  }
+
+  acknowledge(receipt: Uint8Array, session = "session"): Promise<void> {
+    return this.#sign(session, "acknowledgement", { version: 1, receipt });
+  }
+
+  rely(receipt: Uint8Array, relier = "relier"): Promise<void> {
+    return this.#sign(relier, "reliance", { version: 1, receipt });
+  }
+
+  /** An epoch over the first `size` entries, cosigned at `timeSeconds`. */
+  epoch(timeSeconds: number, size: number = this.entries.length): Promise<void> {
+    const checkpoint = utf8(this.log.checkpointFile(timeSeconds, size));
+    return this.#sign("log", "epoch", { version: 1, checkpoint });
+  }
+}
