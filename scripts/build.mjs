@@ -1,7 +1,8 @@
 /**
  * Builds what runs from `dist`: the packages by the TypeScript compiler, then the files the explorer's page links to by
- * esbuild. What is newer than all it is made from is left alone. Where a tool is missing (an install without development
- * dependencies), what was built before is used; where nothing was, the build says what to do.
+ * esbuild, then the models that are converted rather than committed. What is newer than all it is made from is left
+ * alone. Where a tool is missing (an install without development dependencies), what was built before is used; where
+ * nothing was, the build says what to do.
  */
 import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, statSync } from "node:fs";
@@ -13,6 +14,7 @@ const { resolve } = createRequire(import.meta.url);
 
 const PACKAGES = ["protocol", "client", "explorer", "server"];
 const ISLANDS = ["page.js", "verify.js", "page.css", "icon.svg"];
+const CONVERTED = ["prompt-injection.onnx", "use-lite.onnx"];
 
 /** In order; a step that `isDone` is not run. */
 const steps = [
@@ -37,6 +39,15 @@ const steps = [
       return isNewer(this.outputs, inputs);
     },
     run: bundle,
+  },
+  {
+    name: "the converted models",
+    tool: "tsx",
+    outputs: CONVERTED.map((name) => `models/.build/${name}`),
+    isDone() {
+      return isNewer(this.outputs, ["models/build.ts", "models/convert.ts"]);
+    },
+    run: convert,
   },
 ];
 
@@ -78,6 +89,11 @@ async function bundle() {
     loader: { ".svg": "copy" },
     logLevel: "warning",
   }).catch(() => process.exit(1)); // esbuild has said why.
+}
+
+function convert() {
+  const args = ["--import", "tsx", "--conditions=@tallystick/source", "models/build.ts"];
+  execFileSync(process.execPath, args, { cwd: root, stdio: "inherit" });
 }
 
 function isInstalled(tool) {

@@ -9,6 +9,7 @@ import {
   encodeManifest,
   type GrantPayload,
   keyId,
+  possessionMessage,
   type ReceiptPayload,
   type Role,
   revisionOf,
@@ -98,18 +99,18 @@ export class UsageLog {
 
   /** Grants the key of `label` a session of that name. */
   async grant(label: string, payer: string = label, custody: Custody = "account", key: string = label): Promise<void> {
+    const { spki: sessionKey, sign } = this.#signerOf(key);
+    const session = { origin: this.log.key.name, gateway: keyId(this.#signerOf("gateway").spki), sessionKey };
     const says: GrantPayload = {
       version: 1,
-      origin: this.log.key.name,
-      gateway: keyId(this.#signerOf("gateway").spki),
-      sessionKey: this.#signerOf(key).spki,
+      ...session,
       custody,
       payerTag: sha256(utf8(payer)).subarray(0, 16),
       tagMode: "stable",
       budget: 1_000n,
       paymentClass: "free",
       expiry: NOON_SECONDS + 365 * DAY,
-      possession: new Uint8Array(64),
+      possession: await sign(possessionMessage(session)),
     };
     const entry = await signEntry(this.#signerOf("gateway"), "grant", says);
     this.#sessions.set(label, signedId(entry.signed));
@@ -158,7 +159,11 @@ export class UsageLog {
 
   /** An epoch over the first `size` entries, cosigned at `timeSeconds`. */
   epoch(timeSeconds: number, size: number = this.entries.length): Promise<void> {
-    const checkpoint = utf8(this.log.checkpointFile(timeSeconds, size));
+    return this.epochOf(utf8(this.log.checkpointFile(timeSeconds, size)));
+  }
+
+  /** An epoch whose checkpoint is whatever is given. */
+  epochOf(checkpoint: Uint8Array): Promise<void> {
     return this.#sign("log", "epoch", { version: 1, checkpoint });
   }
 }

@@ -26,10 +26,10 @@ import {
   verifyReceiptFile,
 } from "@tallystick/protocol";
 import { type Edges, systemEdges } from "./edges.ts";
-import { UnverifiedError } from "./errors.ts";
+import { orUnverified, RefusedError, UnverifiedError } from "./errors.ts";
 import { createHttp, fieldOf } from "./http.ts";
 import { getModel, listModels, type Model, type ModelRow } from "./models.ts";
-import { type ClientSession, openSession } from "./session.ts";
+import { keepSession, openSession } from "./session.ts";
 
 export type ClientOptions = {
   /** Where the network is reached. */
@@ -66,7 +66,7 @@ export type Client = {
   artifact(sha256: string): Promise<Uint8Array>;
   /** Runs a model. Throws UnverifiedError where the receipt is not for this call and this answer. */
   infer(model: Model, inputs: Tensor[], options?: InferOptions): Promise<Answer>;
-  /** The receipt's file, once a checkpoint covers it; with `opening` where the caller has it. */
+  /** The file of this very receipt, once a checkpoint covers it; with `opening` where the caller has it. */
   receiptFile(receiptId: string, opening?: Opening): Promise<Uint8Array>;
   verify(file: Uint8Array): Promise<Verdict<VerifiedReceipt>>;
   /** Signs and logs that the holder of `signer` acts on a receipt. Enrols the key where the log does not know it. */
@@ -79,25 +79,16 @@ export type Client = {
 /** How long to wait for the checkpoint over a fresh receipt. */
 const COVERED_WITHIN_MS = 10_000;
 const POLL_MS = 100;
+/** What the network says of a session or nonce that it does not take; of a call it never says these. */
+const SESSION_REFUSED: ReadonlySet<string> = new Set(["conflict", "forbidden"]);
 
 export function createClient({ url, apiKey, trust, edges: given = {} }: ClientOptions): Client {
   const edges = { ...systemEdges, ...given };
   const http = createHttp(url, edges);
-  let session: Promise<ClientSession> | undefined;
-
-  /** The session, opened on the first call and again when it is about to end. */
-  async function currentSession(): Promise<ClientSession> {
+  const sessions = keepSession(async () => {
     if (apiKey === undefined) throw new TypeError("asking needs an API key: createClient({ url, apiKey })");
-    const open = () => {
-      session = openSession(http, apiKey, edges);
-      session.catch(() => {
-        session = undefined;
-      });
-      return session;
-    };
-    const known = await (session ?? open());
-    return known.expiry * 1000 - edges.nowMs() > 600_000 ? known : open();
-  }
+    return openSession(http, apiKey, edges);
+  }, edges);
 
   async function submit(entry: Uint8Array): Promise<{ index: number; alreadyLogged: boolean }> {
     const init = { method: "POST", headers: { "content-type": "application/cose" }, body: entry as BodyInit };
@@ -126,23 +117,30 @@ export function createClient({ url, apiKey, trust, edges: given = {} }: ClientOp
         traffic,
         ...(decision === undefined ? {} : { decision }),
       };
-      const authorization = await (await currentSession()).authorize(ask);
-      const delivery = parseDelivery(
-        await http.bytes("/v1/infer", {
-          method: "POST",
-          headers: { "content-type": "application/cbor" },
-          body: encodeDispatch({ authorization: authorization.signed.bytes, salt, call }) as BodyInit,
-        }),
-      );
-      holdTo(delivery, authorization.signed.bytes);
+      const session = await sessions.current();
+      const authorization = await session.authorize(ask);
+      const body = encodeDispatch({ authorization: authorization.signed.bytes, salt, call }) as BodyInit;
+      const headers = { "content-type": "application/cbor" };
+      const delivered = await http.bytes("/v1/infer", { method: "POST", headers, body }).catch((error: unknown) => {
+        if (error instanceof RefusedError && SESSION_REFUSED.has(error.code)) sessions.drop(session);
+        throw error;
+      });
+      const { delivery, outputs: tensors } = orUnverified("what the network delivered", () => {
+        const parsed = parseDelivery(delivered);
+        holdTo(parsed, authorization.signed.bytes);
+        return { delivery: parsed, outputs: parseAnswer(parsed.answer) };
+      });
       const opening = { request: { salt, bytes: call }, response: { salt: delivery.salt, bytes: delivery.answer } };
-      return { outputs: parseAnswer(delivery.answer), receiptId: hex(signedId(authorization.signed)), opening };
+      return { outputs: tensors, receiptId: hex(signedId(authorization.signed)), opening };
     },
 
     async receiptFile(receiptId, opening) {
       const started = edges.nowMs();
       for (;;) {
-        const file = parseReceiptFile(await http.bytes(`/v1/receipts/${receiptId}`));
+        const bytes = await http.bytes(`/v1/receipts/${receiptId}`);
+        const file = orUnverified("the receipt file that the network gave", () => parseReceiptFile(bytes));
+        if (hex(file.id) !== receiptId)
+          throw new UnverifiedError(`the network gave the receipt ${hex(file.id)}, not ${receiptId}`);
         const covered = file.parts.receipt.proof !== undefined;
         if (covered || edges.nowMs() - started > COVERED_WITHIN_MS)
           return utf8(encodeReceiptFile(opening === undefined ? file : { ...file, opening }));
@@ -160,7 +158,7 @@ export function createClient({ url, apiKey, trust, edges: given = {} }: ClientOp
     },
 
     async acknowledge(receiptId) {
-      const { signer } = await currentSession();
+      const { signer } = await sessions.current();
       return submit(
         (await signEntry(signer, "acknowledgement", { version: 1, receipt: idOf(receiptId) })).signed.bytes,
       );

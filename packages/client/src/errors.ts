@@ -1,4 +1,5 @@
 /** What can go wrong between a client and a network. */
+import { Malformed } from "@tallystick/protocol";
 
 /** The network refused: its code, its sentence, and the receipt where it wrote one. */
 export class RefusedError extends Error {
@@ -23,4 +24,14 @@ export class UnreachableError extends Error {
 /** What came back is not what was signed for: the answer must not be used. */
 export class UnverifiedError extends Error {
   override name = "UnverifiedError";
+}
+
+/** What `parse` gives. Throws UnverifiedError, saying `what` is malformed. */
+export function orUnverified<T>(what: string, parse: () => T): T {
+  try {
+    return parse();
+  } catch (cause) {
+    if (cause instanceof Malformed) throw new UnverifiedError(`${what} ${cause.message}`, { cause });
+    throw cause;
+  }
 }

@@ -1,5 +1,6 @@
 /** The SDK: what an application uses. */
-export { type Audit, type AuditOptions, auditLog, type Finding } from "./audit/audit.ts";
+export { type Audit, type AuditOptions, auditLog } from "./audit/audit.ts";
+export type { Finding } from "./audit/findings.ts";
 export { fetchSource, type LogSource } from "./audit/source.ts";
 export { type Answer, type Client, type ClientOptions, createClient, type InferOptions } from "./client.ts";
 export { type Edges, systemEdges } from "./edges.ts";

@@ -1,5 +1,6 @@
 /** Models as a network describes them. */
 import { type Manifest, parseHex, type TensorSpec } from "@tallystick/protocol";
+import { UnverifiedError } from "./errors.ts";
 import { fieldOf, type Http } from "./http.ts";
 
 /** A row of `GET /v1/models`. */
@@ -38,7 +39,9 @@ export async function getModel(http: Http, name: string): Promise<Model> {
   const described = await http.json(`/v1/models/${name.split("/").map(encodeURIComponent).join("/")}`);
   const { forms, outputs, artifacts } = fieldOf(described, "manifest") as ManifestJson; // Ours to read; what is signed is the revision's digest.
   const row = rowOf(described);
-  return { ...row, revisionDigest: parseHex(row.revision) ?? new Uint8Array(32), forms, outputs, artifacts };
+  const revisionDigest = parseHex(row.revision);
+  if (revisionDigest?.length !== 32) throw new UnverifiedError(`the network does not say which revision ${name} is`);
+  return { ...row, revisionDigest, forms, outputs, artifacts };
 }
 
 function rowOf(described: unknown): ModelRow {

@@ -3,6 +3,7 @@ import {
   type Authorization,
   base64,
   type Commitment,
+  equal,
   parseBase64,
   parseEntry,
   possessionMessage,
@@ -11,7 +12,7 @@ import {
   signedId,
 } from "@tallystick/protocol";
 import type { Edges } from "./edges.ts";
-import { UnverifiedError } from "./errors.ts";
+import { orUnverified, UnverifiedError } from "./errors.ts";
 import { fieldOf, type Http } from "./http.ts";
 import { createSessionSigner } from "./keys.ts";
 
@@ -19,6 +20,8 @@ import { createSessionSigner } from "./keys.ts";
 const SESSION_SECONDS = 86_400;
 /** How long an authorization may take to reach a node. */
 const AUTHORIZATION_SECONDS = 300;
+/** A session is renewed this long before it ends. */
+const RENEWED_MS = 600_000;
 
 export type Ask = {
   revision: Uint8Array;
@@ -48,7 +51,10 @@ export async function openSession(http: Http, apiKey: string, { nowMs }: Edges):
     headers: { authorization: `Bearer ${apiKey}`, "content-type": "application/json" },
     body: JSON.stringify({ sessionKey: base64(signer.spki), possession: base64(await signer.sign(message)), expiry }),
   });
-  const grant = parseEntry(parseBase64(String(fieldOf(answer, "grant"))) ?? new Uint8Array(0));
+  const bytes = parseBase64(String(fieldOf(answer, "grant"))) ?? new Uint8Array(0);
+  const grant = orUnverified("the grant that the network gave", () => parseEntry(bytes));
+  if (grant.kind !== "grant" || !equal(grant.says.sessionKey, signer.spki))
+    throw new UnverifiedError("what the network gave is no grant to this session's key");
   const session = signedId(grant.signed);
   let nextNonce = 0;
   return {
@@ -64,5 +70,43 @@ export async function openSession(http: Http, apiKey: string, { nowMs }: Edges):
         openness: "none",
         ...ask,
       }),
+  };
+}
+
+export type KeptSession = {
+  /** The session to ask with; however many calls wait for one, one is opened. */
+  current(): Promise<ClientSession>;
+  /** The network does not take `session` any more: the next call opens another. */
+  drop(session: ClientSession): void;
+};
+
+/** A session that is opened when it is first needed, and again when it is about to end. */
+export function keepSession(open: () => Promise<ClientSession>, { nowMs }: Pick<Edges, "nowMs">): KeptSession {
+  let opening: Promise<ClientSession> | undefined;
+  let opened: ClientSession | undefined;
+
+  async function openOnce(): Promise<ClientSession> {
+    try {
+      opened = await open();
+      return opened;
+    } catch (error) {
+      opening = undefined;
+      throw error;
+    }
+  }
+
+  function drop(session: ClientSession): void {
+    if (opened !== session) return;
+    opened = undefined;
+    opening = undefined;
+  }
+
+  return {
+    current() {
+      if (opened !== undefined && opened.expiry * 1000 - nowMs() <= RENEWED_MS) drop(opened);
+      opening ??= openOnce();
+      return opening;
+    },
+    drop,
   };
 }

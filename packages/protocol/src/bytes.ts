@@ -17,7 +17,9 @@ export function parseHex(text: string): Uint8Array | undefined {
 
 const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 const LETTERS = Uint8Array.from(ALPHABET, (letter) => letter.charCodeAt(0));
-const SIXTETS = new Map([...LETTERS].map((letter, value) => [letter, value]));
+const NO_SIXTET = 64;
+const SIXTETS = new Uint8Array(128).fill(NO_SIXTET);
+for (const [sixtet, letter] of LETTERS.entries()) SIXTETS[letter] = sixtet;
 const PADDING = "=".charCodeAt(0);
 
 /** Standard base64 with padding (RFC 4648 §4). */
@@ -41,9 +43,9 @@ export function parseBase64(text: string): Uint8Array | undefined {
   let word = 0;
   let written = 0;
   for (let i = 0; i < text.length; i++) {
-    const value = i < text.length - padding ? SIXTETS.get(text.charCodeAt(i)) : 0;
-    if (value === undefined) return undefined;
-    word = (word << 6) | value;
+    const sixtet = i < text.length - padding ? (SIXTETS[text.charCodeAt(i)] ?? NO_SIXTET) : 0;
+    if (sixtet === NO_SIXTET) return undefined;
+    word = (word << 6) | sixtet;
     if (i % 4 !== 3) continue;
     const spare = i === text.length - 1 ? padding : 0;
     if (spare > 0 && (word & ((1 << (8 * spare)) - 1)) !== 0) return undefined;

@@ -20,16 +20,7 @@ export async function openLedger(options: LogOptions, projections: string): Prom
   const { tree } = log;
   const published = { ...log.published, readBundle: (index: number, width: number) => tree.readBundle(index, width) };
   const projection = await Projection.open(projections, published, (size) => tree.rootAt(size));
-  const waiting = new Map<number, () => void>();
-
-  log.follow((entries) => {
-    projection.apply(entries);
-    for (const [index, resolve] of waiting) {
-      if (index >= projection.fold.size) continue;
-      waiting.delete(index);
-      resolve();
-    }
-  });
+  log.follow((entries) => projection.apply(entries));
 
   return {
     log,
@@ -39,7 +30,7 @@ export async function openLedger(options: LogOptions, projections: string): Prom
 
     async publish(entry) {
       const index = await log.append(entry);
-      if (index >= projection.fold.size) await new Promise<void>((resolve) => waiting.set(index, resolve));
+      await log.followed(index);
       return index;
     },
 

@@ -6,7 +6,7 @@ import { listen } from "./listen.ts";
 import { firstCall, type Network, openNetwork } from "./network.ts";
 import { HELP, type Options, parseOptions } from "./options.ts";
 import { systemClock } from "./platform/clock.ts";
-import { OperatorError, systemCode } from "./platform/errors.ts";
+import { OperatorError, ServiceError, systemCode } from "./platform/errors.ts";
 import { writeDurably } from "./platform/files.ts";
 import { createSystemRandom } from "./platform/random.ts";
 
@@ -85,12 +85,15 @@ function signalled(): Promise<void> {
 /** What went wrong, for an operator: one sentence, and what to do. */
 function sentence(error: unknown, args: string[]): string {
   if (error instanceof OperatorError) return error.message;
+  if (error instanceof ServiceError && error.code === "unavailable") return error.message; // The disk, at the first writes.
   const path = error instanceof Error && "path" in error ? ` ${error.path}` : "";
   const code = systemCode(error);
   if (code === "EADDRINUSE") return "the port is taken: give another with --port, or --port 0 for any";
+  if (code === "EADDRNOTAVAIL" || code === "ENOTFOUND")
+    return `nothing can listen on the address given with --host: ${error instanceof Error ? error.message : code}`;
   if (code === "EACCES" || code === "EPERM" || code === "EROFS")
     return `may not write${path}: give a folder of your own with --data`;
-  if (code === "ENOSPC")
+  if (code === "ENOSPC" || code === "SQLITE_FULL")
     return `the disk is full${path}: free some space and start again; nothing acknowledged is lost`;
   return `could not start with ${JSON.stringify(args)}: ${error instanceof Error ? (error.stack ?? error.message) : error}`;
 }

@@ -11,14 +11,16 @@ import {
   keyId,
   keyOf,
   type Manifest,
+  type ModelPayload,
   type PublishedModel,
+  parseHex,
   type Role,
   type Signer,
   signEntry,
 } from "@tallystick/protocol";
 import { Hono } from "hono";
 import { openExecution } from "./execution/pool.ts";
-import { type Accounts, openAccounts } from "./gateway/accounts.ts";
+import { type Accounts, createAccounts } from "./gateway/accounts.ts";
 import { createReceipts } from "./gateway/receipts.ts";
 import { gatewayRoutes } from "./gateway/routes.ts";
 import { createGateway } from "./gateway/service.ts";
@@ -32,8 +34,9 @@ import { logRoutes } from "./log/routes.ts";
 import { Log } from "./log/service.ts";
 import { createNode, type Engine } from "./node/service.ts";
 import { type Clock, nowSeconds } from "./platform/clock.ts";
+import { closeDatabase, openDatabase } from "./platform/database.ts";
 import { OperatorError, ServiceError } from "./platform/errors.ts";
-import { type DataFolder, openDataFolder } from "./platform/folder.ts";
+import { type DataFolder, LOCKED_FILE, openDataFolder } from "./platform/folder.ts";
 import { errorResponse, type Report } from "./platform/http.ts";
 import { type NoteSigner, openNoteSigner, openSigner } from "./platform/keys.ts";
 import type { Random } from "./platform/random.ts";
@@ -64,6 +67,10 @@ export type Network = {
   logVkey: string;
   /** The key of the first account, which its operator may use or hand out. */
   apiKey: string;
+  /** Publishes and folds what was appended so far, without waiting for its turn. */
+  flush(): Promise<void>;
+  /** Appends an epoch at once: what is published by then has its time as soon as the epoch is. */
+  writeEpoch(): Promise<void>;
   close(): Promise<void>;
 };
 
@@ -73,16 +80,15 @@ type Keys = Record<Role & ("log" | "gateway" | "node" | "publisher"), Signer>;
 export async function openNetwork(options: NetworkOptions): Promise<Network> {
   const { clock, random, report } = options;
   const folder = await openDataFolder(options.data);
-  const { keys, noteSigner } = await openKeys(folder);
-  const closers: (() => Promise<void> | void)[] = [];
-  const close = async () => {
-    for (const closer of closers.splice(0).reverse()) await closer();
-  };
+  const database = openDatabase(folder.file(LOCKED_FILE)); // Two that start at once must not both make keys.
+  const closers: Closer[] = [() => closeDatabase(database)];
+  const close = () => closeAll(closers);
   try {
-    const sealingKey = Buffer.from(await openSecret(folder.file("keys", "sealing-key"), () => hex(random(32))), "hex");
-    const accounts = openAccounts(folder.file("gateway.sqlite"), sealingKey, random); // Holds the folder's lock.
-    closers.push(() => accounts.close());
-    const ledger = await openLog(options, folder, noteSigner);
+    const { hasLog } = await folder.mark();
+    const { keys, noteSigner } = await openKeys(folder);
+    const accounts = createAccounts({ database, sealingKey: await openSealingKey(folder, random), random, report });
+    closers.push(() => accounts.flush());
+    const ledger = await openLog(options, folder, noteSigner, hasLog);
     closers.push(() => ledger.close());
     const epochs = startEpochs({
       signer: keys.log,
@@ -109,11 +115,32 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
     const logVkey = encodeNoteKey(noteSigner.key);
     const routes = composeRoutes(services, origin);
     const application = (url: string) => withPages(routes, services, { url, origin, logVkey });
-    return { application, data: folder.path, origin, logVkey, apiKey, close };
+    const flush = () => ledger.log.flush();
+    return { application, data: folder.path, origin, logVkey, apiKey, flush, writeEpoch: epochs.write, close };
   } catch (error) {
-    await close();
+    await close().catch(() => {}); // What went wrong first is what the operator is told.
     throw error;
   }
+}
+
+type Closer = () => Promise<void> | void;
+
+/** Runs what is to be closed, the newest first, each whatever became of the others. Throws the first failure. */
+async function closeAll(closers: Closer[]): Promise<void> {
+  const failures: unknown[] = [];
+  for (const closer of closers.splice(0).reverse())
+    await Promise.resolve()
+      .then(closer)
+      .catch((error: unknown) => failures.push(error));
+  if (failures.length > 0) throw failures[0];
+}
+
+/** The key that openings are sealed with: 32 bytes. */
+async function openSealingKey(folder: DataFolder, random: Random): Promise<Uint8Array> {
+  const path = folder.file("keys", "sealing-key");
+  const key = parseHex(await openSecret(path, () => hex(random(32))));
+  if (key?.length === 32) return key;
+  throw new OperatorError(`${path} is not 64 digits of hex: restore it from a backup`);
 }
 
 /** The keys of every role. The log's Ed25519 key signs checkpoints; its P-256 key signs the entries of the role `log`. */
@@ -133,10 +160,14 @@ async function openKeys(folder: DataFolder): Promise<{ keys: Keys; noteSigner: N
 }
 
 /** A log is made once, with its folder. A folder that had one and has lost it is refused by the log itself. */
-async function openLog(options: NetworkOptions, folder: DataFolder, signer: NoteSigner): Promise<Ledger> {
-  const { clock, publishIntervalMs } = options;
-  const logOptions = { folder: folder.file("log"), signer, clock, publishIntervalMs, queueLength: 8_192 };
-  if (folder.isNew) {
+async function openLog(
+  { clock, publishIntervalMs, report }: NetworkOptions,
+  folder: DataFolder,
+  signer: NoteSigner,
+  hasLog: boolean,
+): Promise<Ledger> {
+  const logOptions = { folder: folder.file("log"), signer, clock, report, publishIntervalMs, queueLength: 8_192 };
+  if (!hasLog) {
     await Log.create(logOptions);
     await folder.claim(signer.key.name);
   }
@@ -157,8 +188,8 @@ async function enrol({ fold, publish }: Ledger, keys: Keys): Promise<void> {
 }
 
 function publisherOf({ publish }: Ledger, signer: Signer) {
-  return async (says: { revision: Uint8Array; manifest: Uint8Array; price: bigint }) => {
-    await publish((await signEntry(signer, "model", { version: 1, action: "publish", ...says })).signed.bytes);
+  return async (says: Omit<ModelPayload, "version">) => {
+    await publish((await signEntry(signer, "model", { version: 1, ...says })).signed.bytes);
   };
 }
 
@@ -230,7 +261,17 @@ function composeRoutes({ options, keys, ledger, hub, engine, accounts, adminToke
     inclusionProof: (index, size) => log.tree.inclusionProof(index, size),
   });
   const sessions = createSessions({ origin, signer: keys.gateway, fold, clock, publish });
-  const node = createNode({ signer: keys.node, engine, fold, clock, random, deadlineMs, files: hub.files, append });
+  const node = createNode({
+    signer: keys.node,
+    engine,
+    fold,
+    clock,
+    random,
+    deadlineMs,
+    files: hub.files,
+    findSignedHere: sessions.findSignedHere,
+    append,
+  });
   const findModel = hub.get;
   const gateway = createGateway({ fold, clock, random, accounts, sessions, receipts, node, findModel });
   const figures = () => ledger.projection.figures();

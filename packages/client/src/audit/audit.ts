@@ -4,6 +4,7 @@
  */
 import {
   applyEntry,
+  cosignatureTimes,
   createFold,
   type Entry,
   equal,
@@ -14,23 +15,19 @@ import {
   type LogTrust,
   leafHash,
   Malformed,
-  parseBundle,
   parseCheckpoint,
   parseEntry,
   type SignatureJob,
   signaturesOf,
   TILE_WIDTH,
-  type Tile,
-  tilePath,
-  tileWidth,
   verifyCheckpoint,
   verifyEs256,
 } from "@tallystick/protocol";
+import { readBundle } from "./bundles.ts";
+import { differencesOf, sizeOf } from "./differences.ts";
+import { type Finding, Findings, type Report } from "./findings.ts";
 import type { LogSource } from "./source.ts";
 import { Tiles } from "./tiles.ts";
-
-/** What did not hold: which check, and at which entry where it is one entry's. */
-export type Finding = { check: string; index?: number; detail: string };
 
 export type Audit = {
   origin: string;
@@ -55,16 +52,11 @@ export type AuditOptions = {
 
 /** Bundles whose signatures may be under way at once. */
 const BUNDLES_IN_FLIGHT = 8;
-/** After so many findings the rest would say nothing new. */
-const FINDINGS_KEPT = 1_000;
 
 /** Audits the log in `source`. Throws UnreachableError where it cannot be read, never for what it holds. */
 export async function auditLog(source: LogSource, options: AuditOptions): Promise<Audit> {
-  const findings: Finding[] = [];
-  const report = (check: string, detail: string, index?: number) => {
-    if (findings.length < FINDINGS_KEPT)
-      findings.push(index === undefined ? { check, detail } : { check, index, detail });
-  };
+  const findings = new Findings();
+  const { report } = findings;
   const head = await readHead(source, options.trust, report);
   const comparedSize = Math.min(sizeOf(options.published) ?? head.size, head.size);
   const walk = await walkEntries(source, head.size, comparedSize, options, report);
@@ -74,10 +66,10 @@ export async function auditLog(source: LogSource, options: AuditOptions): Promis
   }
   const differences = options.published === undefined ? undefined : differencesOf(walk.figures, options.published);
   const { entryCount, signatureCount, figures } = walk;
-  return { origin: head.origin, size: head.size, entryCount, signatureCount, findings, figures, differences };
+  const { origin, size } = head;
+  return { origin, size, entryCount, signatureCount, findings: findings.inOrder(), figures, differences };
 }
 
-type Report = (check: string, detail: string, index?: number) => void;
 type Head = { origin: string; size: number; root: Uint8Array };
 
 async function readHead(source: LogSource, trust: LogTrust, report: Report): Promise<Head> {
@@ -139,27 +131,6 @@ async function walkEntries(
   return { entryCount, signatureCount, root: frontier.root(), tiles, figures: figures ?? figuresOf(fold) };
 }
 
-async function readBundle(
-  source: LogSource,
-  index: number,
-  size: number,
-  report: Report,
-): Promise<Uint8Array[] | undefined> {
-  const tile: Tile = { level: "entries", index, width: tileWidth("entries", index, size) };
-  const bytes = await source.findTile(tile);
-  if (bytes === undefined) {
-    report("bundle", `${tilePath(tile)} is missing`, index * TILE_WIDTH);
-    return undefined;
-  }
-  try {
-    return parseBundle(bytes, tile.width);
-  } catch (error) {
-    if (!(error instanceof Malformed)) throw error;
-    report("bundle", `${tilePath(tile)} ${error.message}`, index * TILE_WIDTH);
-    return undefined;
-  }
-}
-
 function parseOrReport(bytes: Uint8Array, index: number, report: Report): Entry | undefined {
   try {
     return parseEntry(bytes);
@@ -198,7 +169,7 @@ async function verifyHere(jobs: readonly SignatureJob[]): Promise<boolean[]> {
   return Promise.all(jobs.map(({ spki, message, signature }) => verifyEs256(spki, message, signature)));
 }
 
-/** An epoch is the folds' clock: its checkpoint must be the log's own, of this very tree. */
+/** An epoch is the folds' clock: its checkpoint must be the log's own, of this very tree, and carry no other time. */
 async function checkEpoch(entry: Entry, index: number, tiles: Tiles, trust: LogTrust, report: Report): Promise<void> {
   if (entry.kind !== "epoch") return;
   try {
@@ -209,27 +180,10 @@ async function checkEpoch(entry: Entry, index: number, tiles: Tiles, trust: LogT
       report("epoch", `its checkpoint is of ${checkpoint.size} entries, more than are before it`, index);
     else if (!equal(tiles.rootAt(checkpoint.size), checkpoint.root))
       report("epoch", "its checkpoint is of another tree", index);
+    else if (cosignatureTimes(checkpoint.note, checkpoint.origin).some((time) => time !== verified.timeSeconds))
+      report("epoch", "its checkpoint has a time that no key of the log signed", index);
   } catch (error) {
     if (!(error instanceof Malformed)) throw error;
     report("epoch", `its checkpoint ${error.message}`, index);
   }
-}
-
-function sizeOf(published: unknown): number | undefined {
-  const size = typeof published === "object" && published !== null && "size" in published ? published.size : undefined;
-  return Number.isSafeInteger(size) ? Number(size) : undefined;
-}
-
-/** The paths at which `published` differs from the recomputed figures. What is only published (`meta`) is no figure. */
-export function differencesOf(recomputed: unknown, published: unknown, path = ""): string[] {
-  if (typeof recomputed !== "object" || recomputed === null)
-    return Object.is(recomputed, published)
-      ? []
-      : [`${path}: published ${JSON.stringify(published)}, recomputed ${JSON.stringify(recomputed)}`];
-  const claimed = typeof published === "object" && published !== null ? (published as Record<string, unknown>) : {};
-  const keys = new Set([...Object.keys(recomputed), ...Object.keys(claimed)]);
-  if (path === "") keys.delete("meta");
-  return [...keys].flatMap((key) =>
-    differencesOf((recomputed as Record<string, unknown>)[key], claimed[key], path === "" ? key : `${path}.${key}`),
-  );
 }

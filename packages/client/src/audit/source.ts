@@ -1,5 +1,5 @@
 /** Where a log is read from: its tiles over HTTP, or in a folder. */
-import { type Tile, tilePath } from "@tallystick/protocol";
+import { TILE_WIDTH, type Tile, tilePath } from "@tallystick/protocol";
 import type { Edges } from "../edges.ts";
 import { RefusedError } from "../errors.ts";
 import { createHttp } from "../http.ts";
@@ -23,4 +23,22 @@ export function fetchSource(url: string, edges: Pick<Edges, "fetch">): LogSource
         throw error;
       }),
   };
+}
+
+/**
+ * The bytes of a tile, or undefined. A partial tile may have given way to the full one since the checkpoint was read
+ * (C2SP tlog-tiles, "Partial tiles"): then it is what the full one begins with.
+ */
+export async function findTile(source: LogSource, tile: Tile): Promise<Uint8Array | undefined> {
+  const exact = await source.findTile(tile);
+  if (exact !== undefined || tile.width === TILE_WIDTH) return exact;
+  const full = await source.findTile({ ...tile, width: TILE_WIDTH });
+  return full?.subarray(0, tile.level === "entries" ? entriesEnd(full, tile.width) : 32 * tile.width);
+}
+
+/** Where the first `count` entries of a bundle end. */
+function entriesEnd(bundle: Uint8Array, count: number): number {
+  let at = 0;
+  for (let i = 0; i < count; i++) at += 2 + (((bundle[at] ?? 0) << 8) | (bundle[at + 1] ?? 0));
+  return at;
 }

@@ -1,13 +1,9 @@
 /** The tiles that a log of these leaves must have, computed beside the ones that it serves. */
 import {
-  concat,
   equal,
   hashInTile,
   joinSubtrees,
-  leafHash,
-  Malformed,
   nodeHash,
-  parseBundle,
   parseTilePath,
   subtrees,
   TILE_WIDTH,
@@ -15,7 +11,9 @@ import {
   tilePath,
   tileWidth,
 } from "@tallystick/protocol";
-import type { LogSource } from "./source.ts";
+import { firstStray, leavesOf } from "./bundles.ts";
+import type { Report } from "./findings.ts";
+import { findTile, type LogSource } from "./source.ts";
 
 const HASH_SIZE = 32;
 
@@ -70,11 +68,7 @@ export class Tiles {
   }
 
   /** Holds every tile that `source` must have for `size`, and every other that it has, to what it must be. */
-  async compare(
-    source: LogSource,
-    size: number,
-    report: (check: string, detail: string, index?: number) => void,
-  ): Promise<void> {
+  async compare(source: LogSource, size: number, report: Report): Promise<void> {
     const wanted = new Map<string, Tile>();
     for (let level = 0; tileWidth(level, 0, size) > 0; level++)
       for (let index = 0; tileWidth(level, index, size) > 0; index++) {
@@ -83,35 +77,32 @@ export class Tiles {
       }
     for (const path of (await source.list?.()) ?? []) {
       const tile = parseTilePath(path);
-      if (tile !== undefined && tile.width <= tileWidth(tile.level, tile.index, size)) wanted.set(path, tile);
+      const width = tile === undefined ? 0 : tileWidth(tile.level, tile.index, size);
+      if (tile === undefined || tile.width > width) continue;
+      if (tile.level !== "entries" || tile.width < width) wanted.set(path, tile); // The widest bundles are what was walked.
     }
     for (const [path, tile] of wanted) {
-      const served = await source.findTile(tile);
-      const hashes = served === undefined || tile.level !== "entries" ? served : leavesOf(served, tile.width);
-      const due = tile.level === "entries" ? { ...tile, level: 0 } : tile;
-      const first = due.level === 0 ? due.index * TILE_WIDTH : undefined;
-      if (served === undefined) report("tile", `${path} is missing`, first);
-      else if (hashes === undefined) report("bundle", `${path} is no bundle of ${tile.width} entries`, first);
-      else if (!equal(hashes, this.tile(due)))
-        report("tile", `${path} is not what the log's entries hash to`, this.#firstDifference(due, hashes));
+      const served = await findTile(source, tile);
+      if (served === undefined) report("tile", `${path} is missing`, this.#firstDifference(tile, new Uint8Array(0)));
+      else if (tile.level === "entries") this.#compareBundle(path, tile, served, report);
+      else if (!equal(served, this.tile(tile)))
+        report("tile", `${path} is not what the log's entries hash to`, this.#firstDifference(tile, served));
     }
+  }
+
+  /** A bundle beside the ones that were walked: a partial one that was left behind. */
+  #compareBundle(path: string, tile: Tile, served: Uint8Array, report: Report): void {
+    const hashes = this.tile({ ...tile, level: 0 });
+    if (equal(leavesOf(served, tile.width) ?? new Uint8Array(0), hashes)) return;
+    const index = tile.index * TILE_WIDTH + firstStray(served, hashes, tile.width);
+    report("bundle", `${path} is not of the log's entries`, index);
   }
 
   /** The first entry under the first hash that differs. */
   #firstDifference(tile: Tile, served: Uint8Array): number {
     const due = this.tile(tile);
     const at = due.findIndex((byte, i) => byte !== served[i]);
-    const hash = tile.index * TILE_WIDTH + Math.floor(Math.max(at, 0) / HASH_SIZE);
+    const hash = tile.index * TILE_WIDTH + Math.floor((at < 0 ? due.length - 1 : at) / HASH_SIZE);
     return hash * TILE_WIDTH ** Number(tile.level);
-  }
-}
-
-/** The leaf hashes of a bundle, as they lie in a tile; undefined where it is none. */
-function leavesOf(bundle: Uint8Array, width: number): Uint8Array | undefined {
-  try {
-    return concat(...parseBundle(bundle, width).map(leafHash));
-  } catch (error) {
-    if (error instanceof Malformed) return undefined;
-    throw error;
   }
 }

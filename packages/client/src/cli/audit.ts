@@ -1,13 +1,22 @@
 /** `tally audit`: recomputes every figure from the tiles, and says what does not hold. */
-
 import { parseCheckpoint } from "@tallystick/protocol";
 import { type Audit, auditLog } from "../audit/audit.ts";
 import { fetchSource, type LogSource } from "../audit/source.ts";
+import { orUnverified, RefusedError } from "../errors.ts";
 import { createHttp } from "../http.ts";
 import { figuresText, readJsonFile } from "./commands.ts";
 import type { Context } from "./context.ts";
 import { openFolderSource } from "./folder-source.ts";
-import { findNetwork, isUrl, type NetworkOptions, trustOf } from "./networks.ts";
+import {
+  findNetwork,
+  findRunning,
+  GIVEN,
+  isUrl,
+  type LogKey,
+  MET_BEFORE,
+  type NetworkOptions,
+  trustOf,
+} from "./networks.ts";
 import { openSignaturePool } from "./signature-pool.ts";
 import { createProgress, EXIT, type Exit, printable, UsageError } from "./terminal.ts";
 
@@ -18,18 +27,18 @@ const FINDINGS_SHOWN = 20;
 
 export async function audit(args: AuditArguments, context: Context): Promise<Exit> {
   const { terminal, edges } = context;
-  const { source, vkey, trustedBecause, published } = await openAudited(args, context);
+  const { source, logKey, published } = await openAudited(args, context);
   const pool = openSignaturePool();
   const progress = createProgress(terminal, "auditing", edges.nowMs);
   try {
     const result = await auditLog(source, {
-      trust: trustOf(vkey),
+      trust: trustOf(logKey),
       verifyAll: pool.verifyAll,
       onProgress: progress.update,
       ...(published === undefined ? {} : { published }),
     });
     progress.end();
-    terminal.out(args.json ? `${JSON.stringify(result)}\n` : auditText(result, trustedBecause));
+    terminal.out(args.json ? `${JSON.stringify(result)}\n` : auditText(result, logKey));
     return result.findings.length > 0 || (result.differences?.length ?? 0) > 0 ? EXIT.unverified : EXIT.ok;
   } finally {
     progress.end();
@@ -37,37 +46,46 @@ export async function audit(args: AuditArguments, context: Context): Promise<Exi
   }
 }
 
-type Audited = { source: LogSource; vkey: string; trustedBecause: string; published?: unknown };
+type Audited = { source: LogSource; logKey: LogKey; published?: unknown };
 
-/** The log to audit, whom to trust with it, and what is published of it. */
+/** The log to audit, whose word it must be, and what is published of it. */
 async function openAudited(args: AuditArguments, context: Context): Promise<Audited> {
-  const { home, edges, env } = context;
-  const claimed = args.usage === undefined ? {} : { published: await readJsonFile(args.usage) };
-  if (args.log !== undefined && !isUrl(args.log)) {
-    const source = await openFolderSource(args.log);
-    const { origin } = parseCheckpoint(await source.checkpoint());
-    const vkey = args.vkey ?? (await home.findLog(origin));
-    if (vkey === undefined) throw new UsageError(`the log ${origin} is not known here: give its key with --vkey`);
-    return {
-      source,
-      vkey,
-      trustedBecause: args.vkey === undefined ? "it was met before" : "--vkey gives it",
-      ...claimed,
-    };
+  const { log, usage } = args;
+  const published = usage === undefined ? {} : { published: await readJsonFile(usage) };
+  if (log !== undefined && !isUrl(log)) {
+    const source = await openFolderSource(log);
+    const running = args.vkey === undefined ? await findRunning(log) : undefined;
+    if (running === undefined) return { source, logKey: await findLogKey(source, args, context), ...published };
+    await context.home.rememberLog(running.logKey.vkey);
+    return { source, logKey: running.logKey, ...published };
   }
-  const { url, vkey, trustedBecause } = await findNetwork(
-    { ...args, ...(args.log === undefined ? {} : { network: args.log }) },
-    home,
-    edges,
-    env,
+  try {
+    const { url, logKey } = await findNetwork({ ...args, ...(log === undefined ? {} : { network: log }) }, context);
+    const source = fetchSource(url, context.edges);
+    // The figures first: the log that is then read has at least the entries that they are of.
+    return { source, logKey, published: await createHttp(url, context.edges).json("/v1/usage"), ...published };
+  } catch (error) {
+    if (log === undefined || !(error instanceof RefusedError) || error.status !== 404) throw error;
+    const source = fetchSource(log, context.edges); // No network, then: a copy of its tiles on any server of files.
+    return { source, logKey: await findLogKey(source, args, context), ...published };
+  }
+}
+
+/** The key of a log that cannot say itself whose it is. */
+async function findLogKey(source: LogSource, { vkey }: AuditArguments, { home }: Context): Promise<LogKey> {
+  if (vkey !== undefined) return { vkey, because: GIVEN };
+  const bytes = await source.checkpoint();
+  const { origin } = orUnverified("the checkpoint", () => parseCheckpoint(bytes));
+  const known = await home.findLog(origin);
+  if (known !== undefined) return { vkey: known, because: MET_BEFORE };
+  throw new UsageError(
+    `the log ${origin} was not met before: give its key with --vkey, as its network's page and ready.json have it`,
   );
-  const published = args.usage === undefined ? await createHttp(url, edges).json("/v1/usage") : claimed.published;
-  return { source: fetchSource(url, edges), vkey, trustedBecause, published };
 }
 
 function auditText(
   { origin, size, entryCount, signatureCount, findings, figures, differences }: Audit,
-  trustedBecause: string,
+  { because }: LogKey,
 ): string {
   const shown = findings
     .slice(0, FINDINGS_SHOWN)
@@ -82,8 +100,8 @@ function auditText(
       : String(differences.length);
   return `${[
     figuresText(figures),
-    `log         ${origin}, ${entryCount} of ${size} entries`,
-    `log key     trusted because ${trustedBecause}`,
+    printable(`log         ${origin}, ${entryCount} of ${size} entries`),
+    `log key     trusted because ${because}`,
     `signatures  ${signatureCount} checked`,
     `failed      ${findings.length}`,
     ...shown,

@@ -1,20 +1,19 @@
 /** The shorter commands: models, verify, rely, usage. */
 import { readFile } from "node:fs/promises";
-import { type Figures, hex, parseBase64, parseReceiptFile, type Signer, verifyReceiptFile } from "@tallystick/protocol";
+import { type Figures, hex, parseReceiptFile, verifyReceiptFile } from "@tallystick/protocol";
 import { createClient } from "../client.ts";
-import { createKey, openKey } from "../keys.ts";
 import type { Context } from "./context.ts";
-import { findFile, writePrivately } from "./home.ts";
 import { findNetwork, type NetworkOptions, trustOf } from "./networks.ts";
 import { findReceipt } from "./receipts.ts";
-import { EXIT, type Exit, table, UsageError } from "./terminal.ts";
+import { openRelierKey } from "./relier-key.ts";
+import { EXIT, type Exit, printable, table, UsageError } from "./terminal.ts";
 import { exitOf, verdictJson, verdictText } from "./verdict-text.ts";
 
 export async function models(
   { json, ...options }: NetworkOptions & { json: boolean },
   context: Context,
 ): Promise<Exit> {
-  const { url } = await findNetwork(options, context.home, context.edges, context.env);
+  const { url } = await findNetwork(options, context);
   const rows = await createClient({ url, edges: context.edges }).models();
   const ranked = rows.sort(
     (a, b) => b.decisionsReliedOn - a.decisionsReliedOn || b.valid - a.valid || (a.name < b.name ? -1 : 1),
@@ -25,7 +24,7 @@ export async function models(
   context.terminal.out(
     json
       ? `${JSON.stringify(ranked.map((row) => ({ ...row, priceAtomic: String(row.priceAtomic) })))}\n`
-      : table(["MODEL", "VERSION", "CATEGORY", "STATE", "VALID", "RELIED ON", ""], texts),
+      : table(["MODEL", "VERSION", "CATEGORY", "STATE", "VALID", "RELIED ON", "WHAT IT GIVES"], texts),
   );
   return EXIT.ok;
 }
@@ -34,10 +33,10 @@ export async function verify(
   { what, json, ...options }: NetworkOptions & { what: string; json: boolean },
   context: Context,
 ): Promise<Exit> {
-  const { file, vkey, note } = await findReceipt(what, options, context);
-  const verdict = await verifyReceiptFile(file, vkey === undefined ? undefined : trustOf(vkey));
+  const { file, logKey, note } = await findReceipt(what, options, context);
+  const verdict = await verifyReceiptFile(file, logKey === undefined ? undefined : trustOf(logKey));
   if (note !== undefined) context.terminal.err(`${note}\n`);
-  context.terminal.out(json ? `${verdictJson(verdict)}\n` : verdictText(verdict));
+  context.terminal.out(json ? `${verdictJson(verdict, logKey)}\n` : verdictText(verdict, logKey));
   return exitOf(verdict);
 }
 
@@ -45,15 +44,15 @@ export type RelyArguments = NetworkOptions & { what: string; key?: string; json:
 
 /** Verifies first: nobody should sign that they act on what does not hold. */
 export async function rely({ what, key, json, ...options }: RelyArguments, context: Context): Promise<Exit> {
-  const { terminal, home, edges, env } = context;
-  const { file, vkey } = await findReceipt(what, options, context);
-  const verdict = await verifyReceiptFile(file, vkey === undefined ? undefined : trustOf(vkey));
+  const { terminal, home, edges } = context;
+  const { file, logKey } = await findReceipt(what, options, context);
+  const verdict = await verifyReceiptFile(file, logKey === undefined ? undefined : trustOf(logKey));
   if (verdict.outcome !== "verified") {
-    terminal.err(verdictText(verdict));
+    terminal.err(verdictText(verdict, logKey));
     return exitOf(verdict);
   }
-  const { url } = await findNetwork(options, home, edges, env);
-  const signer = await openRelierKey(key ?? home.relierKeyPath, key === undefined, context);
+  const { url } = await findNetwork(options, context);
+  const signer = await openRelierKey(key ?? home.relierKeyPath, key === undefined, terminal);
   const receiptId = hex(parseReceiptFile(file).id);
   const client = createClient({ url, edges });
   const { index, alreadyLogged } = await client.rely(receiptId, signer, "relier");
@@ -63,39 +62,16 @@ export async function rely({ what, key, json, ...options }: RelyArguments, conte
     const done = alreadyLogged
       ? `you relied on this decision before: entry ${index}`
       : `relied on, as entry ${index} of the log`;
-    terminal.out(`${done}\ndecisions relied on: ${decisionsReliedOn}\n`);
+    terminal.out(`${done}\n${printable(`decisions relied on: ${decisionsReliedOn}`)}\n`);
   }
   return EXIT.ok;
 }
 
-/** The relier's key in `path`; a user's own is made when they first rely. */
-async function openRelierKey(path: string, mayMake: boolean, { terminal }: Context): Promise<Signer> {
-  const pem = await findFile(path);
-  if (pem !== undefined) return openKey(parsePem(new TextDecoder().decode(pem), path));
-  if (!mayMake) throw new UsageError(`no key in ${path}`);
-  const { signer, pkcs8 } = await createKey();
-  const body = Buffer.from(pkcs8)
-    .toString("base64")
-    .replace(/(.{64})/g, "$1\n")
-    .trimEnd();
-  await writePrivately(path, `-----BEGIN PRIVATE KEY-----\n${body}\n-----END PRIVATE KEY-----\n`);
-  terminal.err(`made a relier's key in ${path}: it is yours, keep it\n`);
-  return signer;
-}
-
-function parsePem(pem: string, path: string): Uint8Array {
-  const body = /^-----BEGIN PRIVATE KEY-----\n([A-Za-z0-9+/=\n]+)-----END PRIVATE KEY-----\s*$/.exec(
-    pem.replaceAll("\r", ""),
-  )?.[1];
-  const der = body === undefined ? undefined : parseBase64(body.replaceAll("\n", ""));
-  if (der === undefined) throw new UsageError(`${path} is not a private key in PEM (PKCS #8)`);
-  return der;
-}
-
 export async function usage({ json, ...options }: NetworkOptions & { json: boolean }, context: Context): Promise<Exit> {
-  const { url } = await findNetwork(options, context.home, context.edges, context.env);
+  const { url } = await findNetwork(options, context);
   const figures = await createClient({ url, edges: context.edges }).usage();
-  context.terminal.out(json ? `${JSON.stringify(figures)}\n` : figuresText(figures));
+  const hint = "\nRecompute it from the log: tally audit\n";
+  context.terminal.out(json ? `${JSON.stringify(figures)}\n` : `${figuresText(figures)}${hint}`);
   return EXIT.ok;
 }
 
@@ -121,10 +97,10 @@ export function figuresText({ totals, days, models: rows, size, rules, exclusion
     row.decisionsReliedOn,
   ]);
   return [
-    `${head.join("\n")}\n`,
+    `${head.map(printable).join("\n")}\n`,
     table(["DAY", "GROSS", "VALID", "REQUESTERS", "RELIED ON"], dayRows),
     table(["#", "MODEL", "STATE", "GROSS", "VALID", "REQUESTERS", "RELIED ON"], modelRows),
-    `${size} entries, ${rules}. "open" is what no epoch covers yet. Recompute it: tally audit\n`,
+    `${printable(`${size} entries, ${rules}. "open" is what no epoch covers yet.`)}\n`,
   ].join("\n");
 }
 

@@ -2,7 +2,8 @@
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
-import { parseNoteKey } from "@tallystick/protocol";
+import { Malformed, parseNoteKey } from "@tallystick/protocol";
+import { UnverifiedError } from "../errors.ts";
 
 export type Home = {
   /** `TALLYSTICK_HOME`, or `tallystick` in the user's configuration folder. */
@@ -11,18 +12,18 @@ export type Home = {
   receiptPath(receiptId: string): string;
   /** The vkey by which a log was first met. */
   findLog(origin: string): Promise<string | undefined>;
-  /** Remembers a log's vkey. Throws where the same origin was met with another key. */
+  /** Remembers a log's vkey. Throws UnverifiedError where the same origin was met with another key. */
   rememberLog(vkey: string): Promise<void>;
 };
 
 export function openHome(env: NodeJS.ProcessEnv): Home {
-  const folder = env.TALLYSTICK_HOME ?? join(env.XDG_CONFIG_HOME ?? join(homedir(), ".config"), "tallystick");
+  const folder = env.TALLYSTICK_HOME || join(env.XDG_CONFIG_HOME || join(homedir(), ".config"), "tallystick");
   const knownLogs = join(folder, "known-logs");
 
   async function known(): Promise<Map<string, string>> {
-    const text = await readFile(knownLogs, "utf8").catch(() => "");
-    const vkeys = text.split("\n").filter((line) => line !== "");
-    return new Map(vkeys.map((vkey) => [parseNoteKey(vkey).name, vkey]));
+    const bytes = await findFile(knownLogs);
+    const lines = new TextDecoder().decode(bytes).split("\n");
+    return new Map(lines.filter((line) => line !== "").map((line) => [originOf(line, knownLogs), line]));
   }
 
   return {
@@ -33,32 +34,49 @@ export function openHome(env: NodeJS.ProcessEnv): Home {
 
     async rememberLog(vkey) {
       const logs = await known();
-      const { name } = parseNoteKey(vkey);
-      const before = logs.get(name);
+      const origin = originOf(vkey, "what the network says");
+      const before = logs.get(origin);
       if (before === vkey) return;
       if (before !== undefined)
-        throw new Error(
-          `the log ${name} was met with another key before: if it was made anew, remove its line from ${knownLogs}`,
+        throw new UnverifiedError(
+          `the log ${origin} was met with another key before. Somebody may be posing as it; if it was made anew, remove its line from ${knownLogs}`,
         );
       await writePrivately(knownLogs, [...logs.values(), vkey, ""].join("\n"));
     },
   };
 }
 
+function originOf(vkey: string, where: string): string {
+  try {
+    return parseNoteKey(vkey).name;
+  } catch (cause) {
+    if (cause instanceof Malformed)
+      throw new Error(`${where} has as the key of a log ${JSON.stringify(vkey.slice(0, 80))}, which ${cause.message}`, {
+        cause,
+      });
+    throw cause;
+  }
+}
+
+let writes = 0;
+
 /** Writes a file that its owner alone reads, whole or not at all. */
 export async function writePrivately(path: string, content: string | Uint8Array): Promise<void> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  await writeFile(`${path}.new`, content, { mode: 0o600 });
-  await rename(`${path}.new`, path);
+  const aside = `${path}.${process.pid}-${writes++}.new`; // Two commands may write the same file at once.
+  await writeFile(aside, content, { mode: 0o600 });
+  await rename(aside, path);
 }
+
+/** What there is no file behind, as the system says it: what was meant is then something else, a text or an id. */
+const NO_FILE: ReadonlySet<unknown> = new Set(["ENOENT", "ENOTDIR", "ENAMETOOLONG", "EISDIR"]);
 
 /** The content of a file; undefined where there is none. */
 export async function findFile(path: string): Promise<Uint8Array | undefined> {
   return readFile(path).then(
     (bytes) => new Uint8Array(bytes),
     (error: unknown) => {
-      const code = error instanceof Error && "code" in error ? error.code : undefined;
-      if (code === "ENOENT" || code === "ENOTDIR" || code === "ENAMETOOLONG") return undefined;
+      if (error instanceof Error && "code" in error && NO_FILE.has(error.code)) return undefined;
       throw error;
     },
   );

@@ -1,17 +1,17 @@
 /** A receipt by what a person has of it: its id, its file, or where it is served. */
-import { Malformed, type Opening, parseReceiptFile } from "@tallystick/protocol";
+import { Malformed, parseNoteKey, parseReceiptFile, verifyReceiptFile } from "@tallystick/protocol";
 import { createClient } from "../client.ts";
 import { UnreachableError } from "../errors.ts";
 import { createHttp } from "../http.ts";
 import type { Context } from "./context.ts";
 import { findFile } from "./home.ts";
-import { findNetwork, isUrl, type NetworkOptions } from "./networks.ts";
-import { UsageError } from "./terminal.ts";
+import { findNetwork, GIVEN, isUrl, type LogKey, MET_BEFORE, type NetworkOptions, trustOf } from "./networks.ts";
+import { UsageError, waiting } from "./terminal.ts";
 
 const ID = /^[0-9a-f]{64}$/;
 
-/** A receipt's file, and the vkey to verify it by where one is known. */
-export type FoundReceipt = { file: Uint8Array; vkey?: string; note?: string };
+/** A receipt's file, and the log's key to verify it by where one is known. */
+export type FoundReceipt = { file: Uint8Array; logKey?: LogKey; note?: string };
 
 /** Finds the file of `what`. A receipt of this user's own is opened with the half kept for it. */
 export async function findReceipt(what: string, options: NetworkOptions, context: Context): Promise<FoundReceipt> {
@@ -21,38 +21,52 @@ export async function findReceipt(what: string, options: NetworkOptions, context
   const file = isUrl(what) ? await createHttp(what, context.edges).bytes("") : await findFile(what);
   if (file === undefined)
     throw new UsageError(`${what} is neither a receipt id of 64 hex digits, nor a file, nor a URL`);
-  const vkey = options.vkey ?? (await knownVkey(file, context));
-  return vkey === undefined ? { file } : { file, vkey };
+  const logKey = await findLogKey(file, options, context);
+  return logKey === undefined ? { file } : { file, logKey };
 }
 
 async function fetchReceipt(id: string, options: NetworkOptions, context: Context): Promise<FoundReceipt> {
-  const kept = await findFile(context.home.receiptPath(id));
+  const { home, edges, terminal } = context;
+  const kept = await findFile(home.receiptPath(id));
   try {
-    const { url, vkey } = await findNetwork(options, context.home, context.edges, context.env);
-    const file = await createClient({ url, edges: context.edges }).receiptFile(
-      id,
-      kept === undefined ? undefined : openingIn(kept),
-    );
-    return { file, vkey };
+    const { url, logKey } = await findNetwork(options, context);
+    if (kept !== undefined) {
+      const { outcome } = await verifyReceiptFile(kept, trustOf(logKey));
+      if (outcome === "failed")
+        return { file: kept, logKey, note: `this is the receipt as it was kept in ${home.receiptPath(id)}` };
+    }
+    const opening = kept === undefined ? undefined : parseReceiptFile(kept).opening;
+    const fetching = createClient({ url, edges }).receiptFile(id, opening);
+    return { file: await waiting(terminal, "waiting for the receipt", fetching), logKey };
   } catch (error) {
-    if (kept === undefined || !(error instanceof UnreachableError || error instanceof UsageError)) throw error;
-    const vkey = options.vkey ?? (await knownVkey(kept, context));
+    if (kept === undefined || !(error instanceof UnreachableError)) throw error;
     const note = "the network is not reachable: this is the receipt as it was kept here";
-    return vkey === undefined ? { file: kept, note } : { file: kept, vkey, note };
+    const logKey = await findLogKey(kept, options, context);
+    return logKey === undefined ? { file: kept, note } : { file: kept, logKey, note };
   }
 }
 
-/** The vkey of the log that a file says it is from, where that log was met before. */
-async function knownVkey(file: Uint8Array, { home }: Context): Promise<string | undefined> {
+/** The key of the log that a file says it is from: given, met before, or said by the network that is meant. */
+async function findLogKey(file: Uint8Array, options: NetworkOptions, context: Context): Promise<LogKey | undefined> {
+  if (options.vkey !== undefined) return { vkey: options.vkey, because: GIVEN };
+  const origin = originOf(file);
+  if (origin === undefined) return undefined;
+  const vkey = await context.home.findLog(origin);
+  if (vkey !== undefined) return { vkey, because: MET_BEFORE };
   try {
-    const origin = parseReceiptFile(file).parts.receipt.proof?.checkpoint.origin;
-    return origin === undefined ? undefined : await home.findLog(origin);
+    const { logKey } = await findNetwork(options, context);
+    return parseNoteKey(logKey.vkey).name === origin ? logKey : undefined;
   } catch (error) {
-    if (error instanceof Malformed) return undefined; // Verifying it will say what is wrong.
+    if (error instanceof UnreachableError) return undefined; // The verdict will say that no key is known.
     throw error;
   }
 }
 
-function openingIn(kept: Uint8Array): Opening | undefined {
-  return parseReceiptFile(kept).opening;
+function originOf(file: Uint8Array): string | undefined {
+  try {
+    return parseReceiptFile(file).parts.receipt.proof?.checkpoint.origin;
+  } catch (error) {
+    if (error instanceof Malformed) return undefined; // Verifying it will say what is wrong.
+    throw error;
+  }
 }

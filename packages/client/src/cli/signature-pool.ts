@@ -9,22 +9,26 @@ export type SignaturePool = { verifyAll(jobs: readonly SignatureJob[]): Promise<
 // Workers run compiled, from source and from dist alike.
 const WORKER = new URL("../../dist/cli/signature-worker.js", import.meta.url);
 
+/** Workers start when there is work for one more of them: a short log needs one. */
 export function openSignaturePool(workerCount: number = availableParallelism()): SignaturePool {
-  const seats = Array.from({ length: workerCount }, () => seat());
+  const seats: Seat[] = [];
   let next = 0;
   return {
     verifyAll(jobs) {
       if (jobs.length === 0) return Promise.resolve([]);
-      const { ask } = seats[next++ % seats.length]!;
-      return ask(pack(jobs));
+      const place = next++ % workerCount;
+      seats[place] ??= openSeat();
+      return seats[place].ask(pack(jobs));
     },
     close: async () => void (await Promise.all(seats.map(({ worker }) => worker.terminate()))),
   };
 }
 
+type Seat = { worker: Worker; ask(packed: ArrayBuffer): Promise<boolean[]> };
+
 /** A worker that answers in the order it is asked. */
-function seat(): { worker: Worker; ask(packed: ArrayBuffer): Promise<boolean[]> } {
-  const worker = new Worker(WORKER);
+function openSeat(): Seat {
+  const worker = new Worker(WORKER, { execArgv: [] });
   const waiting: { resolve(verdicts: boolean[]): void; reject(error: Error): void }[] = [];
   worker.on("message", (verdicts: Uint8Array) =>
     waiting.shift()?.resolve(Array.from(verdicts, (holds) => holds === 1)),

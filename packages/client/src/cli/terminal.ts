@@ -21,7 +21,7 @@ export function table(headings: readonly string[], rows: readonly (readonly (str
   const lines = cells.map((row, line) =>
     row
       .map((cell, column) => {
-        const isNumber = line > 0 && typeof rows[line - 1]?.[column] === "number";
+        const isNumber = typeof rows[Math.max(line - 1, 0)]?.[column] === "number";
         return isNumber ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0);
       })
       .join("  ")
@@ -30,9 +30,24 @@ export function table(headings: readonly string[], rows: readonly (readonly (str
   return `${lines.join("\n")}\n`;
 }
 
-/** Text of others, which must not steer the terminal. */
+/** Text of others in one line, which can neither steer the terminal nor turn the direction of what is read. */
 export function printable(text: string): string {
-  return text.replace(/\p{Cc}/gu, " ");
+  return text.replace(/[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/gu, " ");
+}
+
+const WIPE = "\r\x1b[K";
+
+/** Awaits `work`; where that takes over a second and a person watches, a line says so, and is wiped when it is done. */
+export async function waiting<T>({ err, isTty }: Terminal, what: string, work: Promise<T>): Promise<T> {
+  if (!isTty) return work;
+  let seconds = 0;
+  const timer = setInterval(() => err(`${WIPE}${printable(what)} … ${++seconds} s`), 1_000);
+  try {
+    return await work;
+  } finally {
+    clearInterval(timer);
+    if (seconds > 0) err(WIPE);
+  }
 }
 
 /** A progress line that is drawn only for what takes over a second, and wiped when it is done. */
@@ -52,7 +67,8 @@ export function createProgress(
       err(`\r${what} [${"#".repeat(filled)}${" ".repeat(24 - filled)}] ${done} of ${total}`);
     },
     end() {
-      if (drawn > 0) err("\r\x1b[K");
+      if (drawn > 0) err(WIPE);
+      drawn = 0;
     },
   };
 }

@@ -1,5 +1,6 @@
 /** A verdict for a person's eyes: every check with its outcome, and the verdict last. */
 import { type Check, hex, type Verdict, type VerifiedReceipt } from "@tallystick/protocol";
+import type { LogKey } from "./networks.ts";
 import { EXIT, type Exit, printable } from "./terminal.ts";
 
 const MARK = { passed: "passed", failed: "FAILED", not_checked: "not checked" } as const satisfies Record<
@@ -7,12 +8,13 @@ const MARK = { passed: "passed", failed: "FAILED", not_checked: "not checked" } 
   string
 >;
 
-export function verdictText(verdict: Verdict<VerifiedReceipt>): string {
+export function verdictText(verdict: Verdict<VerifiedReceipt>, logKey: LogKey | undefined): string {
   const width = Math.max(...verdict.checks.map(({ name }) => name.length));
   const rows = verdict.checks.map(
     ({ name, state, detail }) => `  ${MARK[state].padEnd(11)}  ${name.padEnd(width)}  ${printable(detail)}`,
   );
-  return `${rows.join("\n")}\n\n${conclusion(verdict)}\n`;
+  const key = logKey === undefined ? "" : `the log's key is trusted because ${logKey.because}\n`;
+  return `${rows.join("\n")}\n\n${key}${conclusion(verdict)}\n`;
 }
 
 function conclusion(verdict: Verdict<VerifiedReceipt>): string {
@@ -24,10 +26,11 @@ function conclusion(verdict: Verdict<VerifiedReceipt>): string {
 }
 
 /** A verdict as JSON for programs. */
-export function verdictJson(verdict: Verdict<VerifiedReceipt>): string {
+export function verdictJson(verdict: Verdict<VerifiedReceipt>, logKey: LogKey | undefined): string {
   const { checks, outcome } = verdict;
+  const key = logKey === undefined ? {} : { logKey: logKey.vkey, logKeyTrustedBecause: logKey.because };
   if (outcome !== "verified")
-    return JSON.stringify({ outcome, ...(outcome === "failed" ? { failure: verdict.failure } : {}), checks });
+    return JSON.stringify({ outcome, ...(outcome === "failed" ? { failure: verdict.failure } : {}), checks, ...key });
   const { id, index, receipt, authorization, grant, manifest, nodeName, seenSeconds } = verdict.value;
   return JSON.stringify({
     outcome,
@@ -42,6 +45,7 @@ export function verdictJson(verdict: Verdict<VerifiedReceipt>): string {
     runtime: receipt.profile.runtime,
     seen: new Date(seenSeconds * 1000).toISOString(),
     checks,
+    ...key,
   });
 }
 

@@ -12,9 +12,13 @@ export class Malformed extends Error {
 export const MAJOR = { uint: 0, negative: 1, bytes: 2, text: 3, array: 4, map: 5, tag: 6 } as const;
 type Major = (typeof MAJOR)[keyof typeof MAJOR];
 
+/** The buffer of the writer that finished last, for the next: an entry takes a dozen writers, one after another. */
+let spare: Uint8Array | undefined;
+const SPARE_SIZE_BYTES = 4096;
+
 /** Appends deterministic CBOR items to a buffer that grows. */
 export class CborWriter {
-  #buffer = new Uint8Array(512);
+  #buffer = takeSpare();
   #length = 0;
 
   #reserve(count: number): void {
@@ -64,9 +68,21 @@ export class CborWriter {
     this.#length += value.length;
   }
 
+  /** What was written. The writer is used up. */
   finish(): Uint8Array {
-    return this.#buffer.slice(0, this.#length);
+    const written = this.#buffer.slice(0, this.#length);
+    if (this.#buffer.length === SPARE_SIZE_BYTES) spare = this.#buffer;
+    this.#buffer = EMPTY;
+    return written;
   }
+}
+
+const EMPTY = new Uint8Array(0);
+
+function takeSpare(): Uint8Array {
+  const buffer = spare ?? new Uint8Array(SPARE_SIZE_BYTES);
+  spare = undefined;
+  return buffer;
 }
 
 /** Reads deterministic CBOR items in order, refusing every other spelling of the same value. */

@@ -22,14 +22,18 @@ export function decode<T>(codec: Codec<T>, bytes: Uint8Array): T {
   return value;
 }
 
-function bound(holds: boolean, what: string): void {
-  if (!holds) throw new Malformed(what);
+/** Refuses what does not hold. The message is made only then: most of what is checked holds. */
+function bound(holds: boolean, what: () => string): void {
+  if (!holds) throw new Malformed(what());
 }
 
 /** An unsigned integer up to `most`. */
 export function uint(most: number = Number.MAX_SAFE_INTEGER): Codec<number> {
   const check = (value: number) =>
-    bound(Number.isSafeInteger(value) && value >= 0 && value <= most, `has ${value} where 0 to ${most} is allowed`);
+    bound(
+      Number.isSafeInteger(value) && value >= 0 && value <= most,
+      () => `has ${value} where 0 to ${most} is allowed`,
+    );
   return {
     write(writer, value) {
       check(value);
@@ -46,7 +50,7 @@ export function uint(most: number = Number.MAX_SAFE_INTEGER): Codec<number> {
 /** Money in atomic units: an unsigned integer of 64 bits. */
 export const amount: Codec<bigint> = {
   write(writer, value) {
-    bound(value >= 0n && value < 1n << 64n, `has the amount ${value}, which is not one of 64 bits`);
+    bound(value >= 0n && value < 1n << 64n, () => `has the amount ${value}, which is not one of 64 bits`);
     writer.head(MAJOR.uint, value);
   },
   read: (reader) => BigInt(reader.head(MAJOR.uint)),
@@ -60,7 +64,7 @@ export const dimension: Codec<number> = {
   },
   read(reader) {
     if (reader.peek() !== MAJOR.negative) return size.read(reader);
-    bound(reader.head(MAJOR.negative) === 0, "has a negative dimension other than -1");
+    bound(reader.head(MAJOR.negative) === 0, () => "has a negative dimension other than -1");
     return -1;
   },
 };
@@ -69,7 +73,7 @@ const size = uint();
 /** A byte string of exactly `length` bytes. Reading gives a view. */
 export function fixedBytes(length: number): Codec<Uint8Array> {
   const check = (value: Uint8Array) => {
-    bound(value.length === length, `has ${value.length} bytes where ${length} are due`);
+    bound(value.length === length, () => `has ${value.length} bytes where ${length} are due`);
     return value;
   };
   return { write: (writer, value) => writer.bytes(check(value)), read: (reader) => check(reader.bytes()) };
@@ -78,7 +82,7 @@ export function fixedBytes(length: number): Codec<Uint8Array> {
 /** A byte string of at most `most` bytes. Reading gives a view. */
 export function byteString(most: number): Codec<Uint8Array> {
   const check = (value: Uint8Array) => {
-    bound(value.length <= most, `has ${value.length} bytes where at most ${most} are allowed`);
+    bound(value.length <= most, () => `has ${value.length} bytes where at most ${most} are allowed`);
     return value;
   };
   return { write: (writer, value) => writer.bytes(check(value)), read: (reader) => check(reader.bytes()) };
@@ -92,13 +96,13 @@ export function text(most: number, pattern: RegExp = /^/): Codec<string> {
   const check = (value: string) => {
     bound(
       value.length <= most && pattern.test(value),
-      `has a text that is not ${pattern} of at most ${most} characters`,
+      () => `has a text that is not ${pattern} of at most ${most} characters`,
     );
     return value;
   };
   return {
     write(writer, value) {
-      bound(!LONE_SURROGATE.test(value), "has a text with half of a surrogate pair");
+      bound(!LONE_SURROGATE.test(value), () => "has a text with half of a surrogate pair");
       writer.text(check(value));
     },
     read: (reader) => check(reader.text()),
@@ -129,7 +133,7 @@ export function exactly<const N extends number>(value: N): Codec<N> {
   return {
     write: (writer) => writer.head(MAJOR.uint, value),
     read(reader) {
-      bound(reader.count(MAJOR.uint) === value, `is not of version ${value}`);
+      bound(reader.count(MAJOR.uint) === value, () => `is not of version ${value}`);
       return value;
     },
   };
@@ -137,7 +141,7 @@ export function exactly<const N extends number>(value: N): Codec<N> {
 
 /** At most `most` items of one type. */
 export function list<T>(item: Codec<T>, most: number): Codec<T[]> {
-  const check = (count: number) => bound(count <= most, `has ${count} items where at most ${most} are allowed`);
+  const check = (count: number) => bound(count <= most, () => `has ${count} items where at most ${most} are allowed`);
   return {
     write(writer, values) {
       check(values.length);
@@ -195,7 +199,7 @@ export function struct<F extends Fields>(fields: F): Codec<Struct<F>> {
           left--;
         } else if (!field.optional) throw new Malformed(`lacks ${name} (key ${field.key}) in its place`);
       }
-      bound(left === 0, "has a key that is unknown or out of order");
+      bound(left === 0, () => "has a key that is unknown or out of order");
       return record as Struct<F>;
     },
   };

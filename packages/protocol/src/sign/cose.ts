@@ -12,7 +12,7 @@ const ES256 = 6; // Algorithm -7 is the CBOR negative integer 6.
 /** What signs: a P-256 key that stays where it is. */
 export type Signer = {
   /** DER SubjectPublicKeyInfo, 91 bytes. */
-  spki: Uint8Array;
+  readonly spki: Uint8Array;
   /** ES256 over `message`: r ‖ s, 64 bytes. */
   sign(message: Uint8Array): Promise<Uint8Array>;
 };
@@ -57,10 +57,22 @@ function sigStructure(header: Uint8Array, payload: Uint8Array): Uint8Array {
   return writer.finish();
 }
 
+type Header = { kid: Uint8Array; header: Uint8Array };
+/** A signer's headers by content type: the same on every entry of a kind. */
+const headers = new WeakMap<Signer, Map<string, Header>>();
+
+function headerOf(signer: Signer, contentType: string): Header {
+  const known = headers.get(signer) ?? new Map<string, Header>();
+  headers.set(signer, known);
+  const kid = known.values().next().value?.kid ?? keyId(signer.spki);
+  const made = known.get(contentType) ?? { kid, header: protectedHeader(contentType, kid) };
+  known.set(contentType, made);
+  return made;
+}
+
 /** Signs `payload` as `contentType`. */
 export async function signPayload(signer: Signer, contentType: string, payload: Uint8Array): Promise<Signed> {
-  const kid = keyId(signer.spki);
-  const header = protectedHeader(contentType, kid);
+  const { kid, header } = headerOf(signer, contentType);
   const toBeSigned = sigStructure(header, payload);
   const signature = await signer.sign(toBeSigned);
   const writer = new CborWriter();
@@ -84,7 +96,18 @@ export function parseSigned(bytes: Uint8Array): Signed {
   const signature = reader.bytes();
   reader.finish();
   if (signature.length !== 64) throw new Malformed(`has a signature of ${signature.length} bytes, not 64`);
-  return { bytes, payload, signature, toBeSigned: sigStructure(header, payload), ...parseHeader(header) };
+  let structure: Uint8Array | undefined;
+  return {
+    bytes,
+    payload,
+    signature,
+    ...parseHeader(header),
+    // Made when it is first asked for: a fold asks for it seldom.
+    get toBeSigned() {
+      structure ??= sigStructure(header, payload);
+      return structure;
+    },
+  };
 }
 
 function parseHeader(header: Uint8Array): { contentType: string; keyId: Uint8Array } {

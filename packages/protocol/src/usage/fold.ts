@@ -58,15 +58,17 @@ function applyModel(fold: FoldState, index: number, { says, signed }: EntryOf<"m
 function applyGrant(fold: FoldState, index: number, { says, signed }: EntryOf<"grant">): void {
   const session = keyOf(signedId(signed));
   if (fold.sessions.has(session)) return;
+  const sessionKeyId = keyOf(keyId(says.sessionKey));
   fold.sessions.set(session, {
     index,
     custody: says.custody,
     payer: keyOf(says.payerTag),
     gateway: keyOf(signed.keyId),
     sessionKey: says.sessionKey.slice(),
+    sessionKeyId,
     expiry: says.expiry,
     budgetAtomic: says.budget,
-    selfDealing: isOperator(fold, keyOf(keyId(says.sessionKey))),
+    selfDealing: isOperator(fold, sessionKeyId),
     usedNonces: new Set(),
   });
 }
@@ -107,8 +109,7 @@ function exclude(
   const asked = authorization.says;
   const session = fold.sessions.get(keyOf(asked.session));
   const model = fold.models.get(keyOf(asked.revision));
-  if (session === undefined || keyOf(keyId(session.sessionKey)) !== keyOf(authorization.signed.keyId))
-    return "unknown_session";
+  if (session === undefined || session.sessionKeyId !== keyOf(authorization.signed.keyId)) return "unknown_session";
   if (session.usedNonces.has(asked.nonce)) return "reused_nonce";
   if (fold.keys.get(keyOf(signed.keyId))?.role !== "node") return "unknown_node";
   if (model === undefined) return "unknown_model";

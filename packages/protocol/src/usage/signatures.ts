@@ -30,7 +30,7 @@ function withRequester(fold: FoldState, bytes: Uint8Array, jobs: SignatureJob[])
   try {
     const { says, signed } = parseAuthorization(bytes);
     const session = fold.sessions.get(keyOf(says.session));
-    if (session === undefined || !equal(keyId(session.sessionKey), signed.keyId))
+    if (session === undefined || session.sessionKeyId !== keyOf(signed.keyId))
       return { ok: false, detail: "its authorization is not by the key of a session granted before it" };
     return { ok: true, jobs: [...jobs, jobOf(signed, session.sessionKey)] };
   } catch (error) {

@@ -14,7 +14,7 @@ import type { Manifest } from "../model/manifest.ts";
 export type Key = string;
 
 export function keyOf(bytes: Uint8Array): Key {
-  return String.fromCharCode(...bytes);
+  return Reflect.apply(String.fromCharCode, undefined, bytes);
 }
 
 export type EnrolledKey = { role: Role; spki: Uint8Array; name: string; index: number; retired: boolean };
@@ -34,6 +34,7 @@ export type Session = {
   payer: Key;
   gateway: Key;
   sessionKey: Uint8Array;
+  sessionKeyId: Key;
   expiry: number;
   budgetAtomic: bigint;
   /** Whether the session key is itself a key of an operator: then its demand is its own supply. */

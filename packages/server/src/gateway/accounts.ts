@@ -1,7 +1,8 @@
 /** Accounts, their API keys and the openings kept for them: the gateway's control state, in SQLite. */
 import { createCipheriv, createDecipheriv, createHash } from "node:crypto";
 import { concat, hex } from "@tallystick/protocol";
-import { openDatabase } from "../platform/database.ts";
+import { type Database, emptyJournal, transact } from "../platform/database.ts";
+import type { Report } from "../platform/http.ts";
 import type { Random } from "../platform/random.ts";
 
 const SCHEMA = `
@@ -22,13 +23,16 @@ export type Salts = { request: Uint8Array; response?: Uint8Array };
 /** How long an opening is kept unless it is destroyed before. */
 const OPENING_KEPT_SECONDS = 30 * 86_400;
 const KEYS_CACHED = 10_000;
+/** Openings are written together this often: what a crash may cost, while the receipts themselves are in the log. */
+const FLUSH_MS = 20;
+/** Openings that wait for a disk which refuses them; past that the oldest are let go of. */
+const UNWRITTEN_KEPT = 100_000;
 
 export type Accounts = {
   /** Makes an account and its API key, which only its hash is kept of. */
   create(name: string, nowSeconds: number): { account: Account; apiKey: string };
   /** The account of an API key. */
   find(apiKey: string): Account | undefined;
-  count(): number;
   /** Keeps the salts for the account alone, sealed; written with others within a moment. The content is never kept. */
   keepOpening(receiptId: string, payerTag: string, salts: Salts, nowSeconds: number): void;
   findOpening(receiptId: string, payerTag: string): Salts | undefined;
@@ -36,15 +40,21 @@ export type Accounts = {
   destroyOpening(receiptId: string, payerTag: string): boolean;
   /** Writes what is not written yet. */
   flush(): void;
-  close(): void;
 };
 
-/** Opens the accounts in `path`. `sealingKey`, 32 bytes, lies elsewhere: the database alone opens nothing. */
-export function openAccounts(path: string, sealingKey: Uint8Array, random: Random): Accounts {
-  const database = openDatabase(path, SCHEMA);
+export type AccountsParts = {
+  database: Database.Database;
+  /** 32 bytes, kept elsewhere: the database alone opens nothing. */
+  sealingKey: Uint8Array;
+  random: Random;
+  report: Report;
+};
+
+export function createAccounts({ database, sealingKey, random, report }: AccountsParts): Accounts {
+  database.exec(SCHEMA);
   const cache = new Map<string, Account>();
   const unwritten = new Map<string, { payerTag: string; salts: Salts; nowSeconds: number }>();
-  let flushing: NodeJS.Immediate | undefined;
+  let flushing: NodeJS.Timeout | undefined;
   const one = (sql: string) => {
     const statement = database.prepare(sql);
     // Parameters go in an array: the driver takes a lone Buffer for a record of named ones.
@@ -59,73 +69,80 @@ export function openAccounts(path: string, sealingKey: Uint8Array, random: Rando
     "SELECT a.payer_tag, a.name FROM api_keys k JOIN accounts a USING (payer_tag) WHERE key_hash = ?",
   );
   const selectOpening = one("SELECT sealed FROM openings WHERE receipt_id = ? AND payer_tag = ?");
-  const selectCount = one("SELECT count(*) AS n FROM accounts");
 
   function flush(): void {
-    clearImmediate(flushing);
+    clearTimeout(flushing);
     flushing = undefined;
-    if (unwritten.size === 0) return;
-    const rows = [...unwritten];
-    database.exec("BEGIN");
-    for (const [receiptId, { payerTag, salts, nowSeconds }] of rows)
-      insertOpening.run([
-        receiptId,
-        payerTag,
-        seal(salts, sealingKey, receiptId, random),
-        nowSeconds + OPENING_KEPT_SECONDS,
-      ]);
-    deleteExpired.run([rows[0]?.[1].nowSeconds ?? 0]);
-    database.exec("COMMIT");
+    const [[, first] = []] = unwritten;
+    if (first === undefined) return;
+    transact(database, () => {
+      for (const [receiptId, { payerTag, salts, nowSeconds }] of unwritten) {
+        const sealed = seal(salts, sealingKey, receiptId, random);
+        insertOpening.run([receiptId, payerTag, sealed, nowSeconds + OPENING_KEPT_SECONDS]);
+      }
+      deleteExpired.run([first.nowSeconds]);
+    });
     unwritten.clear();
+  }
+
+  /** Openings that the disk refuses are served from memory, and written with the next. */
+  function flushOrKeep(): void {
+    try {
+      flush();
+    } catch (error) {
+      report("openings are not written", { count: unwritten.size, error: String(error) });
+      for (const receiptId of unwritten.keys()) {
+        if (unwritten.size <= UNWRITTEN_KEPT) break;
+        unwritten.delete(receiptId);
+      }
+    }
   }
 
   return {
     create(name, nowSeconds) {
       const account = { payerTag: hex(random(16)), name };
       const apiKey = `tally-${Buffer.from(random(24)).toString("base64url")}`;
-      database.exec("BEGIN");
-      insertAccount.run([account.payerTag, name, nowSeconds]);
-      insertKey.run([hashOf(apiKey), account.payerTag]);
-      database.exec("COMMIT");
+      transact(database, () => {
+        insertAccount.run([account.payerTag, name, nowSeconds]);
+        insertKey.run([hashOf(apiKey), account.payerTag]);
+      });
       return { account, apiKey };
     },
 
     find(apiKey) {
-      const hash = hashOf(apiKey);
-      const known = cache.get(hash);
+      const known = cache.get(apiKey);
       if (known !== undefined) return known;
-      const row = selectKey(hash);
+      const row = selectKey(hashOf(apiKey));
       if (row === undefined) return undefined;
       const account = { payerTag: String(row.payer_tag), name: String(row.name) };
       if (cache.size >= KEYS_CACHED) cache.delete(cache.keys().next().value ?? "");
-      cache.set(hash, account);
+      cache.set(apiKey, account);
       return account;
     },
 
-    count: () => Number(selectCount()?.n),
-
     keepOpening(receiptId, payerTag, salts, nowSeconds) {
       unwritten.set(receiptId, { payerTag, salts, nowSeconds });
-      flushing ??= setImmediate(flush);
+      flushing ??= setTimeout(flushOrKeep, FLUSH_MS);
     },
 
     findOpening(receiptId, payerTag) {
-      flush();
+      const waiting = unwritten.get(receiptId);
+      if (waiting !== undefined) return waiting.payerTag === payerTag ? waiting.salts : undefined;
       const sealed = selectOpening(receiptId, payerTag)?.sealed;
       return Buffer.isBuffer(sealed) ? unseal(sealed, sealingKey, receiptId) : undefined;
     },
 
     destroyOpening(receiptId, payerTag) {
-      flush();
-      return deleteOpening.run([receiptId, payerTag]).changes > 0;
+      const wasWaiting = unwritten.get(receiptId)?.payerTag === payerTag && unwritten.delete(receiptId);
+      let wasWritten = false;
+      transact(database, () => {
+        wasWritten = deleteOpening.run([receiptId, payerTag]).changes > 0;
+      });
+      if (wasWritten) emptyJournal(database);
+      return wasWaiting || wasWritten;
     },
 
     flush,
-
-    close() {
-      flush();
-      database.close();
-    },
   };
 }
 

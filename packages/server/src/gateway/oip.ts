@@ -85,7 +85,8 @@ function readTensor(json: TensorJson): Tensor {
   try {
     return parseTensorJson(json);
   } catch (cause) {
-    if (cause instanceof Malformed) throw new ServiceError("invalid_request", `the request ${cause.message}`, { cause });
+    if (cause instanceof Malformed)
+      throw new ServiceError("invalid_request", `the request ${cause.message}`, { cause });
     throw cause;
   }
 }

@@ -1,5 +1,6 @@
 /** Sessions: who may ask, and with which nonce, each once. */
 import {
+  type Authorization,
   type AuthorizationPayload,
   type EntryOf,
   type FoldState,
@@ -50,6 +51,8 @@ export type Sessions = {
     account: Account,
     asked: Omit<AuthorizationPayload, "version" | "session" | "nonce" | "expiry">,
   ): Promise<Uint8Array>;
+  /** The authorization that these very bytes were signed as, here: to parse and check them again would show nothing. */
+  findSignedHere(authorization: Uint8Array): Authorization | undefined;
   /** Takes the nonce of an authorization. Throws conflict where it is used, in use, or outside the window. */
   reserve(session: Uint8Array, nonce: number): Reservation;
 };
@@ -57,6 +60,7 @@ export type Sessions = {
 export function createSessions(parts: SessionParts): Sessions {
   const { origin, signer, fold, clock, publish } = parts;
   const held = new Map<string, Promise<HeldSession>>();
+  const signedHere = new WeakMap<Uint8Array, Authorization>();
   const reservedNonces = new Map<string, Set<number>>();
   const highest = new Map<string, number>();
 
@@ -122,15 +126,19 @@ export function createSessions(parts: SessionParts): Sessions {
       const session = await heldSession(account);
       const expiry = Math.min(nowSeconds(clock) + AUTHORIZATION_SECONDS, session.expiry);
       const nonce = session.nextNonce++;
-      const { signed } = await signAuthorization(session.signer, {
+      const authorization = await signAuthorization(session.signer, {
         version: 1,
         session: session.id,
         nonce,
         expiry,
         ...asked,
       });
-      return signed.bytes;
+      const { bytes } = authorization.signed;
+      signedHere.set(bytes, authorization);
+      return bytes;
     },
+
+    findSignedHere: (authorization) => signedHere.get(authorization),
 
     reserve(id, nonce) {
       const name = keyOf(id);

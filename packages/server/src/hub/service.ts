@@ -7,11 +7,12 @@ import {
   hex,
   keyOf,
   type Manifest,
+  type ModelPayload,
   type PublishedModel,
   revisionOf,
   sha256,
 } from "@tallystick/protocol";
-import { ServiceError, systemCode } from "../platform/errors.ts";
+import { OperatorError, ServiceError, systemCode } from "../platform/errors.ts";
 import { writeDurably } from "../platform/files.ts";
 import { type Package, readModelSource } from "./source.ts";
 
@@ -20,12 +21,15 @@ export type HubParts = {
   folder: string;
   fold: FoldState;
   /** Signs and appends a `model` entry; resolves once the fold has it. */
-  publish(says: { revision: Uint8Array; manifest: Uint8Array; price: bigint }): Promise<void>;
+  publish(says: Omit<ModelPayload, "version">): Promise<void>;
 };
 
 export type Hub = {
-  /** Takes in the model in `folder`: stores its artifacts, and publishes its revision where the log has not got it. */
-  importModel(folder: string): Promise<Manifest>;
+  /**
+   * Takes in the model in `folder`: stores its artifacts, and publishes its revision where the log has not got it, or yanks
+   * it. Throws an OperatorError.
+   */
+  importModel(folder: string): Promise<void>;
   /** The bytes of an artifact, checked against their digest. */
   artifact(digest: Uint8Array): Promise<Uint8Array>;
   /** All artifacts that running a revision takes. */
@@ -72,10 +76,21 @@ export function createHub({ folder, fold, publish }: HubParts): Hub {
 
     async importModel(source) {
       const found = await readModelSource(source);
+      const { manifestBytes, priceAtomic, yanked } = found;
+      const revision = revisionOf(manifestBytes);
+      const known = fold.models.get(keyOf(revision));
+      if (known === undefined) {
+        if (yanked) return; // It never was offered.
+        await store(found);
+        await publish({ action: "publish", revision, manifest: manifestBytes, price: priceAtomic });
+        return;
+      }
+      if (known.priceAtomic !== priceAtomic)
+        throw new OperatorError(
+          `${found.manifest.name} ${found.manifest.version} was published at the price ${known.priceAtomic}, and a revision has one price: publish ${priceAtomic} under another version`,
+        );
       await store(found);
-      const revision = revisionOf(found.manifestBytes);
-      if (!fold.models.has(keyOf(revision))) await publish({ revision, manifest: found.manifestBytes, price: 0n });
-      return found.manifest;
+      if (yanked && !known.yanked) await publish({ action: "yank", revision });
     },
 
     async files(manifest) {

@@ -10,6 +10,7 @@ import {
   encodeManifest,
   filesRoot,
   hex,
+  Malformed,
   type Manifest,
   sha256,
 } from "@tallystick/protocol";
@@ -45,17 +46,30 @@ const ModelSource = z.strictObject({
   forms: z.array(z.array(TensorSpec)).min(1),
   outputs: z.array(TensorSpec).min(1),
   quality: z.array(z.strictObject({ metric: z.string(), value: z.string(), on: z.string() })),
+  /** Atomic units a call; fixed with the revision. */
+  price: z
+    .string()
+    .regex(/^(0|[1-9][0-9]{0,18})$/, "must be a decimal number of atomic units")
+    .default("0"),
+  /** Withdraws the revision: it stays in the log, and is not offered any more. */
+  yanked: z.boolean().default(false),
 });
 
-/** A revision and the bytes of its artifacts. */
-export type Package = { manifest: Manifest; manifestBytes: Uint8Array; files: Map<string, Uint8Array> };
+/** A revision, its terms, and the bytes of its artifacts. */
+export type Package = {
+  manifest: Manifest;
+  manifestBytes: Uint8Array;
+  priceAtomic: bigint;
+  yanked: boolean;
+  files: Map<string, Uint8Array>;
+};
 
 /** Reads the model in `folder`. Throws an OperatorError where something is missing or not what its digest says. */
 export async function readModelSource(folder: string): Promise<Package> {
   const path = join(folder, "model.json");
-  const parsed = ModelSource.safeParse(JSON.parse(await readFile(path, "utf8")));
+  const parsed = ModelSource.safeParse(readJson(await readFile(path, "utf8"), path));
   if (!parsed.success) throw new OperatorError(`${path} is not a model: ${z.prettifyError(parsed.error)}`);
-  const { artifacts: sources, adapter, ...rest } = parsed.data;
+  const { artifacts: sources, adapter, price, yanked, ...rest } = parsed.data;
   const files = new Map<string, Uint8Array>();
   const artifacts: Artifact[] = [];
   for (const source of sources.toSorted((a, b) => (a.path < b.path ? -1 : 1))) {
@@ -70,7 +84,24 @@ export async function readModelSource(folder: string): Promise<Package> {
   }
   const options = JSON.stringify(adapter.options);
   const manifest: Manifest = { ...rest, artifacts, filesRoot: filesRoot(artifacts), adapter: { ...adapter, options } };
-  return { manifest, manifestBytes: encodeManifest(manifest), files };
+  return { manifest, manifestBytes: encodeOrRefuse(manifest, path), priceAtomic: BigInt(price), yanked, files };
+}
+
+function readJson(text: string, path: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new OperatorError(`${path} is not JSON: ${cause instanceof Error ? cause.message : cause}`, { cause });
+  }
+}
+
+function encodeOrRefuse(manifest: Manifest, path: string): Uint8Array {
+  try {
+    return encodeManifest(manifest);
+  } catch (cause) {
+    if (!(cause instanceof Malformed)) throw cause;
+    throw new OperatorError(`${path} is not a model: it ${cause.message}`, { cause });
+  }
 }
 
 async function readArtifact(folder: string, from: string): Promise<Uint8Array> {

@@ -1,7 +1,6 @@
 /** What strangers may append, and under which conditions. The network's own roles append through `main.ts`. */
 import {
   type Entry,
-  equal,
   type FoldState,
   hex,
   isOperator,
@@ -113,7 +112,7 @@ function checkReliance(
       `receipt ${hex(says.receipt)} is not a valid inference (${receipt.exclusion}): it cannot be relied on`,
     );
   const session = fold.sessions.get(receipt.session);
-  if (session !== undefined && equal(keyId(session.sessionKey), signed.keyId))
+  if (session !== undefined && session.sessionKeyId === keyOf(signed.keyId))
     throw new ServiceError("forbidden", "a session key asks; it cannot also rely. Enrol a key of your own");
   const statement = keyOf(signed.keyId) + receipt.decision;
   const index = fold.reliances.get(statement);

@@ -7,9 +7,10 @@
  * publish    a checkpoint of the new size is signed and replaces the last; followers are told
  */
 import assert from "node:assert";
-import { access, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import {
+  type Checkpoint,
   checkpointText,
   cosignatureMessage,
   createNoteKey,
@@ -17,6 +18,7 @@ import {
   encodeCosignature,
   encodeNote,
   leafHash,
+  Malformed,
   type Note,
   parseCheckpoint,
   trustInLog,
@@ -26,6 +28,7 @@ import {
 import { type Clock, nowSeconds } from "../platform/clock.ts";
 import { OperatorError, ServiceError, systemCode } from "../platform/errors.ts";
 import { writeDurably } from "../platform/files.ts";
+import type { Report } from "../platform/http.ts";
 import type { NoteSigner } from "../platform/keys.ts";
 import { Tree } from "./tree.ts";
 import { openWal, type Sequenced, type Wal } from "./wal.ts";
@@ -39,6 +42,7 @@ export type LogOptions = {
   publishIntervalMs: number;
   /** Entries that may wait to be sequenced; one more is refused. */
   queueLength: number;
+  report: Report;
 };
 
 /** A published state of the log. */
@@ -48,6 +52,7 @@ export type Published = { size: number; root: Uint8Array; note: Note; timeSecond
 export type Follower = (entries: readonly Uint8Array[], published: Published) => void | Promise<void>;
 
 type Waiting = { entry: Uint8Array; resolve: (index: number) => void; reject: (error: unknown) => void };
+type Unfollowed = { index: number; resolve: () => void; reject: (error: unknown) => void };
 
 const BATCH_LENGTH = 1024;
 
@@ -58,12 +63,14 @@ export class Log {
   readonly #followers: Follower[] = [];
   #published: Published;
   #queue: Waiting[] = [];
+  #unfollowed: Unfollowed[] = [];
   #sequenced: Sequenced[];
   #nextIndex: number;
   #sequencing: Promise<void> | undefined;
   #publishing: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #publishedMs = 0;
+  #followedSize: number;
   #broken: Error | undefined;
   #closed = false;
 
@@ -74,18 +81,14 @@ export class Log {
     this.#published = published;
     this.#sequenced = recovered;
     this.#nextIndex = published.size + recovered.length;
+    this.#followedSize = published.size;
   }
 
-  /** Makes an empty log. Its folder must not hold one. */
+  /** Makes an empty log. Its folder must not hold one, unless that is as empty: made by a start that was cut short. */
   static async create(options: LogOptions): Promise<void> {
     const path = join(options.folder, "tiles", "checkpoint");
-    assert(
-      await access(path).then(
-        () => false,
-        () => true,
-      ),
-      `${path} is there already`,
-    );
+    const known = await readFile(path).catch(() => undefined);
+    assert(known === undefined || parseCheckpoint(known).size === 0, `${path} is there already`);
     const empty = new Tree(join(options.folder, "tiles"));
     const note = signNote(options, 0, empty.root());
     await writeDurably(path, encodeNote(note));
@@ -101,7 +104,7 @@ export class Log {
         { cause },
       );
     });
-    const checkpoint = parseCheckpoint(bytes);
+    const checkpoint = readCheckpoint(bytes, path);
     const verified = await verifyCheckpoint(checkpoint, trustInLog(options.signer.key));
     if (!verified.ok)
       throw new OperatorError(
@@ -143,6 +146,13 @@ export class Log {
     });
   }
 
+  /** Resolves once every follower knows entry `index`. Refuses where the log can publish no more. */
+  async followed(index: number): Promise<void> {
+    if (index < this.#followedSize) return;
+    if (this.#broken !== undefined) throw this.#unavailable();
+    await new Promise<void>((resolve, reject) => this.#unfollowed.push({ index, resolve, reject }));
+  }
+
   #unavailable(): ServiceError {
     return new ServiceError(
       "unavailable",
@@ -175,8 +185,10 @@ export class Log {
   /** After a failed write nothing about the file is known (a failed sync may have dropped pages): only a restart reads it back. */
   #break(error: unknown, batch: readonly Waiting[]): void {
     this.#broken = error instanceof Error ? error : new Error(String(error));
-    for (const { reject } of [...batch, ...this.#queue]) reject(this.#unavailable());
+    this.#options.report("the log cannot write", { error: String(error), published: this.#published.size });
+    for (const { reject } of [...batch, ...this.#queue, ...this.#unfollowed]) reject(this.#unavailable());
     this.#queue = [];
+    this.#unfollowed = [];
   }
 
   #schedule(): void {
@@ -209,7 +221,8 @@ export class Log {
   async flush(): Promise<void> {
     await this.#sequencing;
     await this.#publishing;
-    while (this.#sequenced.length > 0 && this.#broken === undefined) await (this.#publishing ?? this.#startPublishing());
+    while (this.#sequenced.length > 0 && this.#broken === undefined)
+      await (this.#publishing ?? this.#startPublishing());
   }
 
   async #publish(): Promise<void> {
@@ -226,13 +239,14 @@ export class Log {
     await writeDurably(join(this.#options.folder, "tiles", "checkpoint"), encodeNote(note));
     this.#published = { size, root, note, timeSeconds: nowSeconds(this.#options.clock) };
     this.#publishedMs = this.#options.clock.nowMs();
+    // Followers come first: who asks for a checkpoint and for what follows from it shall get both of one size.
+    const entries = batch.map(({ entry }) => entry);
+    for (const follower of this.#followers) await follower(entries, this.#published);
+    this.#followedSize = size;
+    for (const { resolve } of this.#unfollowed.filter(({ index }) => index < size)) resolve();
+    this.#unfollowed = this.#unfollowed.filter(({ index }) => index >= size);
     await this.#wal.trim(size);
     await this.#tree.dropPartials(before, size);
-    for (const follower of this.#followers)
-      await follower(
-        batch.map(({ entry }) => entry),
-        this.#published,
-      );
   }
 
   /** Publishes what is sequenced and lets go of the files. */
@@ -244,6 +258,15 @@ export class Log {
     clearTimeout(this.#timer);
     if (this.#broken === undefined) await this.#publish();
     await this.#wal.close();
+  }
+}
+
+function readCheckpoint(bytes: Uint8Array, path: string): Checkpoint {
+  try {
+    return parseCheckpoint(bytes);
+  } catch (cause) {
+    if (!(cause instanceof Malformed)) throw cause;
+    throw new OperatorError(`${path} ${cause.message}: restore the log's folder from a backup`, { cause });
   }
 }
 

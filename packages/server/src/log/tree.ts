@@ -7,6 +7,7 @@ import {
   hashInTile,
   inclusionRanges,
   joinSubtrees,
+  leafHash,
   Malformed,
   nodeHash,
   parseBundle,
@@ -18,7 +19,7 @@ import {
   tilePath,
   tileWidth,
 } from "@tallystick/protocol";
-import { systemCode } from "../platform/errors.ts";
+import { OperatorError, systemCode } from "../platform/errors.ts";
 import { writeDurably } from "../platform/files.ts";
 import type { Sequenced } from "./wal.ts";
 
@@ -42,8 +43,21 @@ export class Tree {
     return this.#size;
   }
 
-  /** Reads the right edge of a tree of `size` back from its tiles. Throws where they are not that tree. */
+  /** Reads the right edge of a tree of `size` back from its tiles. Throws an OperatorError where they are not that tree. */
   async open(size: number, root: Uint8Array): Promise<void> {
+    await this.#readEdge(size).catch((cause: unknown) => {
+      throw cause instanceof Malformed ? this.#damaged(`its open bundle ${cause.message}`, cause) : cause;
+    });
+    this.#size = size;
+    if (!equal(this.root(), root))
+      throw this.#damaged(`its tiles do not hash to the root of its checkpoint at size ${size}`);
+    // What is written next repeats these entries.
+    const leaves = this.#edge.hashes[0] ?? [];
+    if (!this.#edge.entries.every((entry, i) => equal(leafHash(entry), leaves[i] ?? root)))
+      throw this.#damaged("its open bundle does not hash to its tiles");
+  }
+
+  async #readEdge(size: number): Promise<void> {
     for (let level = 0; tileWidth(level, 0, size) > 0; level++) {
       const hashes = Math.floor(size / TILE_WIDTH ** level);
       const width = hashes % TILE_WIDTH;
@@ -56,9 +70,10 @@ export class Tree {
       this.#edge.entries = (await this.readBundle(Math.floor(size / TILE_WIDTH), open))
         .slice(0, open)
         .map((entry) => entry.slice());
-    this.#size = size;
-    if (!equal(this.root(), root))
-      throw new Error(`the tiles in ${this.#folder} do not hash to the root of its checkpoint at size ${size}`);
+  }
+
+  #damaged(what: string, cause?: unknown): OperatorError {
+    return new OperatorError(`${this.#folder} is damaged: ${what}. Restore the log's folder from a backup`, { cause });
   }
 
   /** MTH of the whole tree. */
@@ -156,7 +171,7 @@ export class Tree {
       return bytes;
     }
     const partial = tile.width < TILE_WIDTH ? await this.#read(tilePath(tile)) : undefined;
-    if (partial === undefined) throw new Error(`${join(this.#folder, tilePath(tile))} is missing`);
+    if (partial === undefined) throw this.#damaged(`${tilePath(tile)} is missing`);
     return partial;
   }
 
@@ -167,7 +182,8 @@ export class Tree {
 
   async #read(path: string): Promise<Uint8Array | undefined> {
     try {
-      return await readFile(join(this.#folder, path));
+      const file = await readFile(join(this.#folder, path));
+      return new Uint8Array(file.buffer, file.byteOffset, file.length); // Of a Buffer, what is sliced would be no copy.
     } catch (error) {
       if (systemCode(error) === "ENOENT") return undefined;
       throw error;

@@ -57,6 +57,8 @@ export type NodeParts = {
   random: Random;
   deadlineMs: number;
   files(manifest: Manifest): Promise<Map<string, Uint8Array>>;
+  /** What these very bytes were signed as, where that was in this process and by the key of their session. */
+  findSignedHere(authorization: Uint8Array): Authorization | undefined;
   /** Durable when it resolves. */
   append(entry: Uint8Array): Promise<number>;
 };
@@ -142,7 +144,9 @@ function forget(spent: Set<string>, fold: FoldState): void {
 }
 
 /** The requester's half, with its signature checked. */
-async function checkAuthorization({ fold }: NodeParts, bytes: Uint8Array): Promise<Authorization> {
+async function checkAuthorization({ fold, findSignedHere }: NodeParts, bytes: Uint8Array): Promise<Authorization> {
+  const own = findSignedHere(bytes);
+  if (own !== undefined) return own;
   const authorization = parse(parseAuthorization, bytes, "authorization");
   const session = fold.sessions.get(keyOf(authorization.says.session));
   if (session === undefined)

@@ -12,12 +12,19 @@ export async function syncFolder(folder: string): Promise<void> {
   }
 }
 
+/** Makes a folder and those above it, durably. */
+export async function makeFolder(folder: string): Promise<void> {
+  const first = await mkdir(folder, { recursive: true });
+  if (first === undefined) return;
+  for (let made = folder; made.length >= first.length; made = dirname(made)) await syncFolder(dirname(made));
+}
+
 let writes = 0;
 
 /** Writes `bytes` to `path`, replacing what was there. Durable when it returns; a crash leaves the old or the new. */
 export async function writeDurably(path: string, bytes: Uint8Array | string, mode = 0o644): Promise<void> {
   const folder = dirname(path);
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   const aside = `${path}.${process.pid}-${writes++}.new`; // Two may write the same file at once: the last rename stands.
   const handle = await open(aside, "w", mode);
   try {

@@ -1,48 +1,76 @@
 /** The data folder: whose it is, and what lies where in it. */
-import { mkdir, readdir, readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { OperatorError, systemCode } from "./errors.ts";
-import { writeDurably } from "./files.ts";
+import { makeFolder, writeDurably } from "./files.ts";
 
 const MARK = "tallystick.json";
 /** The layout of the folder; another layout is another number. */
 const FORMAT = 1;
+/** The file whose lock says that a process has the folder open. */
+export const LOCKED_FILE = "gateway.sqlite";
+/** What may lie in a folder that is not ours yet: keys brought along, and what a first start that was cut short has left. */
+const UNCLAIMED = new RegExp(`^(keys|${LOCKED_FILE}(-wal|-journal)?|${MARK}\\..+\\.new)$`);
 
 export type DataFolder = {
   path: string;
-  isNew: boolean;
   file(...names: string[]): string;
+  /** Marks the folder as ours, once its lock is held. Whether there is a log in it: `claim` says so. */
+  mark(): Promise<{ hasLog: boolean }>;
+  /** Says that there is a log now, of this origin. From here on, losing it is damage. */
   claim(origin: string): Promise<void>;
 };
 
 /** Opens a folder that is ours, or one that is empty or not there yet. Anything else in it is somebody else's, and is left alone. */
 export async function openDataFolder(folder: string): Promise<DataFolder> {
   const path = resolve(folder);
-  await mkdir(path, { recursive: true }).catch((cause: unknown) => {
+  await makeFolder(path).catch((cause: unknown) => {
     if (systemCode(cause) === "EEXIST" || systemCode(cause) === "ENOTDIR")
       throw new OperatorError(`${path} is a file: give a folder with --data`, { cause });
+    if (systemCode(cause) === "ENOENT")
+      // What Node says where the folder above is read-only.
+      throw new OperatorError(`may not write ${path}: give a folder of your own with --data`, { cause });
     throw cause;
   });
   const names = await readdir(path);
-  const isNew = !names.includes(MARK);
-  if (isNew && names.some((name) => name !== "keys"))
+  if (!names.includes(MARK) && !names.every((name) => UNCLAIMED.test(name)))
     throw new OperatorError(
       `${path} holds other files and is not a Tallystick data folder: give an empty one with --data`,
     );
-  if (!isNew) await checkFormat(join(path, MARK));
+  const markPath = join(path, MARK);
+  await readMark(markPath);
+  const write = (mark: Mark) => writeDurably(markPath, `${JSON.stringify(mark)}\n`);
   return {
     path,
-    isNew,
     file: (...parts) => join(path, ...parts),
-    claim: (origin) => writeDurably(join(path, MARK), `${JSON.stringify({ format: FORMAT, origin })}\n`),
+    async mark() {
+      const found = await readMark(markPath);
+      if (found === undefined) await write({ format: FORMAT });
+      return { hasLog: found?.origin !== undefined };
+    },
+    claim: (origin) => write({ format: FORMAT, origin }),
   };
 }
 
-async function checkFormat(path: string): Promise<void> {
-  const mark: unknown = JSON.parse(await readFile(path, "utf8").catch(() => "null"));
-  const format = typeof mark === "object" && mark !== null && "format" in mark ? mark.format : undefined;
-  if (format !== FORMAT)
-    throw new OperatorError(
-      `${path} is of format ${JSON.stringify(format)}; this tallyd reads format ${FORMAT}: start the version that wrote it`,
-    );
+type Mark = { format: number; origin?: string };
+
+async function readMark(path: string): Promise<Mark | undefined> {
+  const text = await readFile(path, "utf8").catch((error: unknown) => {
+    if (systemCode(error) === "ENOENT") return undefined;
+    throw error;
+  });
+  if (text === undefined) return undefined;
+  const mark = parseMark(text);
+  if (mark?.format === FORMAT) return mark;
+  throw new OperatorError(
+    `${path} is of format ${JSON.stringify(mark?.format)}; this tallyd reads format ${FORMAT}: start the version that wrote it`,
+  );
+}
+
+function parseMark(text: string): Mark | undefined {
+  try {
+    return JSON.parse(text) as Mark; // What we wrote ourselves; anything else lacks the format.
+  } catch {
+    return undefined;
+  }
 }

@@ -1,4 +1,5 @@
 /** HTTP's edge: bodies within their limit, refusals in one shape, one place where an error becomes a status. */
+import { isUtf8 } from "node:buffer";
 import type { Context } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { ServiceError, STATUS } from "./errors.ts";
@@ -42,8 +43,9 @@ export async function readBody(c: Context, limitBytes: number): Promise<Uint8Arr
 /** A body of JSON. */
 export async function readJson(c: Context, limitBytes: number): Promise<unknown> {
   const bytes = await readBody(c, limitBytes);
+  if (!isUtf8(bytes)) throw new ServiceError("invalid_request", "the body is not UTF-8");
   try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8"));
   } catch (cause) {
     throw new ServiceError(
       "invalid_request",

@@ -11,7 +11,7 @@ export function createSystemRandom(): Random {
   let page: Buffer = Buffer.alloc(0);
   return (count) => {
     if (count > page.length) page = randomBytes(Math.max(PAGE_SIZE_BYTES, count));
-    const bytes = Uint8Array.from(page.subarray(0, count));
+    const bytes = new Uint8Array(page.subarray(0, count));
     page.fill(0, 0, count); // What was handed out is not kept.
     page = page.subarray(count);
     return bytes;

@@ -1,0 +1,126 @@
+/** A log of many receipts, made by the parts that make any: real keys, real signatures, the real log. */
+import { generateKeyPairSync } from "node:crypto";
+import { join } from "node:path";
+import {
+  commit,
+  encodeManifest,
+  filesRoot,
+  keyId,
+  type Manifest,
+  type NoteKey,
+  possessionMessage,
+  type Role,
+  revisionOf,
+  type Signer,
+  sha256,
+  signAuthorization,
+  signEntry,
+  signedId,
+  utf8,
+} from "@tallystick/protocol";
+import { Log } from "../packages/server/src/log/service.ts";
+import { systemClock } from "../packages/server/src/platform/clock.ts";
+import { createSigner, openNoteSigner } from "../packages/server/src/platform/keys.ts";
+import { createSystemRandom } from "../packages/server/src/platform/random.ts";
+
+const newSigner = () => createSigner(generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey);
+
+/** A revision for receipts to be about. Nothing runs it: what is measured is the log. */
+function manifestOf(): Manifest {
+  const artifacts = [{ path: "model.onnx", role: "model" as const, sizeBytes: 1, digest: sha256(utf8("x")) }];
+  const tensor = { name: "x", datatype: "FP32" as const, shape: [-1, 1] };
+  return {
+    name: "bench/model",
+    version: "1.0.0",
+    category: "risk",
+    task: "none",
+    licence: "Apache-2.0",
+    summary: "What receipts in a bench are about.",
+    artifacts,
+    filesRoot: filesRoot(artifacts),
+    adapter: { name: "tensors", version: 1, options: "{}" },
+    engine: "judge",
+    forms: [[tensor]],
+    outputs: [tensor],
+    unit: "row",
+    quality: [],
+  };
+}
+
+/** Writes a log of `receiptCount` receipts into `folder`. */
+export async function writeBenchLog(
+  folder: string,
+  receiptCount: number,
+): Promise<{ key: NoteKey; largestReceiptBytes: number }> {
+  const random = createSystemRandom();
+  const signer = await openNoteSigner(join(folder, "checkpoint.pem"), () => "bench.example/log");
+  const options = { folder, signer, clock: systemClock, publishIntervalMs: 100, queueLength: 4_096 };
+  await Log.create(options);
+  const log = await Log.open(options);
+  const keys: Record<Exclude<Role, "relier">, Signer> = {
+    log: newSigner(),
+    gateway: newSigner(),
+    node: newSigner(),
+    publisher: newSigner(),
+  };
+  for (const [role, { spki }] of Object.entries(keys) as [keyof typeof keys, Signer][])
+    await log.append(
+      (await signEntry(keys[role], "key", { version: 1, action: "enrol", role, spki, name: role })).signed.bytes,
+    );
+  const manifest = encodeManifest(manifestOf());
+  const revision = revisionOf(manifest);
+  await log.append(
+    (await signEntry(keys.publisher, "model", { version: 1, action: "publish", revision, manifest })).signed.bytes,
+  );
+  const session = newSigner();
+  const terms = { origin: signer.key.name, gateway: keyId(keys.gateway.spki), sessionKey: session.spki };
+  const grant = await signEntry(keys.gateway, "grant", {
+    version: 1,
+    ...terms,
+    custody: "account",
+    payerTag: random(16),
+    tagMode: "stable",
+    budget: 0n,
+    paymentClass: "free",
+    expiry: 0xffff_ffff,
+    possession: await session.sign(possessionMessage(terms)),
+  });
+  await log.append(grant.signed.bytes);
+  const profile = { runtime: "onnxruntime-web@1.30.0", binary: sha256(utf8("bench")), exactness: "exact" } as const;
+  let largestReceiptBytes = 0;
+  let appended: Promise<number>[] = [];
+  for (let nonce = 0; nonce < receiptCount; nonce++) {
+    const authorization = await signAuthorization(session, {
+      version: 1,
+      session: signedId(grant.signed),
+      nonce,
+      revision,
+      request: commit("request", random(32), utf8(`request ${nonce}`)),
+      tier: "signed",
+      maxPrice: 0n,
+      expiry: 0xffff_ffff,
+      openness: "none",
+      traffic: "production",
+      decision: random(16),
+    });
+    const receipt = await signEntry(keys.node, "receipt", {
+      version: 1,
+      authorization: authorization.signed.bytes,
+      status: "ok",
+      profile,
+      response: commit("response", random(32), utf8(`answer ${nonce}`)),
+      units: 1,
+      price: 0n,
+      provenance: "executed",
+      sequence: nonce,
+    });
+    largestReceiptBytes = Math.max(largestReceiptBytes, receipt.signed.bytes.length);
+    appended.push(log.append(receipt.signed.bytes));
+    if (appended.length < 1_000) continue;
+    await Promise.all(appended);
+    appended = [];
+  }
+  await Promise.all(appended);
+  await log.close();
+  return { key: signer.key, largestReceiptBytes };
+}

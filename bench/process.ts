@@ -1,0 +1,75 @@
+/** Processes under measurement: servers, the load, and the processor time they took. */
+import { type ChildProcess, fork, spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Load, LoadResult } from "./load.ts";
+
+const TSX = ["--import", "tsx", "--conditions=@tallystick/source"];
+/** Clock ticks a second in /proc: what Linux reports to every program. */
+const TICKS = 100;
+
+export type Server = { url: string; headers: Record<string, string>; cpuMs(): number; close(): Promise<void> };
+
+/** Processor time of a process and its threads so far, milliseconds. Linux. */
+function cpuOf(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
+  return ((Number(fields[11]) + Number(fields[12])) * 1000) / TICKS;
+}
+
+function serverOf(child: ChildProcess, url: string, headers: Record<string, string>): Server {
+  const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  return {
+    url,
+    headers: { "content-type": "application/json", ...headers },
+    cpuMs: () => cpuOf(child.pid ?? 0),
+    async close() {
+      child.kill("SIGTERM");
+      await ended;
+    },
+  };
+}
+
+/** The baseline server, in a process of its own. */
+export async function startEmpty(): Promise<Server> {
+  const child = fork(join(import.meta.dirname, "serve-empty.ts"), { execArgv: TSX });
+  const { port } = await new Promise<{ port: number }>((resolve) =>
+    child.once("message", (address: { port: number }) => resolve(address)),
+  );
+  return serverOf(child, `http://127.0.0.1:${port}`, {});
+}
+
+/** A whole network, in a process of its own, on a data folder that goes with it. */
+export async function startNetwork(): Promise<Server> {
+  const data = await mkdtemp(join(tmpdir(), "tallystick-bench-"));
+  const bin = join(import.meta.dirname, "../packages/server/bin/tallyd.js");
+  const child = spawn(process.execPath, [bin, "--port", "0", "--data", data, "--json"], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const line = await new Promise<string>((resolve) =>
+    child.stdout.once("data", (bytes: Buffer) => resolve(bytes.toString())),
+  );
+  const { url, apiKey }: { url: string; apiKey: string } = JSON.parse(line);
+  const server = serverOf(child, url, { authorization: `Bearer ${apiKey}` });
+  return {
+    ...server,
+    async close() {
+      await server.close();
+      await rm(data, { recursive: true });
+    },
+  };
+}
+
+/** Runs a load in a process of its own. */
+export function loadFrom(load: Load): Promise<LoadResult> {
+  const child = fork(join(import.meta.dirname, "load.ts"), [JSON.stringify(load)], { execArgv: TSX });
+  return new Promise((resolve, reject) => {
+    child.once("message", (result: LoadResult | { error: string }) => {
+      child.disconnect();
+      if ("error" in result) reject(new Error(result.error));
+      else resolve(result);
+    });
+    child.once("exit", (code) => code !== 0 && reject(new Error(`the load ended with ${code}`)));
+  });
+}

@@ -1,0 +1,26 @@
+/** `npm run bench [name …]`: measures, prints each figure with its bound, and fails where a bound does not hold. */
+import { holds, type Row } from "./ratio.ts";
+
+const BENCHES: Record<string, () => Promise<Row[]>> = {
+  serving: async () => (await import("./serving.bench.ts")).benchServing(),
+  audit: async () => (await import("./audit.bench.ts")).benchAudit(),
+};
+
+const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(BENCHES);
+for (const name of names) {
+  const bench = BENCHES[name];
+  if (bench === undefined) throw new Error(`no bench ${name}: ${Object.keys(BENCHES).join(", ")}`);
+  for (const row of await bench()) {
+    const { bound, unit, baseline } = row;
+    const bounds =
+      bound === undefined
+        ? ""
+        : "atLeast" in bound
+          ? `  (at least ${bound.atLeast} ${unit})`
+          : `  (at most ${bound.atMost} ${unit})`;
+    console.log(
+      `${holds(row) ? "ok  " : "MISS"} ${name}: ${row.name}: ${Number(row.value.toPrecision(4))} ${unit}${bounds}${baseline === undefined ? "" : `  [against ${baseline}]`}`,
+    );
+    if (!holds(row)) process.exitCode = 1;
+  }
+}

@@ -1,0 +1,178 @@
+/** What `tally` says of itself: its commands and options, from which the help texts and docs/reference/cli.md are made. */
+
+/** Every option, as `parseArgs` takes them, with what it is given and what it does. */
+export const OPTIONS = {
+  network: { type: "string", takes: "URL|DIR", does: "which network; else the one that runs in .tallystick here" },
+  "api-key": { type: "string", takes: "KEY", does: "who asks; else the running network's own key" },
+  vkey: { type: "string", takes: "VKEY", does: "the log's key, from somewhere you trust" },
+  json: { type: "boolean", default: false, does: "one line of JSON, for programs" },
+  input: { type: "string", takes: "X", does: "a file, a text, numbers in JSON, or - for standard input" },
+  example: { type: "boolean", default: false, does: "run on the model's own example" },
+  save: { type: "string", takes: "FILE", does: "where to write the receipt's file as well" },
+  decision: { type: "string", takes: "HEX", does: "16 bytes that all calls behind one decision share" },
+  "max-price": { type: "string", takes: "N", does: "the most that the call may cost; else the model's price" },
+  key: { type: "string", takes: "FILE", does: "the relier's key, PEM; else your own, made on first use" },
+  usage: { type: "string", takes: "FILE", does: "the published figures to compare with, as /v1/usage gives them" },
+  help: { type: "boolean", short: "h", default: false, does: "say this" },
+} as const;
+export type OptionName = keyof typeof OPTIONS;
+
+/** Options of every command. */
+export const COMMON: readonly OptionName[] = ["network", "vkey", "json", "help"];
+
+export type Command = {
+  /** What stands after the name. */
+  takes: string;
+  does: string;
+  about: string;
+  /** Besides the common ones. */
+  options: readonly OptionName[];
+  example: string;
+  /** What each exit status but 2 means here. */
+  exits: Readonly<Partial<Record<0 | 1 | 3 | 4 | 5, string>>>;
+};
+
+const UNREACHABLE = "the network cannot be reached";
+
+export const COMMANDS = new Map<string, Command>([
+  [
+    "models",
+    {
+      takes: "",
+      does: "what is offered, the most used first",
+      about: "Lists the models that the network offers, by decisions relied on and then by valid inferences.",
+      options: [],
+      example: "tally models",
+      exits: { 0: "listed", 1: "the network refused", 5: UNREACHABLE },
+    },
+  ],
+  [
+    "infer",
+    {
+      takes: "MODEL --input X",
+      does: "run a model on a file, a text or numbers (--example: on its own example)",
+      about:
+        "Signs a request, runs the model, checks that the answer is the one in the receipt, verifies the receipt and keeps its file.",
+      options: ["input", "example", "save", "decision", "max-price", "api-key"],
+      example: "tally infer paddle/ocr --input models/paddle-ocr/example.png",
+      exits: {
+        0: "answered, and the receipt holds",
+        1: "the network refused or the call failed; a receipt may say so",
+        3: "the receipt does not hold: do not use the answer",
+        4: "answered, but no checkpoint covered the receipt in time",
+        5: UNREACHABLE,
+      },
+    },
+  ],
+  [
+    "verify",
+    {
+      takes: "RECEIPT",
+      does: "every check of a receipt: by its id, its file or its URL",
+      about:
+        "Makes every check of a receipt and says what each found. A file needs no network. A receipt of your own is opened with the half that was kept for you.",
+      options: [],
+      example: "tally verify receipt.json",
+      exits: {
+        0: "verified",
+        1: "there is no such receipt",
+        3: "a check failed",
+        4: "nothing failed, but something could not be checked: the log's key is not known, or no checkpoint covers the receipt yet",
+        5: UNREACHABLE,
+      },
+    },
+  ],
+  [
+    "rely",
+    {
+      takes: "RECEIPT",
+      does: "sign that you act on an answer",
+      about:
+        "Verifies a receipt, then signs and logs that the holder of your key acts on its answer. One decision counts once, however many receipts and reliers are behind it.",
+      options: ["key"],
+      example: "tally rely receipt.json",
+      exits: {
+        0: "logged, or logged before",
+        1: "the network refused: an operator cannot rely on what it sells",
+        3: "the receipt does not hold, and nothing was signed",
+        4: "the receipt could not be verified, and nothing was signed",
+        5: UNREACHABLE,
+      },
+    },
+  ],
+  [
+    "usage",
+    {
+      takes: "",
+      does: "the network's figures",
+      about: "Prints the figures that the network publishes. tally audit recomputes them.",
+      options: [],
+      example: "tally usage",
+      exits: { 0: "printed", 1: "the network refused", 5: UNREACHABLE },
+    },
+  ],
+  [
+    "audit",
+    {
+      takes: "[URL | FOLDER]",
+      does: "recompute all of them from the log's tiles, and print the difference",
+      about:
+        "Reads the whole log, from a network, any server of its tiles or a folder; checks every hash and every signature; recomputes every figure and compares it with the published one.",
+      options: ["usage"],
+      example: "tally audit .tallystick/log/tiles",
+      exits: {
+        0: "everything holds, and the difference is 0",
+        1: "the network refused, or the folder cannot be read",
+        3: "a check failed, or a figure differs: each is named",
+        5: UNREACHABLE,
+      },
+    },
+  ],
+]);
+
+const USAGE = "wrong usage: a name, an option or an input that cannot be";
+
+/** What `tally` alone prints. */
+export function overview(): string {
+  const lines = [...COMMANDS].map(([name, { takes, does }]) => row(`tally ${name} ${takes}`.trimEnd(), 30, does));
+  return `tally: ask a Tallystick network, verify its receipts, recompute its figures
+
+${lines.join("\n")}
+
+${COMMON.map(optionRow).join("\n")}
+
+TALLYSTICK_NETWORK and TALLYSTICK_API_KEY stand in for --network and --api-key.
+TALLYSTICK_HOME is where receipts, known logs and your own key are kept; else ~/.config/tallystick.
+
+tally COMMAND --help says more of each.
+Exit status: 0 fine, 1 failed or refused, 2 wrong usage, 3 verification failed, 4 inconclusive, 5 network unreachable.
+`;
+}
+
+/** What `tally NAME --help` prints. */
+export function helpOf(name: string, { takes, about, options, example, exits }: Command): string {
+  const statuses = Object.entries({ ...exits, 2: USAGE }).map(([status, meaning]) => `  ${status}  ${meaning}`);
+  return `tally ${name} ${takes}`.trimEnd().concat(`
+
+${about}
+
+${[...options, ...COMMON].map(optionRow).join("\n")}
+
+Example
+
+  ${example}
+
+Exit status
+
+${statuses.join("\n")}
+`);
+}
+
+function optionRow(name: OptionName): string {
+  const option = OPTIONS[name];
+  return row(`--${name}${"takes" in option ? ` ${option.takes}` : ""}`, 18, option.does);
+}
+
+function row(left: string, width: number, right: string): string {
+  return `  ${left.padEnd(width)}  ${right}`;
+}

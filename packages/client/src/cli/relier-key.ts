@@ -1,0 +1,32 @@
+/** The key by which a person relies: a P-256 key in a PEM file of theirs. */
+import { parseBase64, type Signer } from "@tallystick/protocol";
+import { createKey, openKey } from "../keys.ts";
+import { findFile, writePrivately } from "./home.ts";
+import { type Terminal, UsageError } from "./terminal.ts";
+
+/** The relier's key in `path`; a user's own is made when they first rely. */
+export async function openRelierKey(path: string, mayMake: boolean, { err }: Terminal): Promise<Signer> {
+  const pem = await findFile(path);
+  if (pem !== undefined) return readKey(new TextDecoder().decode(pem), path);
+  if (!mayMake) throw new UsageError(`there is no key in ${path}`);
+  const { signer, pkcs8 } = await createKey();
+  const body = Buffer.from(pkcs8)
+    .toString("base64")
+    .replace(/(.{64})/g, "$1\n")
+    .trimEnd();
+  await writePrivately(path, `-----BEGIN PRIVATE KEY-----\n${body}\n-----END PRIVATE KEY-----\n`);
+  err(`made a relier's key in ${path}: it is yours, keep it\n`);
+  return signer;
+}
+
+const PEM = /^-----BEGIN PRIVATE KEY-----\n([A-Za-z0-9+/=\n]+)-----END PRIVATE KEY-----\s*$/;
+
+async function readKey(pem: string, path: string): Promise<Signer> {
+  const body = PEM.exec(pem.replaceAll("\r", ""))?.[1];
+  const der = body === undefined ? undefined : parseBase64(body.replaceAll("\n", ""));
+  const problem = `${path} is not a P-256 private key in PEM (PKCS #8, "BEGIN PRIVATE KEY")`;
+  if (der === undefined) throw new UsageError(problem);
+  return openKey(der).catch((cause: unknown) => {
+    throw new UsageError(problem, { cause });
+  });
+}

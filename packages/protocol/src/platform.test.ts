@@ -1,0 +1,100 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { fixedNoteSigner, fixedSigner, p256Signer } from "../../../test/fixed-keys.ts";
+import { RUNS } from "../../../test/runs.ts";
+import * as node from "../platform/node.ts";
+import * as web from "../platform/web.ts";
+import { concat, hex, parseHex, utf8 } from "./bytes.ts";
+
+const bytesOf = (text: string) => parseHex(text) ?? new Uint8Array(0);
+const platforms = Object.entries({ node, web });
+
+test.each(platforms)("SHA-256 on %s is that of FIPS 180-4, over its parts one after another", (_, { sha256 }) => {
+  const abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+  expect(hex(sha256(utf8("abc")))).toBe(abc);
+  expect(hex(sha256(utf8("a"), new Uint8Array(0), utf8("bc")))).toBe(abc);
+  expect(hex(sha256())).toBe("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+});
+
+test.each(platforms)("Ed25519 on %s is that of RFC 8032", async (_, { verifyEd25519 }) => {
+  const key = bytesOf("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a");
+  const signature = bytesOf(
+    "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b",
+  );
+  expect(await verifyEd25519(key, new Uint8Array(0), signature)).toBe(true);
+  expect(await verifyEd25519(key, Uint8Array.of(0), signature)).toBe(false);
+});
+
+test.each(platforms)(
+  "ES256 on %s is that of RFC 6979's example, which our test signer makes too",
+  async (_, { verifyEs256 }) => {
+    const signer = p256Signer(bytesOf("c9afa9d845ba75166b5c215767b1d6934e50c3db36e89b127b8a622b120f6721"));
+    const signature = bytesOf(
+      "efd48b2aacb6a8fd1140dd9cd45e81d69d2c877b56aaf991c34d0ea84eaf3716f7cb1c942d657c41d436c7a1b6e29f65f3e900dbb9aff4064dc4ab2f843acda8",
+    );
+    expect(hex(signer.spki)).toContain("60fed4ba255a9d31c961eb74c6356d68c049b8923b61fa6ce669622e60f29fb6");
+    expect(hex(await signer.sign(utf8("sample")))).toBe(hex(signature));
+    expect(await verifyEs256(signer.spki, utf8("sample"), signature)).toBe(true);
+    expect(await verifyEs256(signer.spki, utf8("Sample"), signature)).toBe(false);
+  },
+);
+
+const p256 = fixedSigner("agreement");
+const ed25519 = fixedNoteSigner("agreement.example");
+const message = utf8("a message");
+
+test("Node.js and the browser agree on every key and signature with a byte changed", async () => {
+  const es256Signature = await p256.sign(message);
+  const ed25519Signature = ed25519.sign("a message").signature;
+  const change = fc.record({ at: fc.nat(90), by: fc.integer({ min: 0, max: 255 }), key: fc.boolean() });
+  const changed = (bytes: Uint8Array, at: number, by: number) =>
+    bytes.map((byte, i) => (i === at % bytes.length ? byte ^ by : byte));
+  await fc.assert(
+    fc.asyncProperty(change, async ({ at, by, key }) => {
+      const es256 = [
+        key ? changed(p256.spki, at, by) : p256.spki,
+        message,
+        key ? es256Signature : changed(es256Signature, at, by),
+      ] as const;
+      expect(await node.verifyEs256(...es256)).toBe(await web.verifyEs256(...es256));
+      const { publicKey } = ed25519.key;
+      const ed = [
+        key ? changed(publicKey, at, by) : publicKey,
+        message,
+        key ? ed25519Signature : changed(ed25519Signature, at, by),
+      ] as const;
+      expect(await node.verifyEd25519(...ed)).toBe(await web.verifyEd25519(...ed));
+      if (by === 0) expect([await node.verifyEs256(...es256), await node.verifyEd25519(...ed)]).toEqual([true, true]);
+    }),
+    RUNS,
+  );
+});
+
+const zeros = (length: number) => new Uint8Array(length);
+
+test.each(platforms)(
+  "what is no key and no signature verifies nothing on %s, and throws nothing",
+  async (_, platform) => {
+    const es256 = await p256.sign(message);
+    const { signature } = ed25519.sign("a message");
+    const p384 = bytesOf(`3076301006072a8648ce3d020106052b81040022036200${"04".padEnd(194, "1")}`);
+    const outcomes = await Promise.all([
+      platform.verifyEs256(zeros(0), message, es256),
+      platform.verifyEs256(zeros(91), message, es256),
+      platform.verifyEs256(p384, message, es256),
+      platform.verifyEs256(p256.spki.with(90, (p256.spki[90] ?? 0) ^ 1), message, es256),
+      platform.verifyEs256(p256.spki, message, zeros(0)),
+      platform.verifyEs256(p256.spki, message, zeros(64)),
+      platform.verifyEs256(p256.spki, message, zeros(64).fill(255)),
+      platform.verifyEs256(p256.spki, message, es256.subarray(1)),
+      platform.verifyEs256(p256.spki, message, concat(es256, zeros(1))),
+      platform.verifyEd25519(zeros(0), message, signature),
+      platform.verifyEd25519(zeros(31), message, signature),
+      platform.verifyEd25519(zeros(32).fill(255), message, signature),
+      platform.verifyEd25519(ed25519.key.publicKey, message, zeros(0)),
+      platform.verifyEd25519(ed25519.key.publicKey, message, zeros(64).fill(255)),
+      platform.verifyEd25519(ed25519.key.publicKey, message, concat(signature, zeros(1))),
+    ]);
+    expect(outcomes.filter(Boolean)).toEqual([]);
+  },
+);

@@ -1,0 +1,117 @@
+/** The worked bytes of docs/spec, held to what they are said to be. */
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { readVectors, type Vector } from "../../../test/vectors.ts";
+import { hex, parseHex, utf8 } from "./bytes.ts";
+import { commit, parseAnswer, parseCall } from "./call/call.ts";
+import { parseAuthorization, parseEntry } from "./entry/entry.ts";
+import { parseCheckpoint, trustInLog, verifyCheckpoint } from "./log/checkpoint.ts";
+import { type NoteKey, parseNoteKey } from "./log/note.ts";
+import { parseLogProof, proves } from "./log/proof.ts";
+import { signedId } from "./sign/cose.ts";
+import type { Failure } from "./verdict.ts";
+
+const FOLDER = join(import.meta.dirname, "../../../docs/spec");
+const specs = readdirSync(FOLDER).map((name) => ({ name, text: readFileSync(join(FOLDER, name), "utf8") }));
+
+type Block = { name: string; is: string; body: string; spec: string };
+/** The fenced blocks that say what they are: ```hex entry. */
+const blocks: Block[] = specs.flatMap(({ name, text }) =>
+  [...text.matchAll(/^```(\w+ \w+)\n(.*?)^```$/gms)].map(([, is = "", body = ""]) => ({ name, is, body, spec: text })),
+);
+const blocksOf = (is: string) => blocks.filter((block) => block.is === is);
+/** The bytes of annotated hex: what comes after a # is for people. */
+const bytesOf = ({ body }: Block) => parseHex(body.replace(/#.*$/gm, "").replace(/\s/g, "")) ?? new Uint8Array(0);
+
+test("every block that is said to be something is checked below", () => {
+  const known = [
+    "hex entry",
+    "hex authorization",
+    "hex call",
+    "hex answer",
+    "text vkey",
+    "text checkpoint",
+    "text proof",
+    "json figures",
+  ];
+  expect(new Set(blocks.map(({ is }) => is))).toEqual(new Set(known));
+});
+
+type EntryVector = Vector & { hex: string; signedId: string };
+const entries = readVectors<EntryVector>("entry/valid.json");
+
+test.each([...blocksOf("hex entry"), ...blocksOf("hex authorization")])(
+  "$name: the $is is one of our vectors",
+  (block) => {
+    const bytes = bytesOf(block);
+    const { signed } = block.is === "hex entry" ? parseEntry(bytes) : parseAuthorization(bytes);
+    const vector = entries.find((some) => some.hex === hex(bytes));
+    expect(vector?.signedId).toBe(hex(signedId(signed)));
+    expect(block.spec).toContain(`${bytes.length} bytes`);
+    // A receipt has no id of its own: the text gives that of the half inside it.
+    if (!signed.contentType.includes("receipt")) expect(block.spec).toContain(hex(signedId(signed)));
+  },
+);
+
+test("receipt.md: the receipt holds the authorization worked out above it", () => {
+  const [authorization] = blocksOf("hex authorization");
+  const [receipt] = blocksOf("hex entry").filter(({ name }) => name === "receipt.md");
+  if (authorization === undefined || receipt === undefined) return expect.fail("receipt.md has both halves");
+  const entry = parseEntry(bytesOf(receipt));
+  expect(entry.kind === "receipt" && hex(entry.says.authorization)).toBe(hex(bytesOf(authorization)));
+});
+
+type CommitmentVector = Vector & { salt: string; bytes: string; digest: string };
+
+test("call.md: the call and the answer are those of our vectors, and so is the commitment", () => {
+  const [call] = blocksOf("hex call");
+  const [answer] = blocksOf("hex answer");
+  if (call === undefined || answer === undefined) return expect.fail("call.md has a call and an answer");
+  expect(parseCall(bytesOf(call)).inputs).toHaveLength(1);
+  expect(parseAnswer(bytesOf(answer))).toHaveLength(1);
+  const vectorsOf = (path: string) => readVectors<EntryVector>(path).map((vector) => vector.hex);
+  expect(vectorsOf("call/calls.json")).toContain(hex(bytesOf(call)));
+  expect(vectorsOf("call/answers.json")).toContain(hex(bytesOf(answer)));
+  const [commitment] = readVectors<CommitmentVector>("call/commitments.json");
+  const salt = parseHex(commitment?.salt ?? "") ?? new Uint8Array(0);
+  expect(hex(commit("request", salt, bytesOf(call)).digest)).toBe(commitment?.digest);
+  for (const shown of [commitment?.salt, commitment?.digest]) expect(call.spec).toContain(shown);
+});
+
+test("log.md: the checkpoint verifies by the vkey, and the proof leads from the letter d to it", async () => {
+  const [vkey] = blocksOf("text vkey");
+  const [checkpoint] = blocksOf("text checkpoint");
+  const [proof] = blocksOf("text proof");
+  const key: NoteKey = parseNoteKey(vkey?.body.trim() ?? "");
+  const verified = await verifyCheckpoint(parseCheckpoint(utf8(checkpoint?.body ?? "")), trustInLog(key));
+  expect(verified).toEqual({ ok: true, timeSeconds: Date.UTC(2026, 10, 22, 12) / 1000 });
+  const parsed = parseLogProof(proof?.body ?? "");
+  expect([parsed.index, parsed.checkpoint]).toEqual([3, parseCheckpoint(utf8(checkpoint?.body ?? ""))]);
+  expect(proves(parsed, utf8("d"))).toBe(true);
+});
+
+test("usage.md: the figures are those of the vector that the text names", () => {
+  const [figures] = blocksOf("json figures");
+  const [, second] = readVectors<Vector & { figures: object }>("usage/logs.json");
+  expect(JSON.stringify(JSON.parse(figures?.body ?? ""))).toBe(JSON.stringify(second?.figures));
+});
+
+test("receipt.md explains every failure that a verdict can have", () => {
+  const all: Record<Failure, true> = {
+    malformed: true,
+    wrong_id: true,
+    bad_signature: true,
+    unknown_key: true,
+    not_granted: true,
+    not_published: true,
+    broken_terms: true,
+    wrong_opening: true,
+    not_in_log: true,
+    bad_checkpoint: true,
+    out_of_order: true,
+  };
+  const { text = "" } = specs.find(({ name }) => name === "receipt.md") ?? {};
+  const explained = [...text.matchAll(/^\| `(\w+)` +\| [a-z]/gm)].map(([, code]) => code);
+  for (const code of Object.keys(all)) expect(explained).toContain(code);
+});

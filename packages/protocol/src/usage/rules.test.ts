@@ -1,0 +1,204 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { NOON_SECONDS } from "../../../../test/one-receipt.ts";
+import { RUNS } from "../../../../test/runs.ts";
+import { slowFigures } from "../../../../test/slow-figures.ts";
+import { DAY, UsageLog } from "../../../../test/usage-log.ts";
+import { type Entry, parseEntry } from "../entry/entry.ts";
+import { figuresOf } from "./figures.ts";
+import { applyEntry } from "./fold.ts";
+import { createFold } from "./state.ts";
+
+/** Something that happens to a log; numbers choose among what there is. */
+type Happening =
+  | { kind: "enrol" | "retire"; key: string; role: "node" | "relier" }
+  | { kind: "publish" | "yank"; model: string; publisher: string }
+  | { kind: "grant"; session: string; payer: string }
+  | { kind: "call"; call: Call }
+  | { kind: "rely" | "acknowledge"; receipt: number; by: string }
+  | { kind: "epoch"; days: number; lag: number }
+  | { kind: "again"; entry: number };
+type Call = {
+  session: string;
+  asker: string | undefined;
+  model: string;
+  node: string;
+  nonce: number | undefined;
+  status: "ok" | "failed";
+  price: bigint;
+  traffic: "production" | "test" | "probe";
+  decision: number | undefined;
+};
+
+const session = fc.constantFrom("session", "second", "relier", "node");
+const model = fc.constantFrom("example/double", "example/a", "example/b");
+const mostly = <T>(usual: T, ...others: T[]) =>
+  fc.oneof({ weight: 4, arbitrary: fc.constant(usual) }, { weight: 1, arbitrary: fc.constantFrom(...others) });
+const call: fc.Arbitrary<Call> = fc.record({
+  session,
+  asker: mostly<string | undefined>(undefined, "second", "stranger"),
+  model,
+  node: mostly("node", "second node", "relier"),
+  nonce: mostly<number | undefined>(undefined, 0, 1),
+  status: mostly<"ok" | "failed">("ok", "failed"),
+  price: mostly(3n, 5n, 6n),
+  traffic: mostly<"production" | "test" | "probe">("production", "test", "probe"),
+  decision: fc.option(fc.nat(2), { nil: undefined }),
+});
+const key = fc.constantFrom("node", "second node", "relier", "second", "second relier");
+const happening: fc.Arbitrary<Happening> = fc.oneof(
+  { weight: 8, arbitrary: call.map((some): Happening => ({ kind: "call", call: some })) },
+  fc.record({
+    kind: fc.constantFrom("enrol" as const, "retire" as const),
+    key,
+    role: fc.constantFrom("node" as const, "relier" as const),
+  }),
+  fc.record({
+    kind: fc.constantFrom("publish" as const, "yank" as const),
+    model,
+    publisher: mostly("publisher", "node"),
+  }),
+  fc.record({ kind: fc.constant("grant" as const), session, payer: fc.constantFrom("session", "second") }),
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constant("rely" as const),
+      receipt: fc.nat(),
+      by: mostly("relier", "node", "second", "second relier"),
+    }),
+  },
+  fc.record({ kind: fc.constant("acknowledge" as const), receipt: fc.nat(), by: session }),
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant("epoch" as const),
+      days: fc.integer({ min: -1, max: 40 }),
+      lag: fc.nat(4),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("again" as const), entry: fc.nat() }) },
+);
+const happenings = fc.array(happening, { maxLength: 40 });
+
+/** The log of what happened; a receipt or an entry is chosen among those that there are by then. */
+async function logOf(all: readonly Happening[]): Promise<UsageLog> {
+  const log = await UsageLog.open();
+  const receipts: Uint8Array[] = [];
+  let timeSeconds = NOON_SECONDS;
+  for (const some of all) {
+    if (some.kind === "enrol" || some.kind === "retire") await log.enrol(some.key, some.role, some.kind);
+    else if (some.kind === "publish") await log.publish(some.model, some.publisher);
+    else if (some.kind === "yank") await log.yank(some.model, some.publisher);
+    else if (some.kind === "grant") await log.grant(some.session, some.payer);
+    else if (some.kind === "call") receipts.push(await callOf(log, some.call));
+    else if (some.kind === "again") log.append(log.entries[some.entry % log.entries.length] ?? never());
+    else if (some.kind === "epoch") {
+      timeSeconds += some.days * DAY;
+      await log.epoch(timeSeconds, Math.max(0, log.entries.length - some.lag));
+    } else if (some.kind === "rely" || some.kind === "acknowledge") {
+      const receipt = receipts[some.receipt % Math.max(1, receipts.length)] ?? new Uint8Array(32);
+      if (some.kind === "rely") await log.rely(receipt, some.by);
+      else await log.acknowledge(receipt, some.by);
+    }
+  }
+  return log;
+}
+
+function callOf(log: UsageLog, { nonce, decision, traffic, status, price, asker, ...rest }: Call): Promise<Uint8Array> {
+  const authorization = {
+    traffic,
+    ...(nonce === undefined ? {} : { nonce }),
+    ...(decision === undefined ? {} : { decision: new Uint8Array(16).fill(decision) }),
+  };
+  return log.call({ ...rest, ...(asker === undefined ? {} : { asker }), authorization, receipt: { status, price } });
+}
+
+function never(): never {
+  throw new Error("a log starts with entries");
+}
+
+function figuresFor(entries: readonly Entry[]) {
+  const fold = createFold();
+  for (const entry of entries) applyEntry(fold, entry);
+  return figuresOf(fold);
+}
+
+test("the fold gives the figures that the rules define, asked one by one of the whole log", async () => {
+  await fc.assert(
+    fc.asyncProperty(happenings, async (all) => {
+      const { entries } = await logOf(all);
+      expect(figuresFor(entries)).toEqual(slowFigures(entries));
+    }),
+    RUNS,
+  );
+});
+
+test("the same entries give the same bytes of JSON, replayed from their bytes", async () => {
+  await fc.assert(
+    fc.asyncProperty(happenings, async (all) => {
+      const { entries } = await logOf(all);
+      const replayed = entries.map(({ signed }) => parseEntry(signed.bytes.slice()));
+      expect(JSON.stringify(figuresFor(replayed))).toBe(JSON.stringify(figuresFor(entries)));
+    }),
+    RUNS,
+  );
+});
+
+test("gross is never under valid, the strata add up, and the rows sum to the totals", async () => {
+  await fc.assert(
+    fc.asyncProperty(happenings, async (all) => {
+      const { totals, rows, days, models, exclusions } = figuresFor((await logOf(all)).entries);
+      const excluded = Object.values(exclusions).reduce((sum, count) => sum + count, 0);
+      expect(totals.gross).toBe(totals.valid + excluded);
+      for (const { gross, valid, acknowledged, requesters } of [totals, ...rows, ...days, ...models]) {
+        expect(gross).toBeGreaterThanOrEqual(valid);
+        expect(valid).toBeGreaterThanOrEqual(requesters);
+        expect(totals.valid).toBeGreaterThanOrEqual(acknowledged);
+      }
+      const sum = (counts: readonly { gross: number }[]) => counts.reduce((all, { gross }) => all + gross, 0);
+      expect([sum(rows), sum(days)]).toEqual([totals.gross, totals.gross]);
+      expect(totals.decisionsReliedOn).toBeLessThanOrEqual(totals.valid);
+      const ofDays = days.reduce((all, { decisionsReliedOn }) => all + decisionsReliedOn, 0);
+      expect(ofDays).toBe(totals.decisionsReliedOn);
+    }),
+    RUNS,
+  );
+});
+
+/** Whether an entry that did nothing where it first stood can do nothing further on either. */
+function isSettledAtFirst({ kind, says }: Entry): boolean {
+  if (kind === "reliance" || kind === "acknowledgement") return false;
+  return (
+    kind === "receipt" || kind === "grant" || kind === "epoch" || says.action === "enrol" || says.action === "publish"
+  );
+}
+
+test("what enrols, publishes, grants, answers or dates changes the size and nothing else when it is logged again", async () => {
+  await fc.assert(
+    fc.asyncProperty(happenings, fc.array(fc.nat(), { minLength: 1, maxLength: 10 }), async (all, again) => {
+      const { entries } = await logOf(all);
+      const settled = entries.filter(isSettledAtFirst);
+      const repeated = again.flatMap((some) => settled[some % settled.length] ?? []);
+      const figures = figuresFor(entries);
+      expect(figuresFor([...entries, ...repeated])).toEqual({ ...figures, size: figures.size + repeated.length });
+    }),
+    RUNS,
+  );
+});
+
+test("an entry later on never lowers gross, valid or decisions relied on", async () => {
+  await fc.assert(
+    fc.asyncProperty(happenings, async (all) => {
+      const fold = createFold();
+      let before = figuresOf(fold).totals;
+      for (const entry of (await logOf(all)).entries) {
+        applyEntry(fold, entry);
+        const { totals } = figuresOf(fold);
+        for (const figure of ["gross", "valid", "acknowledged", "decisionsReliedOn", "requesters"] as const)
+          expect(totals[figure]).toBeGreaterThanOrEqual(before[figure]);
+        before = totals;
+      }
+    }),
+    { numRuns: Math.ceil(RUNS.numRuns / 4) },
+  );
+});

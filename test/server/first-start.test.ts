@@ -1,0 +1,38 @@
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test, vi } from "vitest";
+import { startNetwork } from "../network.ts";
+import { interruptions } from "./interrupted.ts";
+
+vi.mock("node:fs/promises", async (importOriginal) =>
+  (await import("./interrupted.ts")).watched(await importOriginal()),
+);
+
+test("a first start that is killed after any of its steps is finished by the next, with the origin it may have shown", async () => {
+  const root = await mkdtemp(join(tmpdir(), "first-"));
+  const models = join(root, "models");
+  await mkdir(models);
+  const data = join(root, "data");
+  let origin: string | undefined;
+  const moments = await interruptions(
+    data,
+    () => origin,
+    async () => {
+      await using network = await startNetwork({ data, models });
+      origin = network.origin;
+    },
+  );
+  expect(moments.length).toBeGreaterThan(30);
+  for (const { path, step, seen } of moments) {
+    await using network = await startNetwork({ data: path, models }).catch((cause: unknown) => {
+      throw new Error(`killed after ${step}`, { cause });
+    });
+    if (seen !== undefined) expect(network.origin, step).toBe(seen);
+    const again = network.origin;
+    await network.restart();
+    expect(network.origin, step).toBe(again);
+    expect(await network.audit(), step).toMatchObject({ findings: [], differences: [] });
+  }
+  await rm(root, { recursive: true });
+});

@@ -1,0 +1,250 @@
+/**
+ * The figures of docs/spec/usage.md by their definitions: each is asked of the whole log, with no state kept between
+ * entries. Quadratic, and the second road to what the fold gives.
+ */
+import {
+  type Counts,
+  type Custody,
+  type Entry,
+  type EntryOf,
+  type Exclusion,
+  type Figures,
+  hex,
+  keyId,
+  type Manifest,
+  type ModelFigures,
+  parseAuthorization,
+  parseCheckpoint,
+  parseManifest,
+  type Role,
+  sha256,
+  signedId,
+} from "@tallystick/protocol";
+
+type At<K extends Entry["kind"]> = { at: number; entry: EntryOf<K> };
+type Receipt = {
+  at: number;
+  id: string;
+  model: string;
+  custody: Custody;
+  payer: string;
+  decision: string;
+  exclusion: Exclusion | undefined;
+};
+
+export function slowFigures(entries: readonly Entry[]): Figures {
+  const log = new SlowLog(entries);
+  const receipts = log.receipts();
+  const acknowledged = receipts.flatMap((receipt) => {
+    const first = log
+      .all("acknowledgement")
+      .find(({ at, entry }) => at > receipt.at && hex(entry.says.receipt) === receipt.id);
+    return receipt.exclusion === undefined && first !== undefined ? [{ ...receipt, at: first.at }] : [];
+  });
+  const reliances = log.all("reliance").flatMap(({ at, entry }) => {
+    const receipt = receipts.find((some) => some.at < at && some.id === hex(entry.says.receipt));
+    const relies = receipt?.exclusion === undefined && log.roleAt(hex(entry.signed.keyId), at) === "relier";
+    return receipt !== undefined && relies ? [{ ...receipt, at }] : [];
+  });
+  const isFirst = <T>(all: readonly T[], nameOf: (item: T) => string) =>
+    all.filter((item, i) => all.findIndex((other) => nameOf(other) === nameOf(item)) === i);
+  const decisions = isFirst(reliances, ({ decision }) => decision);
+  const decisionsOfModels = isFirst(reliances, ({ decision, model }) => `${decision} ${model}`);
+
+  type Is = (item: Receipt) => boolean;
+  const countsOf = (is: Is, relied: number): Counts => {
+    const own = receipts.filter(is);
+    const valid = own.filter(({ exclusion }) => exclusion === undefined);
+    return {
+      gross: own.length,
+      valid: valid.length,
+      requesters: new Set(valid.map(({ payer }) => payer)).size,
+      acknowledged: acknowledged.filter(is).length,
+      decisionsReliedOn: relied,
+      decisionsEnforced: 0,
+    };
+  };
+  const events = [...receipts, ...acknowledged, ...decisionsOfModels];
+  const sorted = (names: string[]) => [...new Set(names)].sort();
+  const days = sorted(events.map(({ at }) => log.dayOf(at)));
+  const isOfDay = (day: string) => (item: Receipt) => log.dayOf(item.at) === day;
+  const asOfSeconds = log.latestTime();
+  const today = asOfSeconds === null ? null : dayOfTime(asOfSeconds);
+  const models = log.models().map(({ revision, manifest, yanked }): ModelFigures => {
+    const is: Is = ({ model }) => model === revision;
+    const from = asOfSeconds === null ? "" : dayOfTime(asOfSeconds - 30 * 86_400);
+    const used = receipts.some((some) => is(some) && some.exclusion === undefined && log.dayOf(some.at) > from);
+    const { name, version, category } = manifest;
+    const state = yanked ? "yanked" : used ? "active" : "idle";
+    return { rank: 0, name, version, revision, category, state, ...countsOf(is, decisionsOfModels.filter(is).length) };
+  });
+  const rankOf = (model: ModelFigures) => [-model.decisionsReliedOn, -model.valid, -model.gross];
+  models.sort((a, b) => {
+    const [x, y] = [rankOf(a), rankOf(b)];
+    const differs = x.findIndex((value, i) => value !== y[i]);
+    if (differs >= 0) return (x[differs] ?? 0) - (y[differs] ?? 0);
+    return a.name !== b.name ? (a.name < b.name ? -1 : 1) : a.revision < b.revision ? -1 : 1;
+  });
+  const stateCount = (state: string) => models.filter((model) => model.state === state).length;
+  const rows = sorted(events.map(({ at, model, custody }) => `${log.dayOf(at)} ${model} ${custody}`)).map((name) => {
+    const is: Is = ({ at, model, custody }) => `${log.dayOf(at)} ${model} ${custody}` === name;
+    const [day = "", revision = "", custody = ""] = name.split(" ");
+    return { day, revision, custody: custody as Custody, ...countsOf(is, decisionsOfModels.filter(is).length) };
+  });
+  const reasons = sorted(receipts.flatMap(({ exclusion }) => exclusion ?? [])).map((reason) => [
+    reason,
+    receipts.filter(({ exclusion }) => exclusion === reason).length,
+  ]);
+  return {
+    rules: "tallystick-usage-v1",
+    size: entries.length,
+    asOfSeconds,
+    today,
+    totals: {
+      ...countsOf(() => true, decisions.length),
+      models: stateCount("active") + stateCount("idle"),
+      activeModels: stateCount("active"),
+      idleModels: stateCount("idle"),
+    },
+    days: days.map((day) => ({ day, ...countsOf(isOfDay(day), decisions.filter(isOfDay(day)).length) })),
+    models: models.map((model, i) => ({ ...model, rank: i + 1 })),
+    rows,
+    exclusions: Object.fromEntries(reasons),
+  };
+}
+
+function dayOfTime(timeSeconds: number): string {
+  return new Date(timeSeconds * 1000).toISOString().slice(0, 10);
+}
+
+/** What the whole log says about one thing at one index. */
+class SlowLog {
+  readonly #entries: readonly Entry[];
+
+  constructor(entries: readonly Entry[]) {
+    this.#entries = entries;
+  }
+
+  all<K extends Entry["kind"]>(kind: K): At<K>[] {
+    return this.#entries.flatMap((entry, at) => (isOf(kind, entry) ? [{ at, entry }] : []));
+  }
+
+  roleAt(key: string, at: number): Role | undefined {
+    return this.all("key").find(
+      (some) => some.at < at && some.entry.says.action === "enrol" && hex(keyId(some.entry.says.spki)) === key,
+    )?.entry.says.role;
+  }
+
+  /** The entry that publishes `revision`: the first with a manifest that is it. */
+  #publication(revision: string, at: number): (At<"model"> & { manifest: Manifest }) | undefined {
+    for (const some of this.all("model")) {
+      const { action, manifest } = some.entry.says;
+      if (some.at >= at || action !== "publish" || manifest === undefined) continue;
+      if (hex(some.entry.says.revision) !== revision || hex(sha256(manifest)) !== revision) continue;
+      const parsed = orUndefined(() => parseManifest(manifest));
+      if (parsed !== undefined) return { ...some, manifest: parsed };
+    }
+    return undefined;
+  }
+
+  #isYanked(revision: string, at: number): boolean {
+    const published = this.#publication(revision, at);
+    return this.all("model").some(
+      ({ at: yankAt, entry }) =>
+        published !== undefined &&
+        published.at < yankAt &&
+        yankAt < at &&
+        entry.says.action === "yank" &&
+        hex(entry.says.revision) === revision &&
+        hex(entry.signed.keyId) === hex(published.entry.signed.keyId),
+    );
+  }
+
+  models(): { revision: string; manifest: Manifest; yanked: boolean }[] {
+    const end = this.#entries.length;
+    const revisions = new Set(this.all("model").map(({ entry }) => hex(entry.says.revision)));
+    return [...revisions].flatMap((revision) => {
+      const published = this.#publication(revision, end);
+      if (published === undefined) return [];
+      return [{ revision, manifest: published.manifest, yanked: this.#isYanked(revision, end) }];
+    });
+  }
+
+  #session(id: string, at: number): At<"grant"> | undefined {
+    return this.all("grant").find((some) => some.at < at && hex(signedId(some.entry.signed)) === id);
+  }
+
+  /** The receipts, each at its lowest index. */
+  receipts(): Receipt[] {
+    const asked = this.all("receipt").flatMap(({ at, entry }) => {
+      const authorization = orUndefined(() => parseAuthorization(entry.says.authorization));
+      if (authorization === undefined) return [];
+      const grant = this.#session(hex(authorization.says.session), at);
+      const sessionKey = grant && hex(keyId(grant.entry.says.sessionKey));
+      const known = sessionKey === hex(authorization.signed.keyId);
+      return [{ at, entry, authorization, id: hex(signedId(authorization.signed)), grant, known }];
+    });
+    const unique = asked.filter(({ id }, i) => asked.findIndex((other) => other.id === id) === i);
+    const nonceOf = (some: (typeof unique)[number]) =>
+      `${hex(some.authorization.says.session)} ${some.authorization.says.nonce}`;
+    return unique.map((some): Receipt => {
+      const { at, entry, id, grant, known } = some;
+      const { says } = some.authorization;
+      const revision = hex(says.revision);
+      const operator = grant && this.roleAt(hex(keyId(grant.entry.says.sessionKey)), grant.at);
+      const reasons: [Exclusion, boolean][] = [
+        ["unknown_session", !known],
+        ["reused_nonce", unique.some((other) => other.known && other.at < at && nonceOf(other) === nonceOf(some))],
+        ["unknown_node", this.roleAt(hex(entry.signed.keyId), at) !== "node"],
+        ["unknown_model", this.#publication(revision, at) === undefined],
+        ["yanked_model", this.#isYanked(revision, at)],
+        ["not_ok", entry.says.status !== "ok"],
+        ["over_price", entry.says.price > says.maxPrice],
+        ["test_traffic", says.traffic === "test"],
+        ["probe_traffic", says.traffic === "probe"],
+        ["self_dealing", operator !== undefined && operator !== "relier"],
+      ];
+      const payer = grant === undefined ? "" : hex(grant.entry.says.payerTag);
+      const decision = says.decision === undefined ? id : `${payer} ${hex(says.decision)}`;
+      const exclusion = reasons.find(([, holds]) => holds)?.[0];
+      return { at, id, model: revision, custody: grant?.entry.says.custody ?? "gateway", payer, decision, exclusion };
+    });
+  }
+
+  /** The epochs that say a time: how much of the log each covers, and when. */
+  #epochs(): { size: number; timeSeconds: number }[] {
+    return this.all("epoch").flatMap(({ at, entry }) => {
+      const checkpoint = orUndefined(() => parseCheckpoint(entry.says.checkpoint));
+      if (checkpoint === undefined || checkpoint.size > at) return [];
+      const times = checkpoint.note.signatures
+        .filter(({ name, signature }) => name === checkpoint.origin && signature.length === 72)
+        .map(({ signature }) => Number(Buffer.from(signature).readBigUInt64BE()))
+        .filter((timeSeconds) => timeSeconds < 2 ** 32)
+        .sort((a, b) => a - b);
+      const median = times[Math.ceil(times.length / 2) - 1];
+      return median === undefined ? [] : [{ size: checkpoint.size, timeSeconds: median }];
+    });
+  }
+
+  dayOf(at: number): string {
+    const epoch = this.#epochs().find(({ size }) => size > at);
+    return epoch === undefined ? "open" : dayOfTime(epoch.timeSeconds);
+  }
+
+  latestTime(): number | null {
+    const times = this.#epochs().map(({ timeSeconds }) => timeSeconds);
+    return times.length === 0 ? null : Math.max(...times);
+  }
+}
+
+function isOf<K extends Entry["kind"]>(kind: K, entry: Entry): entry is EntryOf<K> {
+  return entry.kind === kind;
+}
+
+function orUndefined<T>(parse: () => T): T | undefined {
+  try {
+    return parse();
+  } catch {
+    return undefined;
+  }
+}
