@@ -11,6 +11,7 @@ export default defineConfig({
     include: ["packages/*/{src,test}/**/*.test.ts", "models/**/*.test.ts", "test/**/*.test.ts"],
     globalSetup: ["test/build.ts"],
     reporters: ["default", new CountReporter()],
+    maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 120_000,
   },

@@ -47,6 +47,27 @@ function manifestOf(): Manifest {
   };
 }
 
+type Keys = Record<Exclude<Role, "relier">, Signer>;
+
+/** Enrols a key for each role and publishes one revision. */
+export async function foundNetwork(
+  append: (entry: Uint8Array) => Promise<number>,
+): Promise<{ keys: Keys; revision: Uint8Array }> {
+  const keys: Keys = { log: newSigner(), gateway: newSigner(), node: newSigner(), publisher: newSigner() };
+  for (const [role, { spki }] of Object.entries(keys) as [keyof Keys, Signer][])
+    await append(
+      (await signEntry(keys[role], "key", { version: 1, action: "enrol", role, spki, name: role })).signed.bytes,
+    );
+  const manifest = encodeManifest(manifestOf());
+  const revision = revisionOf(manifest);
+  const says = { version: 1, action: "publish", revision, manifest } as const;
+  await append((await signEntry(keys.publisher, "model", says)).signed.bytes);
+  return { keys, revision };
+}
+
+/** What receipts in a bench say they ran on. */
+export const BENCH_PROFILE = { runtime: "bench@1.0.0", binary: sha256(utf8("bench")), exactness: "exact" } as const;
+
 /** Writes a log of `receiptCount` receipts into `folder`. */
 export async function writeBenchLog(
   folder: string,
@@ -57,21 +78,7 @@ export async function writeBenchLog(
   const options = { folder, signer, clock: systemClock, publishIntervalMs: 100, queueLength: 4_096 };
   await Log.create(options);
   const log = await Log.open(options);
-  const keys: Record<Exclude<Role, "relier">, Signer> = {
-    log: newSigner(),
-    gateway: newSigner(),
-    node: newSigner(),
-    publisher: newSigner(),
-  };
-  for (const [role, { spki }] of Object.entries(keys) as [keyof typeof keys, Signer][])
-    await log.append(
-      (await signEntry(keys[role], "key", { version: 1, action: "enrol", role, spki, name: role })).signed.bytes,
-    );
-  const manifest = encodeManifest(manifestOf());
-  const revision = revisionOf(manifest);
-  await log.append(
-    (await signEntry(keys.publisher, "model", { version: 1, action: "publish", revision, manifest })).signed.bytes,
-  );
+  const { keys, revision } = await foundNetwork((entry) => log.append(entry));
   const session = newSigner();
   const terms = { origin: signer.key.name, gateway: keyId(keys.gateway.spki), sessionKey: session.spki };
   const grant = await signEntry(keys.gateway, "grant", {
@@ -86,7 +93,6 @@ export async function writeBenchLog(
     possession: await session.sign(possessionMessage(terms)),
   });
   await log.append(grant.signed.bytes);
-  const profile = { runtime: "onnxruntime-web@1.30.0", binary: sha256(utf8("bench")), exactness: "exact" } as const;
   let largestReceiptBytes = 0;
   let appended: Promise<number>[] = [];
   for (let nonce = 0; nonce < receiptCount; nonce++) {
@@ -107,7 +113,7 @@ export async function writeBenchLog(
       version: 1,
       authorization: authorization.signed.bytes,
       status: "ok",
-      profile,
+      profile: BENCH_PROFILE,
       response: commit("response", random(32), utf8(`answer ${nonce}`)),
       units: 1,
       price: 0n,

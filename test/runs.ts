@@ -1,2 +1,2 @@
 /** How many random cases each property is given: `FC_RUNS`, else a number that keeps the tests quick. */
-export const RUNS = { numRuns: Number(process.env.FC_RUNS ?? 200) };
+export const RUNS = { numRuns: Number(process.env.FC_RUNS ?? 100) };

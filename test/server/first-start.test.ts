@@ -32,7 +32,6 @@ test("a first start that is killed after any of its steps is finished by the nex
     const again = network.origin;
     await network.restart();
     expect(network.origin, step).toBe(again);
-    expect(await network.audit(), step).toMatchObject({ findings: [], differences: [] });
   }
   await rm(root, { recursive: true });
 });

@@ -139,23 +139,23 @@ test("a tree is proved to extend every smaller one by RFC 6962's proof, and none
 
 test("any bit flipped in a proof refuses it", () => {
   let tried = 0;
-  for (const size of [...sizes(2, 12), 21, MOST])
-    for (const index of size <= 12 ? indexesBelow(size) : [0, 13, size - 1]) {
+  for (const size of [...sizes(2, 9), 21, MOST])
+    for (const index of size <= 9 ? indexesBelow(size) : [0, 13, size - 1]) {
       const proof = hashesOf(inclusionRanges(index, size));
       for (const flipped of bitFlips(proof)) {
         tried++;
         if (verifyInclusion(leafAt(index), index, size, flipped, rootAt(size))) expect.fail(`${index} of ${size}`);
       }
     }
-  for (const second of [...sizes(2, 12), MOST])
-    for (const first of second <= 12 ? sizes(1, second - 1) : [1, 16, 21, 32]) {
+  for (const second of [...sizes(2, 9), MOST])
+    for (const first of second <= 9 ? sizes(1, second - 1) : [1, 16, 21, 32]) {
       for (const flipped of bitFlips(hashesOf(consistencyRanges(first, second)))) {
         tried++;
         if (verifyConsistency(first, second, rootAt(first), rootAt(second), flipped))
           expect.fail(`${first} to ${second}`);
       }
     }
-  expect(tried).toBeGreaterThan(100_000);
+  expect(tried).toBeGreaterThan(50_000);
 });
 
 test("a proof from the empty tree says nothing, so only the empty tree extends it", () => {

@@ -1,0 +1,88 @@
+/** What a receipt adds to a call, by itself: both halves signed, commitments, the log synced and folded, the opening kept. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { floatTensor, keyOf } from "@tallystick/protocol";
+import { createAccounts } from "../packages/server/src/gateway/accounts.ts";
+import { createReceipts } from "../packages/server/src/gateway/receipts.ts";
+import { createGateway } from "../packages/server/src/gateway/service.ts";
+import { createSessions } from "../packages/server/src/gateway/sessions.ts";
+import { openLedger } from "../packages/server/src/ledger.ts";
+import { Log } from "../packages/server/src/log/service.ts";
+import { createNode, type Engine } from "../packages/server/src/node/service.ts";
+import { systemClock } from "../packages/server/src/platform/clock.ts";
+import { closeDatabase, openDatabase } from "../packages/server/src/platform/database.ts";
+import { openNoteSigner } from "../packages/server/src/platform/keys.ts";
+import { createSystemRandom } from "../packages/server/src/platform/random.ts";
+import { BENCH_PROFILE, foundNetwork } from "./bench-log.ts";
+import { median, type Row } from "./ratio.ts";
+
+const ROUNDS = 5;
+const CALLS = 4_000;
+const AT_ONCE = 64;
+const INPUT = floatTensor("x", [1, 1], [0.5]);
+
+/** Answers at once: what is measured is all but the model. */
+const ENGINE: Engine = {
+  prepare: async () => {},
+  run: async () => ({ kind: "answered", outputs: [INPUT], unitCount: 1 }),
+  profile: () => BENCH_PROFILE,
+};
+
+export async function benchReceipt(): Promise<Row[]> {
+  const folder = await mkdtemp(join(tmpdir(), "tallystick-bench-"));
+  const random = createSystemRandom();
+  const clock = systemClock;
+  const signer = await openNoteSigner(join(folder, "checkpoint.pem"), () => "bench.example/log");
+  const options = { folder: join(folder, "log"), signer, clock, publishIntervalMs: 200, queueLength: 8_192 };
+  await Log.create(options);
+  const ledger = await openLedger(options, join(folder, "projections"));
+  const { fold, append, publish } = ledger;
+  const { keys, revision } = await foundNetwork(publish);
+  const database = openDatabase(join(folder, "gateway.sqlite"));
+  const accounts = createAccounts({ database, sealingKey: random(32), random, report: () => {} });
+  const sessions = createSessions({ origin: signer.key.name, signer: keys.gateway, fold, clock, publish });
+  const receipts = createReceipts(fold, {
+    published: () => ledger.log.published,
+    readEntry: (index) => ledger.log.tree.readEntry(index),
+    inclusionProof: (index, size) => ledger.log.tree.inclusionProof(index, size),
+  });
+  const { findSignedHere } = sessions;
+  const files = async () => new Map<string, Uint8Array>();
+  const node = createNode({
+    signer: keys.node,
+    engine: ENGINE,
+    fold,
+    clock,
+    random,
+    deadlineMs: 30_000,
+    files,
+    findSignedHere,
+    append,
+  });
+  const model = fold.models.get(keyOf(revision))!;
+  const gateway = createGateway({ fold, clock, random, accounts, sessions, receipts, node, findModel: () => model });
+  const { account } = accounts.create("bench", 0);
+  const call = { inputs: [INPUT], outputs: [], maxPrice: 0n, traffic: "production" as const };
+
+  async function round(): Promise<number> {
+    const before = process.cpuUsage();
+    for (let done = 0; done < CALLS; done += AT_ONCE)
+      await Promise.all(Array.from({ length: AT_ONCE }, () => gateway.inferFor(account, model, call)));
+    await ledger.log.flush();
+    const { user, system } = process.cpuUsage(before);
+    return (user + system) / 1000 / CALLS;
+  }
+
+  try {
+    await round(); // Warm.
+    const rounds: number[] = [];
+    for (let i = 0; i < ROUNDS; i++) rounds.push(await round());
+    return [{ name: "a receipt adds, CPU a call", value: median(rounds), unit: "ms", bound: { atMost: 0.5 } }];
+  } finally {
+    accounts.flush();
+    await ledger.close();
+    closeDatabase(database);
+    await rm(folder, { recursive: true });
+  }
+}
