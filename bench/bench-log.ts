@@ -75,7 +75,7 @@ export async function writeBenchLog(
 ): Promise<{ key: NoteKey; largestReceiptBytes: number }> {
   const random = createSystemRandom();
   const signer = await openNoteSigner(join(folder, "checkpoint.pem"), () => "bench.example/log");
-  const options = { folder, signer, clock: systemClock, publishIntervalMs: 100, queueLength: 4_096 };
+  const options = { folder, signer, clock: systemClock, publishIntervalMs: 100, queueLength: 4_096, report: () => {} };
   await Log.create(options);
   const log = await Log.open(options);
   const { keys, revision } = await foundNetwork((entry) => log.append(entry));

@@ -34,7 +34,14 @@ export async function benchReceipt(): Promise<Row[]> {
   const random = createSystemRandom();
   const clock = systemClock;
   const signer = await openNoteSigner(join(folder, "checkpoint.pem"), () => "bench.example/log");
-  const options = { folder: join(folder, "log"), signer, clock, publishIntervalMs: 200, queueLength: 8_192 };
+  const options = {
+    folder: join(folder, "log"),
+    signer,
+    clock,
+    publishIntervalMs: 200,
+    queueLength: 8_192,
+    report: () => {},
+  };
   await Log.create(options);
   const ledger = await openLedger(options, join(folder, "projections"));
   const { fold, append, publish } = ledger;

@@ -35,7 +35,7 @@ import { Log } from "./log/service.ts";
 import { createNode, type Engine } from "./node/service.ts";
 import { type Clock, nowSeconds } from "./platform/clock.ts";
 import { closeDatabase, openDatabase } from "./platform/database.ts";
-import { OperatorError, ServiceError } from "./platform/errors.ts";
+import { methodRefusal, OperatorError, ServiceError } from "./platform/errors.ts";
 import { type DataFolder, LOCKED_FILE, openDataFolder } from "./platform/folder.ts";
 import { errorResponse, type Report } from "./platform/http.ts";
 import { type NoteSigner, openNoteSigner, openSigner } from "./platform/keys.ts";
@@ -298,6 +298,8 @@ function composeRoutes({ options, keys, ledger, hub, engine, accounts, adminToke
   return { app, latest: receipts.latest };
 }
 
+const METHODS = ["GET", "POST", "DELETE"];
+
 type Place = { url: string; origin: string; logVkey: string };
 
 /** The page, its assets, and what every route ends in when it fails. */
@@ -329,9 +331,12 @@ function withPages(
       "cache-control": "no-cache",
     });
   });
-  app.notFound((c) =>
-    errorResponse(c, new ServiceError("not_found", `nothing at ${c.req.method} ${c.req.path}`), options.report),
-  );
+  app.notFound((c) => {
+    const { method, path } = c.req;
+    const allow = METHODS.filter((other) => app.router.match(other, path)[0].length > 0);
+    const nothing = new ServiceError("not_found", `nothing at ${method} ${path}`);
+    return errorResponse(c, allow.length > 0 ? methodRefusal(method, path, allow) : nothing, options.report);
+  });
   app.onError((error, c) => errorResponse(c, error, options.report));
   return app;
 }

@@ -27,7 +27,10 @@ const InputTensor = z.strictObject({
 
 /** What may stand in `parameters` of a request; each is signed into the authorization. */
 const RequestParameters = z.strictObject({
-  max_price: z.union([z.number().int().nonnegative(), z.string().regex(/^[0-9]{1,20}$/)]).exactOptional(),
+  max_price: z
+    .union([z.number().int().nonnegative(), z.string().regex(/^[0-9]{1,20}$/)])
+    .refine((price) => BigInt(price) < 1n << 64n, "must be less than 2^64")
+    .exactOptional(),
   decision: z
     .string()
     .regex(/^[0-9a-f]{32}$/, "must be 32 digits of lower-case hex")

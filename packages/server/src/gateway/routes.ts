@@ -14,7 +14,7 @@ import {
 } from "@tallystick/protocol";
 import { type Context, Hono } from "hono";
 import { z } from "zod";
-import { ServiceError } from "../platform/errors.ts";
+import { methodRefusal, ServiceError } from "../platform/errors.ts";
 import { readBody, readJson } from "../platform/http.ts";
 import type { Account, Accounts } from "./accounts.ts";
 import { modelMetadata, parseInferRequest } from "./oip.ts";
@@ -171,8 +171,8 @@ function readDispatch(bytes: Uint8Array): Dispatch {
 }
 
 function requireMethod(c: Context, method: "GET" | "POST"): void {
-  if (c.req.method !== method)
-    throw new ServiceError("method_not_allowed", `${c.req.path} takes ${method}, not ${c.req.method}`);
+  const given = c.req.method === "HEAD" ? "GET" : c.req.method;
+  if (given !== method) throw methodRefusal(c.req.method, c.req.path, [method]);
 }
 
 function parseId(text: string): Uint8Array {

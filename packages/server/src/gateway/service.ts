@@ -61,7 +61,7 @@ export function createGateway(parts: GatewayParts): Gateway {
     },
 
     async inferFor(account, model, { inputs, outputs, maxPrice, decision, traffic }) {
-      refuseInputs(model, inputs);
+      refuseCall(model, { inputs, outputs });
       const call = orRefuse(() => encodeCall({ operation: "infer", inputs, outputs }));
       const salt = random(32);
       if (model.priceAtomic > maxPrice)
@@ -86,9 +86,14 @@ export function createGateway(parts: GatewayParts): Gateway {
     },
 
     async inferSigned(dispatch) {
-      const { says } = orRefuse(() => parseAuthorization(dispatch.authorization));
+      // Before the nonce is taken: a session's id is public, and only the holder of its key may use up its nonces.
+      const { says } = await sessions.check(dispatch.authorization);
       const model = fold.models.get(keyOf(says.revision));
-      if (model !== undefined) refuseInputs(model, orRefuse(() => parseCall(dispatch.call)).inputs);
+      if (model?.yanked === false)
+        refuseCall(
+          model,
+          orRefuse(() => parseCall(dispatch.call)),
+        );
       const reservation = sessions.reserve(says.session, says.nonce);
       let served: Served;
       try {
@@ -103,9 +108,17 @@ export function createGateway(parts: GatewayParts): Gateway {
   };
 }
 
-function refuseInputs({ manifest }: PublishedModel, inputs: readonly Tensor[]): void {
-  const fault = inputsFault(manifest, inputs);
+/** Refuses what the model does not take or give, before it costs anybody anything. */
+function refuseCall({ manifest }: PublishedModel, { inputs, outputs }: Pick<Call, "inputs" | "outputs">): void {
+  const fault = inputsFault(manifest, inputs) ?? outputsFault(manifest, outputs);
   if (fault !== undefined) throw new ServiceError("invalid_request", fault);
+}
+
+function outputsFault({ name, outputs }: Manifest, wanted: readonly string[]): string | undefined {
+  const known = outputs.map((output) => output.name);
+  const unknown = wanted.find((output) => !known.includes(output));
+  if (unknown !== undefined) return `${name} has no output "${unknown}", but ${known.map((one) => `"${one}"`).join(", ")}`;
+  return new Set(wanted).size < wanted.length ? "an output is named twice" : undefined;
 }
 
 function orRefuse<T>(parse: () => T): T {

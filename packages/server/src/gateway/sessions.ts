@@ -51,7 +51,9 @@ export type Sessions = {
     account: Account,
     asked: Omit<AuthorizationPayload, "version" | "session" | "nonce" | "expiry">,
   ): Promise<Uint8Array>;
-  /** The authorization that these very bytes were signed as, here: to parse and check them again would show nothing. */
+  /** The requester's half, with its signature checked. Throws invalid_request or forbidden. */
+  check(authorization: Uint8Array): Promise<Authorization>;
+  /** What these very bytes were signed or checked as, here: to parse and check them again would show nothing. */
   findSignedHere(authorization: Uint8Array): Authorization | undefined;
   /** Takes the nonce of an authorization. Throws conflict where it is used, in use, or outside the window. */
   reserve(session: Uint8Array, nonce: number): Reservation;
@@ -78,6 +80,8 @@ export function createSessions(parts: SessionParts): Sessions {
       paymentClass: "free",
       ...terms,
     });
+    // OpenSSL takes more spellings of a key than an entry may have: what nobody can read must not get into the log.
+    parseOrRefuse(() => parseEntry(entry.signed.bytes));
     await publish(entry.signed.bytes);
     return entry;
   }
@@ -138,6 +142,20 @@ export function createSessions(parts: SessionParts): Sessions {
       return bytes;
     },
 
+    async check(bytes) {
+      const authorization = parseOrRefuse(() => parseAuthorization(bytes));
+      const session = fold.sessions.get(keyOf(authorization.says.session));
+      if (session === undefined)
+        throw new ServiceError(
+          "forbidden",
+          `no session ${hex(authorization.says.session)}: POST /v1/sessions grants one`,
+        );
+      if (!(await verifySigned(authorization.signed, session.sessionKey)))
+        throw new ServiceError("forbidden", "the authorization is not signed by the key of its session");
+      signedHere.set(bytes, authorization);
+      return authorization;
+    },
+
     findSignedHere: (authorization) => signedHere.get(authorization),
 
     reserve(id, nonce) {
@@ -160,6 +178,15 @@ export function createSessions(parts: SessionParts): Sessions {
       return { release: () => taken.delete(nonce) };
     },
   };
+}
+
+function parseOrRefuse<T>(parse: () => T): T {
+  try {
+    return parse();
+  } catch (cause) {
+    if (!(cause instanceof Malformed)) throw cause;
+    throw new ServiceError("invalid_request", `the request ${cause.message}`, { cause });
+  }
 }
 
 type HeldSession = { signer: Signer; id: Uint8Array; expiry: number; nextNonce: number };

@@ -170,6 +170,8 @@ function admit(
       "expired",
       "the authorization or its session has expired: sign a new one, in a new session if need be",
     );
+  if (says.expiry > (session?.expiry ?? 0))
+    throw new ServiceError("invalid_request", "the authorization outlives its session: sign one that ends no later");
   const model = fold.models.get(keyOf(says.revision));
   if (model === undefined)
     throw new ServiceError(

@@ -26,12 +26,24 @@ export class ServiceError extends Error {
   readonly code: ErrorCode;
   /** The receipt that says so, where the request got as far as a node. */
   readonly receiptId: string | undefined;
+  /** The methods that a path takes, where the request came with another. */
+  readonly allow: readonly string[] | undefined;
 
-  constructor(code: ErrorCode, message: string, options: { cause?: unknown; receiptId?: string } = {}) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { cause?: unknown; receiptId?: string; allow?: readonly string[] } = {},
+  ) {
     super(message, options.cause === undefined ? {} : { cause: options.cause });
     this.code = code;
     this.receiptId = options.receiptId;
+    this.allow = options.allow;
   }
+}
+
+/** The refusal of a request whose path takes other methods. */
+export function methodRefusal(method: string, path: string, allow: readonly string[]): ServiceError {
+  return new ServiceError("method_not_allowed", `${path} takes ${allow.join(", ")}, not ${method}`, { allow });
 }
 
 /** What keeps the daemon from starting or going on: one sentence for its operator. */

@@ -15,6 +15,8 @@ export function errorResponse(c: Context, error: unknown, report: Report): Respo
     report("internal error", { path: c.req.path, error: String(error), stack: stackOf(error) });
   if (refusal.receiptId !== undefined) c.header("x-receipt-id", refusal.receiptId);
   if (refusal.code === "unavailable" || refusal.code === "rate_limited") c.header("retry-after", "1");
+  if (refusal.code === "limit_exceeded") c.header("connection", "close"); // The rest of the body is not read.
+  if (refusal.allow !== undefined) c.header("allow", refusal.allow.join(", "));
   const { code, message, receiptId } = refusal;
   const body = { error: { code, message, ...(receiptId === undefined ? {} : { receiptId }) } };
   return c.json(body, STATUS[code] as ContentfulStatusCode);
