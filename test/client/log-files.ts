@@ -12,7 +12,9 @@ export async function readLogFiles(folder: string): Promise<LogFiles> {
   const found = await readdir(folder, { recursive: true, withFileTypes: true });
   const paths = found.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
   return new Map(
-    await Promise.all(paths.map(async (path) => [relative(folder, path), new Uint8Array(await readFile(path))] as const)),
+    await Promise.all(
+      paths.map(async (path) => [relative(folder, path), new Uint8Array(await readFile(path))] as const),
+    ),
   );
 }
 

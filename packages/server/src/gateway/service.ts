@@ -1,5 +1,6 @@
 /** The gateway: takes calls from requesters, has them authorised, sends each to a node once, keeps what only the requester may open. */
 import {
+  type Call,
   commit,
   type Dispatch,
   encodeCall,
@@ -8,8 +9,8 @@ import {
   inputsFault,
   keyOf,
   Malformed,
+  type Manifest,
   type PublishedModel,
-  parseAuthorization,
   parseCall,
   type Tensor,
 } from "@tallystick/protocol";
@@ -117,7 +118,8 @@ function refuseCall({ manifest }: PublishedModel, { inputs, outputs }: Pick<Call
 function outputsFault({ name, outputs }: Manifest, wanted: readonly string[]): string | undefined {
   const known = outputs.map((output) => output.name);
   const unknown = wanted.find((output) => !known.includes(output));
-  if (unknown !== undefined) return `${name} has no output "${unknown}", but ${known.map((one) => `"${one}"`).join(", ")}`;
+  if (unknown !== undefined)
+    return `${name} has no output "${unknown}", but ${known.map((one) => `"${one}"`).join(", ")}`;
   return new Set(wanted).size < wanted.length ? "an output is named twice" : undefined;
 }
 

@@ -8,7 +8,10 @@ import {
   hex,
   keyId,
   keyOf,
+  Malformed,
   NONCE_WINDOW,
+  parseAuthorization,
+  parseEntry,
   parseHex,
   possessionMessage,
   type Session,
@@ -17,6 +20,7 @@ import {
   signEntry,
   signedId,
   verifyEs256,
+  verifySigned,
 } from "@tallystick/protocol";
 import { type Clock, nowSeconds } from "../platform/clock.ts";
 import { ServiceError } from "../platform/errors.ts";

@@ -31,7 +31,7 @@ export async function readBody(c: Context, limitBytes: number): Promise<Uint8Arr
   const refuse = () =>
     new ServiceError("limit_exceeded", `the body is larger than the ${limitBytes} bytes allowed here`);
   if (Number(c.req.header("content-length") ?? 0) > limitBytes) throw refuse();
-  if (c.req.header("content-length") !== undefined) return new Uint8Array(await c.req.arrayBuffer());
+  if (c.req.header("content-length") !== undefined) return new Uint8Array(await whole(c.req.arrayBuffer()));
   const chunks: Uint8Array[] = [];
   let sizeBytes = 0;
   for await (const chunk of c.req.raw.body ?? []) {
@@ -40,6 +40,15 @@ export async function readBody(c: Context, limitBytes: number): Promise<Uint8Arr
     chunks.push(chunk);
   }
   return new Uint8Array(Buffer.concat(chunks));
+}
+
+/** What `reading` gives. It fails where the caller goes away in the middle, which is no fault of ours. */
+async function whole<T>(reading: Promise<T>): Promise<T> {
+  try {
+    return await reading;
+  } catch (cause) {
+    throw new ServiceError("invalid_request", "the body ended before it was whole: send it again", { cause });
+  }
 }
 
 /** A body of JSON. */
