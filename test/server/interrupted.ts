@@ -38,7 +38,7 @@ export async function interruptions<T>(folder: string, see: () => T, work: () =>
 export function watched(original: FileSystem): FileSystem {
   return {
     ...original,
-    mkdir: inTurn("mkdir", original.mkdir),
+    mkdir: inTurn("mkdir", original.mkdir) as FileSystem["mkdir"],
     rename: inTurn("rename", original.rename),
     rm: inTurn("rm", original.rm),
     open: inTurn("open", async (...args: Parameters<FileSystem["open"]>) =>

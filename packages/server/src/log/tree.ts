@@ -201,6 +201,18 @@ export class Tree {
     }
   }
 
+  /** The entries of bundle `index`, each held to its hash. Throws an OperatorError where one is another. */
+  async readCheckedBundle(index: number, width: number): Promise<Uint8Array[]> {
+    const hashes = await this.readTile({ level: 0, index, width });
+    const entries = await this.readBundle(index, width).catch((cause: unknown) => {
+      const path = tilePath({ level: "entries", index, width });
+      throw cause instanceof Malformed ? this.#damaged(`${path} ${cause.message}`, cause) : cause;
+    });
+    const changed = entries.findIndex((entry, i) => !equal(leafHash(entry), hashes.subarray(32 * i, 32 * (i + 1))));
+    if (changed < 0) return entries;
+    throw this.#damaged(`entry ${index * TILE_WIDTH + changed} does not hash to its tile`);
+  }
+
   /** One entry of the tree. */
   async readEntry(index: number): Promise<Uint8Array> {
     const bundle = Math.floor(index / TILE_WIDTH);

@@ -28,27 +28,30 @@ function stackOf(error: unknown): string | undefined {
 
 /** The body of a request, at most `limitBytes` of it. */
 export async function readBody(c: Context, limitBytes: number): Promise<Uint8Array> {
-  const refuse = () =>
-    new ServiceError("limit_exceeded", `the body is larger than the ${limitBytes} bytes allowed here`);
-  if (Number(c.req.header("content-length") ?? 0) > limitBytes) throw refuse();
-  if (c.req.header("content-length") !== undefined) return new Uint8Array(await whole(c.req.arrayBuffer()));
+  const says = c.req.header("content-length");
+  if (Number(says ?? 0) > limitBytes) throw tooLarge(limitBytes);
+  try {
+    return says === undefined ? await readChunks(c, limitBytes) : new Uint8Array(await c.req.arrayBuffer());
+  } catch (cause) {
+    if (cause instanceof ServiceError) throw cause;
+    // The caller went away in the middle of it, which is no fault of ours.
+    throw new ServiceError("invalid_request", "the body ended before it was whole: send it again", { cause });
+  }
+}
+
+async function readChunks(c: Context, limitBytes: number): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let sizeBytes = 0;
   for await (const chunk of c.req.raw.body ?? []) {
     sizeBytes += chunk.length;
-    if (sizeBytes > limitBytes) throw refuse();
+    if (sizeBytes > limitBytes) throw tooLarge(limitBytes);
     chunks.push(chunk);
   }
   return new Uint8Array(Buffer.concat(chunks));
 }
 
-/** What `reading` gives. It fails where the caller goes away in the middle, which is no fault of ours. */
-async function whole<T>(reading: Promise<T>): Promise<T> {
-  try {
-    return await reading;
-  } catch (cause) {
-    throw new ServiceError("invalid_request", "the body ended before it was whole: send it again", { cause });
-  }
+function tooLarge(limitBytes: number): ServiceError {
+  return new ServiceError("limit_exceeded", `the body is larger than the ${limitBytes} bytes allowed here`);
 }
 
 /** A body of JSON. */

@@ -5,11 +5,13 @@ import { deserialize, serialize } from "node:v8";
 import {
   applyEntry,
   createFold,
+  equal,
   type Figures,
   type FoldState,
   figuresOf,
   parseEntry,
   RULES,
+  sha256,
   TILE_WIDTH,
 } from "@tallystick/protocol";
 import { systemCode } from "../platform/errors.ts";
@@ -23,7 +25,7 @@ export type PublishedLog = {
 };
 
 /** The layout of what is kept; another layout is another version, and is replayed. */
-const SNAPSHOT_VERSION = `${RULES} 1`;
+const SNAPSHOT_VERSION = `${RULES} ${Object.keys(createFold())} 2`;
 type Snapshot = { version: string; size: number; root: Uint8Array; fold: FoldState };
 
 export class Projection {
@@ -80,18 +82,22 @@ export class Projection {
   /** Keeps the fold, with the root that it is the fold of. */
   async save(root: Uint8Array): Promise<void> {
     const snapshot: Snapshot = { version: SNAPSHOT_VERSION, size: this.fold.size, root, fold: this.fold };
-    await writeDurably(this.#path, serialize(snapshot));
+    const bytes = serialize(snapshot);
+    await writeDurably(this.#path, Buffer.concat([sha256(bytes), bytes]));
   }
 }
 
 async function readSnapshot(path: string): Promise<Snapshot | undefined> {
-  try {
-    const value: unknown = deserialize(await readFile(path));
-    const snapshot = value as Snapshot; // What we wrote ourselves; anything else lacks the version.
-    if (snapshot?.version === SNAPSHOT_VERSION) return snapshot;
-  } catch (error) {
+  const file = await readFile(path).catch((error: unknown) => {
     if (systemCode(error) === "ENOENT") return undefined;
+    throw error;
+  });
+  if (file === undefined) return undefined;
+  const bytes = file.subarray(32);
+  if (equal(sha256(bytes), file.subarray(0, 32))) {
+    const snapshot = deserialize(bytes) as Snapshot; // What we wrote ourselves: the hash says that it still is.
+    if (snapshot.version === SNAPSHOT_VERSION) return snapshot;
   }
-  await rm(path, { force: true }); // Unreadable or of another version: replayed instead.
+  await rm(path, { force: true }); // Damaged or of another version: replayed instead.
   return undefined;
 }
