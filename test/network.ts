@@ -1,5 +1,5 @@
 /** The whole network in this process, on any port of the loopback, with a data folder of its own that goes away with it. */
-import { cp, mkdtemp, rm } from "node:fs/promises";
+import { cp, mkdtemp, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Audit, auditLog, fetchSource, systemEdges } from "@tallystick/client";
@@ -7,6 +7,8 @@ import { type LogTrust, parseNoteKey, type Tensor, trustInLog } from "@tallystic
 import { createSystemRandom, listen, type NetworkOptions, openNetwork, systemClock } from "@tallystick/server";
 
 const MODELS = join(import.meta.dirname, "..", "models");
+/** What the build makes of models that come from packages. */
+const BUILT = ".build";
 /** Two small models: what most tests need. */
 const SMALL_MODELS = ["credit-default", "breast-cancer"];
 /** An hour: in a test, checkpoints and epochs come when they are asked for. */
@@ -154,6 +156,7 @@ async function start(options: NetworkOptions): Promise<Running> {
 /** Copies models where a test may change them. */
 export async function copyModels(names: readonly string[], to: string): Promise<string> {
   for (const name of names) await cp(join(MODELS, name), join(to, name), { recursive: true });
+  await symlink(join(MODELS, BUILT), join(to, BUILT));
   return to;
 }
 

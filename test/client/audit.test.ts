@@ -9,6 +9,7 @@ import {
   verifyEs256,
 } from "@tallystick/protocol";
 import { beforeAll, describe, expect, test } from "vitest";
+import { differencesOf } from "../../packages/client/src/audit/differences.ts";
 import { serveFiles } from "./file-server.ts";
 import { flip, type LogFiles, sourceOf, tampered } from "./log-files.ts";
 import { makeRealLog, type RealLog } from "./real-log.ts";
@@ -20,16 +21,22 @@ beforeAll(async () => {
 });
 
 /** Signatures are really checked, each once: most of a tampered log is the log that it was. */
-const verdicts = new Map<string, boolean>();
+const checked = new Map<string, { job: SignatureJob; holds: boolean }>();
 async function verifyAll(jobs: readonly SignatureJob[]): Promise<boolean[]> {
   return Promise.all(
-    jobs.map(async ({ spki, message, signature }) => {
-      const name = Buffer.from(concat(spki, signature, message)).toString("latin1");
-      const known = verdicts.get(name) ?? (await verifyEs256(spki, message, signature));
-      verdicts.set(name, known);
-      return known;
+    jobs.map(async (job) => {
+      const name = Buffer.from(job.signature).toString("latin1");
+      const known = checked.get(name);
+      if (known !== undefined && isSame(known.job, job)) return known.holds;
+      const holds = await verifyEs256(job.spki, job.message, job.signature);
+      checked.set(name, { job, holds });
+      return holds;
     }),
   );
+}
+
+function isSame(a: SignatureJob, b: SignatureJob): boolean {
+  return Buffer.compare(a.message, b.message) === 0 && Buffer.compare(a.spki, b.spki) === 0;
 }
 
 function audit(files: LogFiles, published?: unknown): Promise<Audit> {
@@ -236,14 +243,14 @@ describe("published figures", () => {
   test("of which any one is forged differ exactly there", async () => {
     const paths = leavesOf(log.usage).filter(([top]) => top !== "meta" && top !== "size");
     expect(paths.length).toBeGreaterThan(60);
+    const { figures } = await audit(log.files, log.usage);
     for (const path of paths) {
-      const { differences, findings } = await audit(log.files, forged(log.usage, path));
-      expect(findings).toEqual([]);
-      expect(differences, path.join(".")).toEqual([
-        expect.stringMatching(new RegExp(`^${path.join("\\.")}: published `)),
-      ]);
+      const only = [expect.stringMatching(new RegExp(`^${path.join("\\.")}: published `))];
+      expect(differencesOf(figures, forged(log.usage, path)), path.join(".")).toEqual(only);
     }
-  }, 60_000);
+    const whole = await audit(log.files, forged(log.usage, ["totals", "decisionsReliedOn"]));
+    expect(whole).toMatchObject({ findings: [], differences: ["totals.decisionsReliedOn: published 7, recomputed 6"] });
+  });
 
   test("of more entries than there are differ in that", async () => {
     const { differences } = await audit(log.files, { ...Object(log.usage), size: log.size + 1 });

@@ -114,10 +114,7 @@ test("a call whose worker is killed in the middle fails, with a receipt for noth
 
 /** The processes that run models natively. */
 function children(): number[] {
-  const rows = execFileSync("ps", ["-A", "-o", "pid=,ppid=,args="])
-    .toString()
-    .trim()
-    .split("\n");
+  const rows = execFileSync("ps", ["-A", "-o", "pid=,ppid=,args="]).toString().trim().split("\n");
   return rows.filter((row) => row.includes("execution/child")).map((row) => Number.parseInt(row, 10));
 }
 

@@ -88,7 +88,7 @@ export function createClient({ url, apiKey, trust, edges: given = {} }: ClientOp
   const sessions = keepSession(async () => {
     if (apiKey === undefined) throw new TypeError("asking needs an API key: createClient({ url, apiKey })");
     return openSession(http, apiKey, edges);
-  }, edges);
+  });
 
   async function submit(entry: Uint8Array): Promise<{ index: number; alreadyLogged: boolean }> {
     const init = { method: "POST", headers: { "content-type": "application/cose" }, body: entry as BodyInit };
@@ -117,14 +117,14 @@ export function createClient({ url, apiKey, trust, edges: given = {} }: ClientOp
         traffic,
         ...(decision === undefined ? {} : { decision }),
       };
-      const session = await sessions.current();
-      const authorization = await session.authorize(ask);
+      const { session, authorization } = await sessions.authorize(ask);
       const body = encodeDispatch({ authorization: authorization.signed.bytes, salt, call }) as BodyInit;
       const headers = { "content-type": "application/cbor" };
       const delivered = await http.bytes("/v1/infer", { method: "POST", headers, body }).catch((error: unknown) => {
         if (error instanceof RefusedError && SESSION_REFUSED.has(error.code)) sessions.drop(session);
         throw error;
       });
+      session.taken(authorization);
       const { delivery, outputs: tensors } = orUnverified("what the network delivered", () => {
         const parsed = parseDelivery(delivered);
         holdTo(parsed, authorization.signed.bytes);

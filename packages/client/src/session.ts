@@ -4,6 +4,7 @@ import {
   base64,
   type Commitment,
   equal,
+  NONCE_WINDOW,
   parseBase64,
   parseEntry,
   possessionMessage,
@@ -33,9 +34,12 @@ export type Ask = {
 
 export type ClientSession = {
   signer: Signer;
-  expiry: number;
   /** Signs the requester's half, with the next nonce. */
   authorize(ask: Ask): Promise<Authorization>;
+  /** The network took this authorization. */
+  taken(authorization: Authorization): void;
+  /** Whether another is needed: it is about to end, or its next nonce is further ahead of those taken than a network allows. */
+  isSpent(): boolean;
 };
 
 /** Asks the network at `http` to grant a session to a new key: custody `account`. */
@@ -56,10 +60,13 @@ export async function openSession(http: Http, apiKey: string, { nowMs }: Edges):
   if (grant.kind !== "grant" || !equal(grant.says.sessionKey, signer.spki))
     throw new UnverifiedError("what the network gave is no grant to this session's key");
   const session = signedId(grant.signed);
-  let nextNonce = 0;
+  let [nextNonce, highestTaken] = [0, -1];
   return {
     signer,
-    expiry,
+    taken: ({ says }) => {
+      highestTaken = Math.max(highestTaken, says.nonce);
+    },
+    isSpent: () => expiry * 1000 - nowMs() <= RENEWED_MS || nextNonce > highestTaken + NONCE_WINDOW,
     authorize: (ask) =>
       signAuthorization(signer, {
         version: 1,
@@ -74,14 +81,15 @@ export async function openSession(http: Http, apiKey: string, { nowMs }: Edges):
 }
 
 export type KeptSession = {
-  /** The session to ask with; however many calls wait for one, one is opened. */
+  /** Signs with a session that is not spent; however many calls wait for one, one is opened. */
+  authorize(ask: Ask): Promise<{ session: ClientSession; authorization: Authorization }>;
   current(): Promise<ClientSession>;
   /** The network does not take `session` any more: the next call opens another. */
   drop(session: ClientSession): void;
 };
 
-/** A session that is opened when it is first needed, and again when it is about to end. */
-export function keepSession(open: () => Promise<ClientSession>, { nowMs }: Pick<Edges, "nowMs">): KeptSession {
+/** A session that is opened when it is first needed, and again when it is spent. */
+export function keepSession(open: () => Promise<ClientSession>): KeptSession {
   let opening: Promise<ClientSession> | undefined;
   let opened: ClientSession | undefined;
 
@@ -95,6 +103,11 @@ export function keepSession(open: () => Promise<ClientSession>, { nowMs }: Pick<
     }
   }
 
+  function current(): Promise<ClientSession> {
+    opening ??= openOnce();
+    return opening;
+  }
+
   function drop(session: ClientSession): void {
     if (opened !== session) return;
     opened = undefined;
@@ -102,11 +115,15 @@ export function keepSession(open: () => Promise<ClientSession>, { nowMs }: Pick<
   }
 
   return {
-    current() {
-      if (opened !== undefined && opened.expiry * 1000 - nowMs() <= RENEWED_MS) drop(opened);
-      opening ??= openOnce();
-      return opening;
-    },
+    current,
     drop,
+    async authorize(ask) {
+      for (;;) {
+        const session = await current();
+        // Asked and signed in one turn: whoever waited for the same session has taken a nonce of it by now.
+        if (!session.isSpent()) return { session, authorization: await session.authorize(ask) };
+        drop(session);
+      }
+    },
   };
 }

@@ -18,7 +18,10 @@ export type Ledger = {
 export async function openLedger(options: LogOptions, projections: string): Promise<Ledger> {
   const log = await Log.open(options);
   const { tree } = log;
-  const published = { ...log.published, readBundle: (index: number, width: number) => tree.readCheckedBundle(index, width) };
+  const published = {
+    ...log.published,
+    readBundle: (index: number, width: number) => tree.readCheckedBundle(index, width),
+  };
   const projection = await Projection.open(projections, published, (size) => tree.rootAt(size));
   log.follow((entries) => projection.apply(entries));
 

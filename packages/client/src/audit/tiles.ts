@@ -84,11 +84,11 @@ export class Tiles {
     const strays: number[] = [];
     for (const [path, tile] of wanted) {
       const served = await findTile(source, tile);
-      const first = this.#firstDifference(tile, served ?? new Uint8Array(0));
-      if (served === undefined) report("tile", `${path} is missing`, first);
+      if (served === undefined) report("tile", `${path} is missing`, this.#firstDifference(tile, new Uint8Array(0)));
       else if (tile.level === "entries") this.#compareBundle(path, tile, served, report);
       else if (!equal(served, this.tile(tile))) {
         // A hash of many entries differs by the one among them that was found already, if one was.
+        const first = this.#firstDifference(tile, served);
         const last = first + TILE_WIDTH ** tile.level;
         const index = strays.find((stray) => first <= stray && stray < last) ?? first;
         if (tile.level === 0) strays.push(index);

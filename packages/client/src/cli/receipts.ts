@@ -1,5 +1,5 @@
 /** A receipt by what a person has of it: its id, its file, or where it is served. */
-import { Malformed, parseNoteKey, parseReceiptFile, verifyReceiptFile } from "@tallystick/protocol";
+import { Malformed, PARTS, parseEntry, parseNoteKey, parseReceiptFile, verifyReceiptFile } from "@tallystick/protocol";
 import { createClient } from "../client.ts";
 import { UnreachableError } from "../errors.ts";
 import { createHttp } from "../http.ts";
@@ -49,24 +49,30 @@ async function fetchReceipt(id: string, options: NetworkOptions, context: Contex
 /** The key of the log that a file says it is from: given, met before, or said by the network that is meant. */
 async function findLogKey(file: Uint8Array, options: NetworkOptions, context: Context): Promise<LogKey | undefined> {
   if (options.vkey !== undefined) return { vkey: options.vkey, because: GIVEN };
-  const origin = originOf(file);
-  if (origin === undefined) return undefined;
-  const vkey = await context.home.findLog(origin);
-  if (vkey !== undefined) return { vkey, because: MET_BEFORE };
+  const origins = originsIn(file);
+  for (const origin of origins) {
+    const vkey = await context.home.findLog(origin);
+    if (vkey !== undefined) return { vkey, because: MET_BEFORE };
+  }
+  if (origins.size === 0) return undefined;
   try {
     const { logKey } = await findNetwork(options, context);
-    return parseNoteKey(logKey.vkey).name === origin ? logKey : undefined;
+    return origins.has(parseNoteKey(logKey.vkey).name) ? logKey : undefined;
   } catch (error) {
     if (error instanceof UnreachableError) return undefined; // The verdict will say that no key is known.
     throw error;
   }
 }
 
-function originOf(file: Uint8Array): string | undefined {
+/** Every log that a file names: more than one where it was changed, and then the key of any of them shows that. */
+function originsIn(file: Uint8Array): Set<string> {
   try {
-    return parseReceiptFile(file).parts.receipt.proof?.checkpoint.origin;
+    const { parts } = parseReceiptFile(file);
+    const origins = PARTS.flatMap((part) => parts[part].proof?.checkpoint.origin ?? []);
+    const grant = parseEntry(parts.grant.bytes);
+    return new Set(grant.kind === "grant" ? [...origins, grant.says.origin] : origins);
   } catch (error) {
-    if (error instanceof Malformed) return undefined; // Verifying it will say what is wrong.
+    if (error instanceof Malformed) return new Set(); // Verifying it will say what is wrong.
     throw error;
   }
 }

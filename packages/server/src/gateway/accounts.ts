@@ -35,7 +35,7 @@ export type Accounts = {
   find(apiKey: string): Account | undefined;
   /** Keeps the salts for the account alone, sealed; written with others within a moment. The content is never kept. */
   keepOpening(receiptId: string, payerTag: string, salts: Salts, nowSeconds: number): void;
-  findOpening(receiptId: string, payerTag: string): Salts | undefined;
+  findOpening(receiptId: string, payerTag: string, nowSeconds: number): Salts | undefined;
   /** Erasure: without its salts, a commitment opens to nothing. Whether there was one. */
   destroyOpening(receiptId: string, payerTag: string): boolean;
   /** Writes what is not written yet. */
@@ -68,7 +68,9 @@ export function createAccounts({ database, sealingKey, random, report }: Account
   const selectKey = one(
     "SELECT a.payer_tag, a.name FROM api_keys k JOIN accounts a USING (payer_tag) WHERE key_hash = ?",
   );
-  const selectOpening = one("SELECT sealed FROM openings WHERE receipt_id = ? AND payer_tag = ?");
+  const selectOpening = one(
+    "SELECT sealed FROM openings WHERE receipt_id = ? AND payer_tag = ? AND expires_seconds >= ?",
+  );
 
   function flush(): void {
     clearTimeout(flushing);
@@ -125,10 +127,10 @@ export function createAccounts({ database, sealingKey, random, report }: Account
       flushing ??= setTimeout(flushOrKeep, FLUSH_MS);
     },
 
-    findOpening(receiptId, payerTag) {
+    findOpening(receiptId, payerTag, nowSeconds) {
       const waiting = unwritten.get(receiptId);
       if (waiting !== undefined) return waiting.payerTag === payerTag ? waiting.salts : undefined;
-      const sealed = selectOpening(receiptId, payerTag)?.sealed;
+      const sealed = selectOpening(receiptId, payerTag, nowSeconds)?.sealed;
       return Buffer.isBuffer(sealed) ? unseal(sealed, sealingKey, receiptId) : undefined;
     },
 

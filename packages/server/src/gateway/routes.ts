@@ -111,7 +111,7 @@ export function gatewayRoutes({
 
   app.get("/v1/receipts/:id/opening", (c) => {
     const id = hex(parseId(c.req.param("id")));
-    const salts = accounts.findOpening(id, accountOf(c).payerTag);
+    const salts = accounts.findOpening(id, accountOf(c).payerTag, nowSeconds());
     if (salts === undefined) throw new ServiceError("not_found", `no opening of ${id} is kept for this API key`);
     const { request, response } = salts;
     return c.json({

@@ -1,5 +1,5 @@
 /** The hub: revisions and their artifacts, by digest. */
-import { readdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import {
   equal,
@@ -41,20 +41,36 @@ export type Hub = {
 export function createHub({ folder, fold, publish }: HubParts): Hub {
   const pathOf = (digest: Uint8Array) => join(folder, hex(digest));
 
-  async function artifact(digest: Uint8Array): Promise<Uint8Array> {
-    const bytes = await readFile(pathOf(digest)).catch((cause: unknown) => {
-      if (systemCode(cause) === "ENOENT") throw new ServiceError("not_found", `no artifact ${hex(digest)}`, { cause });
-      throw cause;
-    });
-    if (!equal(sha256(bytes), digest))
-      throw new ServiceError("internal", `the artifact ${hex(digest)} is damaged on disk`);
-    return new Uint8Array(bytes);
+  /** What lies under a digest: undefined where nothing does. */
+  async function find(digest: Uint8Array): Promise<Uint8Array | "damaged" | undefined> {
+    try {
+      const bytes = new Uint8Array(await readFile(pathOf(digest)));
+      return equal(sha256(bytes), digest) ? bytes : "damaged";
+    } catch (error) {
+      if (systemCode(error) === "ENOENT") return undefined;
+      throw error;
+    }
   }
 
+  async function artifact(digest: Uint8Array): Promise<Uint8Array> {
+    const found = await find(digest);
+    if (found === undefined) throw new ServiceError("not_found", `no artifact ${hex(digest)}`);
+    if (found === "damaged") throw new ServiceError("internal", `the artifact ${hex(digest)} is damaged on disk`);
+    return found;
+  }
+
+  /** An artifact of a published model, which ought to be there. */
+  async function fileOf(digest: Uint8Array, model: string): Promise<Uint8Array> {
+    const found = await find(digest);
+    if (found instanceof Uint8Array) return found;
+    throw new ServiceError("internal", `an artifact of ${model} is ${found ?? "missing"} on disk: ${hex(digest)}`);
+  }
+
+  /** Writes the artifacts that are not there, or not whole. */
   async function store({ manifest, files }: Package): Promise<void> {
-    const stored = new Set(await readdir(folder).catch(() => []));
     for (const { path, digest } of manifest.artifacts)
-      if (!stored.has(hex(digest))) await writeDurably(pathOf(digest), files.get(path) ?? new Uint8Array(0));
+      if (!((await find(digest)) instanceof Uint8Array))
+        await writeDurably(pathOf(digest), files.get(path) ?? new Uint8Array(0));
   }
 
   let byName = new Map<string, PublishedModel[]>();
@@ -96,7 +112,7 @@ export function createHub({ folder, fold, publish }: HubParts): Hub {
     async files(manifest) {
       const wanted = manifest.artifacts.filter(({ role }) => role === "model" || role === "file");
       return new Map(
-        await Promise.all(wanted.map(async ({ path, digest }) => [path, await artifact(digest)] as const)),
+        await Promise.all(wanted.map(async ({ path, digest }) => [path, await fileOf(digest, manifest.name)] as const)),
       );
     },
 

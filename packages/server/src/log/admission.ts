@@ -9,6 +9,7 @@ import {
   Malformed,
   parseEntry,
   signerOf,
+  type UsedReceipt,
   verifySigned,
 } from "@tallystick/protocol";
 import type { Clock } from "../platform/clock.ts";
@@ -72,9 +73,9 @@ function checkKind(fold: FoldState, entry: Entry): { name: string; index?: numbe
   if (entry.kind === "key") return checkEnrolment(fold, entry.says);
   if (entry.kind === "reliance") return checkReliance(fold, entry);
   if (entry.kind === "acknowledgement") {
-    const receipt = fold.receipts.get(keyOf(entry.says.receipt));
+    const receipt = getValidReceipt(fold, entry.says.receipt);
     const name = `acknowledgement ${hex(entry.says.receipt)}`;
-    return receipt?.acknowledged === true ? { name, index: receipt.index } : { name };
+    return receipt.acknowledged ? { name, index: receipt.index } : { name };
   }
   throw new ServiceError("forbidden", `a ${entry.kind} entry comes from the network's own roles alone`);
 }
@@ -100,17 +101,7 @@ function checkReliance(
   fold: FoldState,
   { says, signed }: Extract<Entry, { kind: "reliance" }>,
 ): { name: string; index?: number } {
-  const receipt = fold.receipts.get(keyOf(says.receipt));
-  if (receipt === undefined)
-    throw new ServiceError(
-      "not_found",
-      `no published receipt ${hex(says.receipt)}: wait a second for the next checkpoint`,
-    );
-  if (receipt.exclusion !== undefined)
-    throw new ServiceError(
-      "conflict",
-      `receipt ${hex(says.receipt)} is not a valid inference (${receipt.exclusion}): it cannot be relied on`,
-    );
+  const receipt = getValidReceipt(fold, says.receipt);
   const session = fold.sessions.get(receipt.session);
   if (session !== undefined && session.sessionKeyId === keyOf(signed.keyId))
     throw new ServiceError("forbidden", "a session key asks; it cannot also rely. Enrol a key of your own");
@@ -119,13 +110,25 @@ function checkReliance(
   return index === undefined ? { name: `reliance ${statement}` } : { name: statement, index };
 }
 
+function getValidReceipt(fold: FoldState, id: Uint8Array): UsedReceipt {
+  const receipt = fold.receipts.get(keyOf(id));
+  if (receipt === undefined)
+    throw new ServiceError("not_found", `no published receipt ${hex(id)}: wait a second for the next checkpoint`);
+  if (receipt.exclusion === undefined) return receipt;
+  throw new ServiceError(
+    "conflict",
+    `receipt ${hex(id)} is not a valid inference (${receipt.exclusion}): nothing can rest on it`,
+  );
+}
+
 /** A bucket that fills at `perMinute`; taking from an empty one is refused. */
 function createRateLimit(clock: Clock, perMinute: number): () => void {
   let tokens = perMinute;
   let filledMs = clock.nowMs();
   return () => {
     const now = clock.nowMs();
-    tokens = Math.min(perMinute, tokens + ((now - filledMs) / 60_000) * perMinute);
+    const sinceMs = Math.max(0, now - filledMs); // A clock that is set back takes nothing away.
+    tokens = Math.min(perMinute, tokens + (sinceMs / 60_000) * perMinute);
     filledMs = now;
     if (tokens < 1)
       throw new ServiceError("rate_limited", `at most ${perMinute} keys enrol in a minute: try again in a minute`);

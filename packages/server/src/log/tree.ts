@@ -34,6 +34,8 @@ export class Tree {
   readonly #edge: Edge = { hashes: [], entries: [] };
   readonly #cache = new Map<string, Uint8Array>();
   #size = 0;
+  /** The size that the files on disk are of. */
+  #writtenSize = 0;
 
   constructor(folder: string) {
     this.#folder = folder;
@@ -49,6 +51,7 @@ export class Tree {
       throw cause instanceof Malformed ? this.#damaged(`its open bundle ${cause.message}`, cause) : cause;
     });
     this.#size = size;
+    this.#writtenSize = size;
     if (!equal(this.root(), root))
       throw this.#damaged(`its tiles do not hash to the root of its checkpoint at size ${size}`);
     // What is written next repeats these entries.
@@ -100,6 +103,7 @@ export class Tree {
       this.#edge.entries = [];
     }
     for (const level of touched) this.#writePartial(level, this.#edge.hashes[level] ?? [], write);
+    const { size } = this;
     const { entries } = this.#edge;
     if (entries.length > 0)
       write(
@@ -107,6 +111,7 @@ export class Tree {
         encodeBundle(entries),
       );
     await Promise.all(writes);
+    this.#writtenSize = size;
   }
 
   #push(level: number, hash: Uint8Array, write: (tile: Tile, bytes: Uint8Array) => void, touched: Set<number>): void {
@@ -164,15 +169,20 @@ export class Tree {
     const full = tilePath({ ...tile, width: TILE_WIDTH });
     const cached = this.#cache.get(full);
     if (cached !== undefined) return cached;
-    const bytes = await this.#read(full);
-    if (bytes !== undefined) {
-      if (this.#cache.size >= FILES_CACHED) this.#cache.delete(this.#cache.keys().next().value ?? "");
-      this.#cache.set(full, bytes);
-      return bytes;
-    }
-    const partial = tile.width < TILE_WIDTH ? await this.#read(tilePath(tile)) : undefined;
-    if (partial === undefined) throw this.#damaged(`${tilePath(tile)} is missing`);
-    return partial;
+    // A partial tile may give way to the full one between the first look and the second.
+    const bytes =
+      (await this.#readFull(full)) ??
+      (tile.width < TILE_WIDTH ? ((await this.#read(tilePath(tile))) ?? (await this.#readFull(full))) : undefined);
+    if (bytes === undefined) throw this.#damaged(`${tilePath(tile)} is missing`);
+    return bytes;
+  }
+
+  async #readFull(path: string): Promise<Uint8Array | undefined> {
+    const bytes = await this.#read(path);
+    if (bytes === undefined) return undefined;
+    if (this.#cache.size >= FILES_CACHED) this.#cache.delete(this.#cache.keys().next().value ?? "");
+    this.#cache.set(path, bytes);
+    return bytes;
   }
 
   /** The bytes of exactly this tile, as they lie on disk. */
@@ -217,7 +227,8 @@ export class Tree {
   async readEntry(index: number): Promise<Uint8Array> {
     const bundle = Math.floor(index / TILE_WIDTH);
     const open = bundle === Math.floor(this.#size / TILE_WIDTH) ? this.#edge.entries : undefined;
-    const entries = open ?? (await this.readBundle(bundle, TILE_WIDTH));
+    // While a batch is integrated, the files are still those of the size before it.
+    const entries = open ?? (await this.readBundle(bundle, tileWidth("entries", bundle, this.#writtenSize)));
     const entry = entries[index % TILE_WIDTH];
     if (entry === undefined) throw new Error(`the log has no entry ${index}`);
     return entry;

@@ -1,6 +1,8 @@
+import { createHash } from "node:crypto";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { serialize } from "node:v8";
 import { leafHash, rootOf, TILE_WIDTH } from "@tallystick/protocol";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { UsageLog } from "../../../../test/usage-log.ts";
@@ -13,7 +15,10 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }));
 
 /** What a log of `entries` gives its projection. */
-function published(entries: readonly Uint8Array[]): { log: PublishedLog; rootAt: (size: number) => Promise<Uint8Array> } {
+function published(entries: readonly Uint8Array[]): {
+  log: PublishedLog;
+  rootAt: (size: number) => Promise<Uint8Array>;
+} {
   const rootAt = async (size: number) => rootOf(entries.slice(0, size).map(leafHash));
   const readBundle = async (index: number, width: number) =>
     entries.slice(index * TILE_WIDTH, index * TILE_WIDTH + width);
@@ -74,20 +79,29 @@ test("whichever byte of a snapshot flips, and wherever it is cut short, the figu
   }
 });
 
-test("a snapshot of another log, of a later size or of another version is replayed instead", async () => {
-  const [entries, others] = [await busyLog(5), await busyLog(6)];
+/** The bytes that the projection of `entries` keeps. */
+async function snapshotOf(entries: readonly Uint8Array[]): Promise<Uint8Array> {
+  const path = join(folder, "kept");
+  await rm(path, { recursive: true, force: true });
+  await (await openOn(path, entries)).save(published(entries).log.root);
+  return readFile(join(path, "fold"));
+}
+
+test("a snapshot of another log, of a later size or of another version is not used, and the figures are those of the log", async () => {
+  const entries = await busyLog(5);
   const figures = JSON.stringify((await openOn(join(folder, "fresh"), entries)).figures());
-  const path = join(folder, "other");
-  for (const [of, from] of [
-    ["another log", others.slice(1)],
-    ["a later size", await busyLog(9)],
-  ] as const) {
-    const other = await openOn(join(folder, `other-${of}`), from.slice(0, 3));
-    await other.save(published(from).log.root);
-    await writeFile(join(folder, "none-yet"), "");
-    await rm(path, { recursive: true, force: true });
-    const projection = await openOn(path, from);
-    await projection.save(published(from).log.root);
+  const older = serialize({ version: "tallystick-usage-v0", size: 3, root: rootOf(entries.slice(0, 3).map(leafHash)) });
+  const snapshots = {
+    "another log": await snapshotOf((await busyLog(6)).slice(1, entries.length + 1)),
+    "a later size": await snapshotOf(await busyLog(6)),
+    "another version": Buffer.concat([createHash("sha256").update(older).digest(), older]),
+    "no snapshot at all": Buffer.from("figures"),
+    nothing: new Uint8Array(0),
+  };
+  for (const [of, bytes] of Object.entries(snapshots)) {
+    const path = join(folder, "other");
+    await (await openOn(path, entries)).save(published(entries).log.root);
+    await writeFile(join(path, "fold"), bytes);
     expect(JSON.stringify((await openOn(path, entries)).figures()), of).toBe(figures);
   }
 });

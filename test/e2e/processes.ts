@@ -1,9 +1,10 @@
 /** The commands as a person runs them: from `bin`, each in a process of its own. */
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
 
 const ROOT = join(import.meta.dirname, "..", "..");
@@ -19,7 +20,12 @@ export async function temporaryFolder(): Promise<AsyncDisposable & { path: strin
 export type Ran = { status: number | null; stdout: string; stderr: string };
 
 /** Runs `tally` in `cwd`, with a home of its own there and nothing else of this machine's. */
-export async function runTally(args: readonly string[], cwd: string, env: NodeJS.ProcessEnv = {}, stdin = ""): Promise<Ran> {
+export async function runTally(
+  args: readonly string[],
+  cwd: string,
+  env: NodeJS.ProcessEnv = {},
+  stdin = "",
+): Promise<Ran> {
   const child = spawn(process.execPath, [TALLY, ...args], {
     cwd,
     env: { PATH: process.env.PATH, HOME: cwd, TALLYSTICK_HOME: join(cwd, "home"), ...env },
@@ -33,10 +39,12 @@ export type Ready = { url: string; apiKey: string; data: string; origin: string;
 export type Tallyd = AsyncDisposable & { ready: Ready; stop(): Promise<number | null> };
 
 /** Starts `tallyd` on any port and waits for its one line. */
-export async function startTallyd(data: string): Promise<Tallyd> {
-  const child = spawn(process.execPath, [TALLYD, "--port", "0", "--data", data, "--json"], { stdio: ["ignore", "pipe", "pipe"] });
+export async function startTallyd(data: string, models?: string): Promise<Tallyd> {
+  const args = ["--port", "0", "--data", data, "--json", ...(models === undefined ? [] : ["--models", models])];
+  const child = spawn(process.execPath, [TALLYD, ...args], { stdio: ["ignore", "pipe", "pipe"] });
   const complaints = text(child.stderr);
-  const line = await Promise.race([firstLine(child), once(child, "exit").then(() => undefined)]);
+  const lines = createInterface({ input: child.stdout });
+  const [line] = await Promise.race([once(lines, "line"), once(child, "exit").then(() => [])]);
   if (line === undefined) throw new Error(`tallyd did not start: ${await complaints}`);
   const stop = async () => {
     if (child.exitCode === null) {
@@ -46,13 +54,4 @@ export async function startTallyd(data: string): Promise<Tallyd> {
     return child.exitCode;
   };
   return { ready: JSON.parse(line) as Ready, stop, [Symbol.asyncDispose]: async () => void (await stop()) };
-}
-
-async function firstLine({ stdout }: ChildProcess): Promise<string> {
-  let read = "";
-  for await (const chunk of stdout ?? []) {
-    read += chunk;
-    if (read.includes("\n")) break;
-  }
-  return read;
 }
