@@ -5,6 +5,7 @@ import type { Network } from "./network.ts";
 
 /** How long calls under way may take to end once the server is told to. */
 const DRAIN_MS = 10_000;
+const SWEEP_MS = 20;
 
 export type Listening = {
   url: string;
@@ -34,8 +35,10 @@ export async function listen(network: Network, { host, port }: { host: string; p
 
 async function drain(server: ReturnType<typeof createAdaptorServer>): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  if ("closeIdleConnections" in server) server.closeIdleConnections();
+  // A connection that is kept alive becomes idle only once its call has ended.
+  const sweep = setInterval(() => "closeIdleConnections" in server && server.closeIdleConnections(), SWEEP_MS);
   const timer = setTimeout(() => "closeAllConnections" in server && server.closeAllConnections(), DRAIN_MS);
   await closed;
+  clearInterval(sweep);
   clearTimeout(timer);
 }

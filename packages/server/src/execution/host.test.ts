@@ -75,7 +75,10 @@ test("a judge goes on after it refused memory", async () => {
   }
 });
 
-test("an adapter that fills the JavaScript heap ends its thread and no more", async () => {
+// From Node 24 on, V8 does not hold a thread to its heap (execution/README.md).
+const holdsHeap = Number(process.versions.node.split(".")[0]) < 24;
+
+test.skipIf(!holdsHeap)("an adapter that fills the JavaScript heap ends its thread and no more", async () => {
   host = start.judge();
   const revision = await load(host, modelFile(logisticGraph()));
   const trouble = { name: "trouble", datatype: "UINT8" as const, shape: [5], data: Buffer.from("hoard") };

