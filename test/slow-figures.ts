@@ -199,7 +199,14 @@ class SlowLog {
         ["unknown_model", this.#publication(revision, at) === undefined],
         ["yanked_model", this.#isYanked(revision, at)],
         ["not_ok", entry.says.status !== "ok"],
-        ["over_price", entry.says.price > says.maxPrice],
+        [
+          "broken_terms",
+          entry.says.price > says.maxPrice ||
+            says.tier !== "signed" ||
+            says.expiry > (grant?.entry.says.expiry ?? 0) ||
+            (entry.says.status === "ok") !== (entry.says.response !== undefined) ||
+            (entry.says.status !== "ok" && entry.says.price > 0n),
+        ],
         ["test_traffic", says.traffic === "test"],
         ["probe_traffic", says.traffic === "probe"],
         ["self_dealing", operator !== undefined && operator !== "relier"],
@@ -232,8 +239,9 @@ class SlowLog {
   }
 
   latestTime(): number | null {
-    const times = this.#epochs().map(({ timeSeconds }) => timeSeconds);
-    return times.length === 0 ? null : Math.max(...times);
+    const epochs = this.#epochs();
+    const most = Math.max(...epochs.map(({ size }) => size));
+    return epochs.find(({ size }) => size === most && size > 0)?.timeSeconds ?? null;
   }
 }
 

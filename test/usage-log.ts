@@ -139,6 +139,7 @@ export class UsageLog {
       version: 1,
       authorization: authorization.signed.bytes,
       status: "ok",
+      response: commit("response", sha256(utf8("salt")), utf8("an answer")),
       profile: { runtime: "onnxruntime-web@1.2.3", binary: sha256(utf8("engine")), exactness: "exact" },
       units: 1,
       price: 3n,

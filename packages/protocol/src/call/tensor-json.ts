@@ -1,7 +1,6 @@
 /** Tensors in JSON, as the Open Inference Protocol v2 spells them. */
 import { base64, parseBase64, parseUtf8 } from "../bytes.ts";
 import { Malformed } from "../cbor/bytes.ts";
-import { TENSOR_RANK } from "../limits.ts";
 import {
   bytesElements,
   bytesTensor,
@@ -24,8 +23,8 @@ export type TensorJson = {
 
 /** The tensor that `json` spells. Throws Malformed, naming the element at fault. */
 export function parseTensorJson({ name, datatype, shape, parameters, data }: TensorJson): Tensor {
-  const values = data.some(Array.isArray) ? (data.flat(TENSOR_RANK) as unknown[]) : data;
   const count = elementCount(shape);
+  const values = data.some(Array.isArray) ? flatten(name, data, shape) : data;
   if (values.length !== count)
     throw new Malformed(
       `has "${name}" of shape [${shape}], which holds ${count} elements, with ${values.length} in its data`,
@@ -37,10 +36,33 @@ export function parseTensorJson({ name, datatype, shape, parameters, data }: Ten
   const view = new DataView(bytes.buffer);
   for (const [i, value] of values.entries())
     if (!write(view, i * width, value))
-      throw new Malformed(
-        `has "${name}" with element ${i} that is not of ${datatype}: ${JSON.stringify(value)?.slice(0, 40)}`,
-      );
+      throw new Malformed(`has "${name}" with element ${i} that is not of ${datatype}: ${describe(value)}`);
   return { name, datatype, shape, data: bytes };
+}
+
+/** Nested data, flat: each level must be as long as the shape says, else rows would run into one another. */
+function flatten(name: string, data: readonly unknown[], shape: readonly number[]): unknown[] {
+  let level = data;
+  for (const axis of shape.keys()) {
+    const due = elementCount(shape.slice(0, axis + 1));
+    if (level.length !== due) throw new Malformed(`has "${name}" nested otherwise than its shape [${shape}]`);
+    if (axis === shape.length - 1) break;
+    const next = elementCount(shape.slice(axis + 1, axis + 2));
+    const rows = level.map((row) => {
+      if (Array.isArray(row) && row.length === next) return row as unknown[];
+      throw new Malformed(
+        `has "${name}" with a level ${axis + 1} that is not arrays of ${next}, as its shape [${shape}] says`,
+      );
+    });
+    level = rows.flat(1);
+  }
+  return [...level];
+}
+
+/** A value of JSON, short enough for a message. */
+function describe(value: unknown): string {
+  if (typeof value === "object" && value !== null) return Array.isArray(value) ? "an array" : "an object";
+  return JSON.stringify(value)?.slice(0, 40) ?? "nothing";
 }
 
 function parseBytes(name: string, shape: number[], values: readonly unknown[], isBase64: boolean): Tensor {

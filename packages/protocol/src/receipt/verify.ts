@@ -12,6 +12,7 @@ import type { Manifest } from "../model/manifest.ts";
 import { signedId, verifySigned } from "../sign/cose.ts";
 import type { Check, Failure, Verdict } from "../verdict.ts";
 import { type LoggedEntry, PARTS, type Part, parseReceiptFile, type ReceiptFile } from "./file.ts";
+import { brokenTerm } from "./terms.ts";
 
 /** What a verified receipt says. */
 export type VerifiedReceipt = {
@@ -191,18 +192,13 @@ async function checkModel(found: Case): Promise<Finding> {
 
 /** What was answered is within what was asked. */
 function checkTerms({ parts, authorization }: Case): Finding {
-  const { price, status, response } = parts.receipt.says;
-  const { maxPrice, tier, expiry } = authorization.says;
-  const { origin, expiry: grantExpiry } = parts.grant.says;
-  const broken = (detail: string): Finding => ({ failure: "broken_terms", detail });
-  if (price > maxPrice) return broken(`the price ${price} is over the authorised ${maxPrice}`);
-  if (tier !== "signed")
-    return broken(`the requester asked for the tier ${tier}, which this receipt has no evidence of`);
-  if (expiry > grantExpiry) return broken("the authorization outlives its session");
-  if ((status === "ok") !== (response !== undefined))
-    return broken(`a receipt of status ${status} ${response ? "has" : "lacks"} a response`);
-  if (status !== "ok" && price > 0n) return broken(`a receipt of status ${status} has the price ${price}`);
-  return { passed: `status ${status}, price ${price} of at most ${maxPrice}, granted for ${origin}` };
+  const { says } = parts.receipt;
+  const detail = brokenTerm(says, authorization.says, parts.grant.says);
+  if (detail !== undefined) return { failure: "broken_terms", detail };
+  const { maxPrice } = authorization.says;
+  return {
+    passed: `status ${says.status}, price ${says.price} of at most ${maxPrice}, granted for ${parts.grant.says.origin}`,
+  };
 }
 
 function checkOpening({ file, parts, authorization }: Case, side: "request" | "response"): Finding {

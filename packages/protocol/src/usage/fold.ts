@@ -1,10 +1,12 @@
 /** The fold itself: one entry after another, in the order of the log. Rules: docs/spec/usage.md. */
 import { sha256 } from "#platform";
+import { equal } from "../bytes.ts";
 import { Malformed } from "../cbor/bytes.ts";
 import { type Authorization, type Entry, type EntryOf, parseAuthorization } from "../entry/entry.ts";
 import { parseCheckpoint } from "../log/checkpoint.ts";
 import { cosignatureTimes } from "../log/note.ts";
 import { parseManifest } from "../model/codec.ts";
+import { brokenTerm } from "../receipt/terms.ts";
 import { keyId, signedId } from "../sign/cose.ts";
 import { type Cell, type DayTotal, type Event, type Exclusion, type FoldState, isOperator, keyOf } from "./state.ts";
 
@@ -57,7 +59,7 @@ function applyModel(fold: FoldState, index: number, { says, signed }: EntryOf<"m
 
 function applyGrant(fold: FoldState, index: number, { says, signed }: EntryOf<"grant">): void {
   const session = keyOf(signedId(signed));
-  if (fold.sessions.has(session)) return;
+  if (fold.sessions.has(session) || !equal(says.gateway, signed.keyId)) return;
   const sessionKeyId = keyOf(keyId(says.sessionKey));
   fold.sessions.set(session, {
     index,
@@ -115,7 +117,7 @@ function exclude(
   if (model === undefined) return "unknown_model";
   if (model.yanked) return "yanked_model";
   if (says.status !== "ok") return "not_ok";
-  if (says.price > asked.maxPrice) return "over_price";
+  if (brokenTerm(says, asked, session) !== undefined) return "broken_terms";
   if (asked.traffic === "test") return "test_traffic";
   if (asked.traffic === "probe") return "probe_traffic";
   return session.selfDealing ? "self_dealing" : undefined;
@@ -158,8 +160,9 @@ function applyEpoch(fold: FoldState, { says }: EntryOf<"epoch">): void {
   const day = dayOf(timeSeconds);
   const uncovered = fold.untimed.findIndex(({ index }) => index >= checkpoint.size);
   for (const event of fold.untimed.splice(0, uncovered < 0 ? fold.untimed.length : uncovered)) count(fold, day, event);
-  if (checkpoint.size > (fold.epochs.at(-1)?.size ?? 0)) fold.epochs.push({ size: checkpoint.size, timeSeconds });
-  fold.timeSeconds = Math.max(fold.timeSeconds ?? 0, timeSeconds);
+  if (checkpoint.size <= (fold.epochs.at(-1)?.size ?? 0)) return;
+  fold.epochs.push({ size: checkpoint.size, timeSeconds });
+  fold.timeSeconds = timeSeconds; // The last, not the latest: one wrong clock is not for ever.
 }
 
 /** The UTC day of a Unix time: `2026-11-22`. */

@@ -19,7 +19,8 @@ export function signaturesOf(fold: FoldState, entry: Entry): EntrySignatures {
     return { ok: false, detail: `no key before it may sign this ${entry.kind} entry` };
   const jobs = [jobOf(entry.signed, signer)];
   if (entry.kind === "grant") {
-    const { sessionKey, possession } = entry.says;
+    const { sessionKey, possession, gateway } = entry.says;
+    if (!equal(gateway, entry.signed.keyId)) return { ok: false, detail: "it names another gateway than signed it" };
     jobs.push({ spki: sessionKey, message: possessionMessage(entry.says), signature: possession });
   }
   return entry.kind === "receipt" ? withRequester(fold, entry.says.authorization, jobs) : { ok: true, jobs };

@@ -52,7 +52,7 @@ export type Exclusion =
   | "unknown_node"
   | "yanked_model"
   | "reused_nonce"
-  | "over_price"
+  | "broken_terms"
   | "self_dealing";
 
 export type UsedReceipt = {
@@ -106,7 +106,7 @@ export type FoldState = {
   untimed: Event[];
   /** The epochs so far, in order: entries below `size` that none before covers have this time, Unix seconds. */
   epochs: { size: number; timeSeconds: number }[];
-  /** The latest time of any epoch, Unix seconds. */
+  /** The time of the last epoch that covers more than those before it, Unix seconds. */
   timeSeconds: number | undefined;
   /** The next sequence of each node. */
   nodeSequences: Map<Key, number>;
