@@ -31,6 +31,8 @@ export type TestNetwork = AsyncDisposable & {
   readonly origin: string;
   readonly logVkey: string;
   readonly trust: LogTrust;
+  /** The folder that its models are published from. */
+  readonly models: string;
   readonly reported: Reported[];
   fetch(path: string, init?: RequestInit): Promise<Response>;
   /** A call by API key, in JSON. `changes` replaces members of the body. */
@@ -101,6 +103,7 @@ export async function startNetwork({
       return trustInLog(parseNoteKey(current().network.logVkey));
     },
     data: options.data,
+    models: modelsFolder,
     reported,
     fetch: request,
     stop,

@@ -64,6 +64,17 @@ test("a model without a revision cannot be asked", async () => {
   await expect(client.model("x")).rejects.toThrow(UnverifiedError);
 });
 
+test("a model that the network puts in place of another cannot be asked", async () => {
+  const { name } = (await open()).model;
+  const network = await TinyNetwork.open();
+  const said = await (await network.fetch(`${URL}/v1/models/${name}`)).text();
+  const answering = (text: string) => createClient({ url: URL, edges: { fetch: async () => new Response(text) } });
+  const swapped = said.replace(`"id":"${name}"`, '"id":"example/other"');
+  await expect(answering(swapped).model("example/other")).rejects.toThrow(`the network means ${name}`);
+  const altered = said.replace(/"revision":"[0-9a-f]{4}/, '"revision":"0000');
+  await expect(answering(altered).model(name)).rejects.toThrow(`does not say what ${name} is made of`);
+});
+
 test("an id that is none is a mistake of the caller's", async () => {
   const { client } = await open();
   const { signer } = await createKey();

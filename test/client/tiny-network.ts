@@ -108,9 +108,9 @@ export class TinyNetwork {
   }
 
   #model() {
-    const { name, forms, outputs, ...rest } = MANIFEST;
-    const tallystick = { ...rest, revision: hex(this.#revision), price: "3", artifacts: undefined };
-    return { id: name, tallystick, manifest: { forms, outputs, artifacts: [] } };
+    const { name, version } = MANIFEST;
+    const tallystick = { version, revision: hex(this.#revision), price: "3" };
+    return { id: name, tallystick, manifestBytes: base64(encodeManifest(MANIFEST)) };
   }
 
   async #grant(body: string): Promise<Response> {

@@ -48,6 +48,18 @@ test.each(["SIGTERM", "SIGINT"] as const)(
   },
 );
 
+test("it goes on when nobody reads what it tells its operator, and still ends with status 0", async () => {
+  const data = await copyOfStopped("unread");
+  await using daemon = startDaemon(data, models);
+  const ready = await daemon.ready;
+  daemon.process.stdout?.destroy();
+  daemon.process.stderr?.destroy();
+  await rm(join(data, "artifacts"), { recursive: true });
+  for (let i = 0; i < 3; i++)
+    expect((await callDaemon(ready)).status, "a fault that its operator is told of").toBe(500);
+  expect(await daemon.stop()).toMatchObject({ code: 0, signal: null });
+});
+
 test("a second start goes on with the same log, keys and API key", async () => {
   const data = await copyOfStopped("again");
   const size = await sizeOf(data);

@@ -1,24 +1,11 @@
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { hex, sha256, verifyReceiptFile } from "@tallystick/protocol";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { copyModels, creditInput, startNetwork, type TestNetwork } from "../network.ts";
+import { expect, test } from "vitest";
+import { creditInput, startNetwork, type TestNetwork } from "../network.ts";
+import { CREDIT, changeModel } from "./refusals.ts";
 
-const CREDIT = "statlog/credit-default";
-
-let root: string;
-beforeAll(async () => {
-  root = await mkdtemp(join(tmpdir(), "hub-"));
-});
-afterAll(() => rm(root, { recursive: true }));
-
-const modelsIn = (name: string) => copyModels(["credit-default"], join(root, name));
-const sourceOf = (models: string) => join(models, "credit-default", "model.json");
-
-async function change(path: string, changes: object): Promise<void> {
-  await writeFile(path, JSON.stringify({ ...JSON.parse(await readFile(path, "utf8")), ...changes }));
-}
+const change = (network: TestNetwork, changes: object) => changeModel(network.models, "credit-default", changes);
 
 type Described = {
   id: string;
@@ -31,22 +18,20 @@ async function listed(network: TestNetwork): Promise<Described[]> {
 }
 
 test("a model's artifacts are served by their digests, and hash to them", async () => {
-  const models = await modelsIn("artifacts");
-  await using network = await startNetwork({ models });
+  await using network = await startNetwork({ models: ["credit-default"] });
   const { manifest } = (await (await network.fetch(`/v1/models/${CREDIT}`)).json()) as Described;
   expect(manifest?.artifacts.map(({ path }) => path)).toEqual(["card.md", "example.json", "model.onnx"]);
   for (const { path, sha256: digest } of manifest?.artifacts ?? []) {
     const bytes = new Uint8Array(await (await network.fetch(`/v1/artifacts/${digest}`)).arrayBuffer());
     expect(hex(sha256(bytes))).toBe(digest);
-    expect(bytes).toEqual(new Uint8Array(await readFile(join(models, "credit-default", path))));
+    expect(bytes).toEqual(new Uint8Array(await readFile(join(network.models, "credit-default", path))));
   }
 });
 
 test("a model that is changed is another revision beside the first: a name means the newest, a version or digest means its own", async () => {
-  const models = await modelsIn("versions");
-  await using network = await startNetwork({ models });
+  await using network = await startNetwork({ models: ["credit-default"] });
   const [first] = await listed(network);
-  await network.restart(() => change(sourceOf(models), { version: "1.0.1", price: "7" }));
+  await network.restart(() => change(network, { version: "1.0.1", price: "7" }));
   expect((await listed(network)).map(({ tallystick: { version, price } }) => [version, price])).toEqual([
     ["1.0.0", "0"],
     ["1.0.1", "7"],
@@ -63,20 +48,18 @@ test("a model that is changed is another revision beside the first: a name means
 });
 
 test("a revision has one price: another in its model.json keeps the network from starting, and says what to do", async () => {
-  const models = await modelsIn("price");
-  await using network = await startNetwork({ models });
-  await expect(network.restart(() => change(sourceOf(models), { price: "7" }))).rejects.toThrow(
+  await using network = await startNetwork({ models: ["credit-default"] });
+  await expect(network.restart(() => change(network, { price: "7" }))).rejects.toThrow(
     /statlog\/credit-default 1\.0\.0 was published at the price 0.*publish 7 under another version/,
   );
-  await network.restart(() => change(sourceOf(models), { price: "0" }));
+  await network.restart(() => change(network, { price: "0" }));
 });
 
 test("a yanked model is offered no more, and its receipts still verify", async () => {
-  const models = await modelsIn("yanked");
-  await using network = await startNetwork({ models });
+  await using network = await startNetwork({ models: ["credit-default"] });
   const { receiptId } = await network.infer(CREDIT, [creditInput()]);
   for (const _ of ["yanked", "yanked already"]) {
-    await network.restart(() => change(sourceOf(models), { yanked: true }));
+    await network.restart(() => change(network, { yanked: true }));
     expect(await listed(network)).toEqual([]);
     for (const path of [`/v2/models/${CREDIT}`, `/v1/models/${CREDIT}`, `/v2/models/${CREDIT}/ready`])
       expect((await network.fetch(path)).status).toBe(410);

@@ -1,5 +1,13 @@
 /** Models as a network describes them. */
-import { type Manifest, parseHex, type TensorSpec } from "@tallystick/protocol";
+import {
+  hex,
+  Malformed,
+  type Manifest,
+  parseBase64,
+  parseManifest,
+  revisionOf,
+  type TensorSpec,
+} from "@tallystick/protocol";
 import { UnverifiedError } from "./errors.ts";
 import { fieldOf, type Http } from "./http.ts";
 
@@ -26,22 +34,35 @@ export type Model = ModelRow & {
   artifacts: { path: string; role: Manifest["artifacts"][number]["role"]; sizeBytes: number; sha256: string }[];
 };
 
-/** What `GET /v1/models/{name}` says of a model beyond its row: the manifest in JSON, its digests in hex. */
-type ManifestJson = Pick<Model, "forms" | "outputs" | "artifacts">;
-
 export async function listModels(http: Http): Promise<ModelRow[]> {
   const rows = fieldOf(await http.json("/v1/models"), "data");
   return Array.isArray(rows) ? rows.map(rowOf) : [];
 }
 
-/** Throws RefusedError where there is no such model. */
+/**
+ * The model that the network means by `name`. Throws RefusedError where it has none, and UnverifiedError where what it
+ * says is not of that name, or is not what the revision is the digest of.
+ */
 export async function getModel(http: Http, name: string): Promise<Model> {
   const described = await http.json(`/v1/models/${name.split("/").map(encodeURIComponent).join("/")}`);
-  const { forms, outputs, artifacts } = fieldOf(described, "manifest") as ManifestJson; // Ours to read; what is signed is the revision's digest.
   const row = rowOf(described);
-  const revisionDigest = parseHex(row.revision);
-  if (revisionDigest?.length !== 32) throw new UnverifiedError(`the network does not say which revision ${name} is`);
-  return { ...row, revisionDigest, forms, outputs, artifacts };
+  const manifestBytes = parseBase64(String(fieldOf(described, "manifestBytes"))) ?? new Uint8Array(0);
+  const revisionDigest = revisionOf(manifestBytes);
+  if (hex(revisionDigest) !== row.revision)
+    throw new UnverifiedError(`the network does not say what ${name} is made of`);
+  const { forms, outputs, artifacts, ...manifest } = manifestOf(manifestBytes);
+  if (manifest.name !== name) throw new UnverifiedError(`asked for ${name}, the network means ${manifest.name}`);
+  const files = artifacts.map(({ digest, ...artifact }) => ({ ...artifact, sha256: hex(digest) }));
+  return { ...row, name, version: manifest.version, revisionDigest, forms, outputs, artifacts: files };
+}
+
+function manifestOf(bytes: Uint8Array): Manifest {
+  try {
+    return parseManifest(bytes);
+  } catch (cause) {
+    if (cause instanceof Malformed) throw new UnverifiedError(`the network's manifest ${cause.message}`, { cause });
+    throw cause;
+  }
 }
 
 function rowOf(described: unknown): ModelRow {
@@ -55,7 +76,7 @@ function rowOf(described: unknown): ModelRow {
     licence: text("licence"),
     summary: text("summary"),
     revision: text("revision"),
-    priceAtomic: BigInt(text("price") || "0"),
+    priceAtomic: BigInt(/^[0-9]{1,20}$/.test(text("price")) ? text("price") : "0"),
     state: text("state"),
     valid: Number(fieldOf(ours, "valid") ?? 0),
     decisionsReliedOn: Number(fieldOf(ours, "decisionsReliedOn") ?? 0),

@@ -6,6 +6,9 @@ import type { Network } from "./network.ts";
 /** How long calls under way may take to end once the server is told to. */
 const DRAIN_MS = 10_000;
 const SWEEP_MS = 20;
+/** How long a request may take to arrive whole. */
+const REQUEST_MS = 60_000;
+const CONNECTIONS = 10_000;
 
 export type Listening = {
   url: string;
@@ -24,6 +27,7 @@ export async function listen(network: Network, { host, port }: { host: string; p
       return application.fetch(request, env);
     },
   });
+  if ("requestTimeout" in server) Object.assign(server, { requestTimeout: REQUEST_MS, maxConnections: CONNECTIONS });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen(port, host, resolve);

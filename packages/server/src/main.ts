@@ -29,6 +29,8 @@ export async function main(args: string[]): Promise<number> {
 }
 
 async function run(options: Options): Promise<void> {
+  // Who reads what it prints may go away; the network goes on.
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
   const say = (line: string) => options.json || process.stdout.write(`${line}\n`);
   const stopped = signalled();
   say("Tallystick is starting: keys, log, models …");

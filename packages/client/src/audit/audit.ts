@@ -20,9 +20,11 @@ import {
   type SignatureJob,
   signaturesOf,
   TILE_WIDTH,
+  utf8,
   verifyCheckpoint,
   verifyEs256,
 } from "@tallystick/protocol";
+import { fieldOf } from "../http.ts";
 import { readBundle } from "./bundles.ts";
 import { differencesOf, sizeOf } from "./differences.ts";
 import { type Finding, Findings, type Report } from "./findings.ts";
@@ -35,7 +37,9 @@ export type Audit = {
   entryCount: number;
   signatureCount: number;
   findings: Finding[];
-  /** The figures at `comparedSize`, recomputed. */
+  /** How many entries the figures are of. */
+  comparedSize: number;
+  /** The figures of those, recomputed. */
   figures: Figures;
   /** Where the published figures are not the recomputed ones; undefined where none were given to compare. */
   differences: string[] | undefined;
@@ -59,6 +63,7 @@ export async function auditLog(source: LogSource, options: AuditOptions): Promis
   const { report } = findings;
   const head = await readHead(source, options.trust, report);
   const comparedSize = Math.min(sizeOf(options.published) ?? head.size, head.size);
+  await checkPublished(options.published, head, options.trust, report);
   const walk = await walkEntries(source, head.size, comparedSize, options, report);
   if (walk.entryCount === head.size) {
     if (!equal(walk.root, head.root)) report("root", "the entries do not hash to the checkpoint's root");
@@ -67,17 +72,39 @@ export async function auditLog(source: LogSource, options: AuditOptions): Promis
   const differences = options.published === undefined ? undefined : differencesOf(walk.figures, options.published);
   const { entryCount, signatureCount, figures } = walk;
   const { origin, size } = head;
-  return { origin, size, entryCount, signatureCount, findings: findings.inOrder(), figures, differences };
+  const counts = { size, comparedSize, entryCount, signatureCount };
+  return { origin, ...counts, findings: findings.inOrder(), figures, differences };
 }
 
-type Head = { origin: string; size: number; root: Uint8Array };
+type Head = { origin: string; size: number; root: Uint8Array; timeSeconds?: number };
+
+/** Published figures may be behind the log that is read after them by this much, and no more. */
+const BEHIND_SECONDS = 600;
+
+/** What is published is of a checkpoint that the log signed, and of one that is not long gone. */
+async function checkPublished(published: unknown, head: Head, trust: LogTrust, report: Report): Promise<void> {
+  const text = fieldOf(fieldOf(published, "meta"), "checkpoint");
+  if (typeof text !== "string") return;
+  try {
+    const checkpoint = parseCheckpoint(utf8(text));
+    const verified = await verifyCheckpoint(checkpoint, trust);
+    if (!verified.ok) report("published", `the figures are of a checkpoint that is not the log's: ${verified.failure}`);
+    else if (checkpoint.size !== sizeOf(published))
+      report("published", "the figures are not of their checkpoint's size");
+    else if ((head.timeSeconds ?? 0) - verified.timeSeconds > BEHIND_SECONDS)
+      report("published", `the figures are of ${checkpoint.size} entries, long before the log's ${head.size}`);
+  } catch (error) {
+    if (!(error instanceof Malformed)) throw error;
+    report("published", `the figures' checkpoint ${error.message}`);
+  }
+}
 
 async function readHead(source: LogSource, trust: LogTrust, report: Report): Promise<Head> {
   try {
     const checkpoint = parseCheckpoint(await source.checkpoint());
     const verified = await verifyCheckpoint(checkpoint, trust);
     if (!verified.ok) report("checkpoint", `it is not one that ${trust.logKey.name} signed: ${verified.failure}`);
-    return checkpoint;
+    return verified.ok ? { ...checkpoint, timeSeconds: verified.timeSeconds } : checkpoint;
   } catch (error) {
     if (!(error instanceof Malformed)) throw error;
     report("checkpoint", `it ${error.message}`);

@@ -59,16 +59,25 @@ async function openAudited(args: AuditArguments, context: Context): Promise<Audi
     await context.home.rememberLog(running.logKey.vkey);
     return { source, logKey: running.logKey, ...published };
   }
-  try {
-    const { url, logKey } = await findNetwork({ ...args, ...(log === undefined ? {} : { network: log }) }, context);
-    const source = fetchSource(url, context.edges);
-    // The figures first: the log that is then read has at least the entries that they are of.
-    return { source, logKey, published: await createHttp(url, context.edges).json("/v1/usage"), ...published };
-  } catch (error) {
-    if (log === undefined || !(error instanceof RefusedError) || error.status !== 404) throw error;
-    const source = fetchSource(log, context.edges); // No network, then: a copy of its tiles on any server of files.
+  const place = await findNetwork({ ...args, ...(log === undefined ? {} : { network: log }) }, context).catch(
+    (error: unknown) => {
+      if (log === undefined || !(error instanceof RefusedError) || error.status !== 404) throw error;
+      return undefined; // No network, then: a copy of its tiles on any server of files.
+    },
+  );
+  if (place === undefined) {
+    const source = fetchSource(log ?? "", context.edges);
     return { source, logKey: await findLogKey(source, args, context), ...published };
   }
+  const source = fetchSource(place.url, context.edges);
+  // The figures first: the log that is then read has at least the entries that they are of. A network that publishes
+  // none is refused, not taken for a server of files.
+  return {
+    source,
+    logKey: place.logKey,
+    published: await createHttp(place.url, context.edges).json("/v1/usage"),
+    ...published,
+  };
 }
 
 /** The key of a log that cannot say itself whose it is. */
@@ -84,7 +93,7 @@ async function findLogKey(source: LogSource, { vkey }: AuditArguments, { home }:
 }
 
 function auditText(
-  { origin, size, entryCount, signatureCount, findings, figures, differences }: Audit,
+  { origin, size, comparedSize, entryCount, signatureCount, findings, figures, differences }: Audit,
   { because }: LogKey,
 ): string {
   const shown = findings
@@ -106,6 +115,7 @@ function auditText(
     `failed      ${findings.length}`,
     ...shown,
     ...rest,
+    `compared    the figures of ${comparedSize} entries`,
     `difference  ${compared}`,
     ...(differences ?? []).slice(0, FINDINGS_SHOWN).map((difference) => `  ${printable(difference)}`),
   ].join("\n")}\n`;

@@ -2,8 +2,11 @@
 import type { Tensor } from "../call/tensor.ts";
 import type { Manifest, TensorSpec } from "./manifest.ts";
 
+/** A tensor as far as a spec speaks of it. */
+type Described = Pick<Tensor, "name" | "datatype" | "shape">;
+
 /** What is wrong with `inputs`, in words for their sender, or undefined where they are one of the manifest's forms. */
-export function inputsFault({ name, forms }: Manifest, inputs: readonly Tensor[]): string | undefined {
+export function inputsFault({ name, forms }: Manifest, inputs: readonly Described[]): string | undefined {
   const given = inputs.map((input) => input.name).sort();
   const form = forms.find((specs) => sameNames(specs, given));
   if (form === undefined) {
@@ -23,7 +26,7 @@ function sameNames(specs: readonly TensorSpec[], given: readonly string[]): bool
   return names.length === given.length && names.every((name, i) => name === given[i]);
 }
 
-function fits(spec: TensorSpec, { datatype, shape }: Tensor): boolean {
+function fits(spec: TensorSpec, { datatype, shape }: Described): boolean {
   return (
     spec.datatype === datatype &&
     spec.shape.length === shape.length &&

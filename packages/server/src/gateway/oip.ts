@@ -2,6 +2,7 @@
 import {
   DATATYPES,
   type Datatype,
+  inputsFault,
   Malformed,
   type Manifest,
   parseHex,
@@ -56,8 +57,11 @@ export type InferenceRequest = {
   traffic: "production" | "test" | "probe";
 };
 
-/** Reads the body of `POST /v2/models/{model}/infer`. Throws invalid_request, naming what is wrong and where. */
-export function parseInferRequest(body: unknown): InferenceRequest {
+/**
+ * Reads the body of `POST /v2/models/{model}/infer`. Throws invalid_request, naming what is wrong and where. With the
+ * model's `manifest`, inputs that it does not take are refused before their data are looked at.
+ */
+export function parseInferRequest(body: unknown, manifest?: Manifest): InferenceRequest {
   const parsed = InferRequest.safeParse(body);
   if (!parsed.success)
     throw new ServiceError("invalid_request", `the request is not one for inference: ${describeIssue(parsed.error)}`);
@@ -65,6 +69,8 @@ export function parseInferRequest(body: unknown): InferenceRequest {
   const decision = parameters.decision === undefined ? undefined : parseHex(parameters.decision);
   const names = new Set(inputs.map((input) => input.name));
   if (names.size !== inputs.length) throw new ServiceError("invalid_request", "an input is named twice");
+  const fault = manifest === undefined ? undefined : inputsFault(manifest, inputs);
+  if (fault !== undefined) throw new ServiceError("invalid_request", fault);
   return {
     inputs: inputs.map(readTensor),
     outputs: outputs.map((output) => output.name),

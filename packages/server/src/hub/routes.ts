@@ -1,5 +1,5 @@
 /** The hub over HTTP: what is offered, what a model is, artifacts by digest. */
-import { hex, type PublishedModel, parseHex } from "@tallystick/protocol";
+import { base64, encodeManifest, hex, type PublishedModel, parseHex } from "@tallystick/protocol";
 import { type Context, Hono } from "hono";
 import { ServiceError } from "../platform/errors.ts";
 import type { Hub } from "./service.ts";
@@ -19,7 +19,8 @@ export function hubRoutes({ hub, models, use }: HubRoutes): Hono {
 
   app.get("/v1/models/:name{.+}", (c) => {
     const model = hub.get(c.req.param("name"), c.req.query("version"));
-    return c.json({ ...describe(model, use), manifest: describeManifest(model) });
+    const manifestBytes = base64(encodeManifest(model.manifest)); // What the revision is the SHA-256 of.
+    return c.json({ ...describe(model, use), manifest: describeManifest(model), manifestBytes });
   });
 
   app.get("/v1/artifacts/:digest", async (c) => sendArtifact(c, hub));

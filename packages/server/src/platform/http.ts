@@ -26,16 +26,26 @@ function stackOf(error: unknown): string | undefined {
   return error instanceof Error ? error.stack : undefined;
 }
 
+/** Bodies that are being read, together; one more waits for its turn somewhere else. */
+const BODIES_LIMIT_BYTES = 256 * 1024 * 1024;
+let bodiesBytes = 0;
+
 /** The body of a request, at most `limitBytes` of it. */
 export async function readBody(c: Context, limitBytes: number): Promise<Uint8Array> {
   const says = c.req.header("content-length");
   if (Number(says ?? 0) > limitBytes) throw tooLarge(limitBytes);
+  const reservedBytes = says === undefined ? limitBytes : Number(says);
+  if (bodiesBytes + reservedBytes > BODIES_LIMIT_BYTES)
+    throw new ServiceError("unavailable", "too many large bodies are on their way: try again in a second");
+  bodiesBytes += reservedBytes;
   try {
     return says === undefined ? await readChunks(c, limitBytes) : new Uint8Array(await c.req.arrayBuffer());
   } catch (cause) {
     if (cause instanceof ServiceError) throw cause;
     // The caller went away in the middle of it, which is no fault of ours.
     throw new ServiceError("invalid_request", "the body ended before it was whole: send it again", { cause });
+  } finally {
+    bodiesBytes -= reservedBytes;
   }
 }
 
