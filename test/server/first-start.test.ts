@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from "node:fs";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -23,8 +24,10 @@ test("a first start that is killed after any of its steps is finished by the nex
       origin = network.origin;
     },
   );
-  expect(moments.length).toBeGreaterThan(30);
-  for (const { path, step, seen } of moments) {
+  // Once the folder is claimed, what follows is appended to a log, whose every step its own test takes.
+  const chosen = moments.filter(({ path }, i) => i % 5 === 0 || !isClaimed(path));
+  expect(chosen.length).toBeGreaterThan(20);
+  for (const { path, step, seen } of chosen) {
     await using network = await startNetwork({ data: path, models }).catch((cause: unknown) => {
       throw new Error(`killed after ${step}`, { cause });
     });
@@ -33,3 +36,8 @@ test("a first start that is killed after any of its steps is finished by the nex
   }
   await rm(root, { recursive: true });
 });
+
+function isClaimed(data: string): boolean {
+  const mark = join(data, "tallystick.json");
+  return existsSync(mark) && readFileSync(mark, "utf8").includes("origin");
+}

@@ -2,9 +2,8 @@
  * What a folder looks like whenever its process might be killed: node:fs/promises as it is, with a copy of the folder after
  * each step that changes something. Steps are taken one at a time, so that a copy is of a moment.
  */
-import { cpSync, existsSync, mkdtempSync } from "node:fs";
+import { cpSync, existsSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 type FileSystem = typeof import("node:fs/promises");
@@ -15,9 +14,9 @@ export type Moment<T> = { path: string; step: string; seen: T };
 let watching: { folder: string; take(step: string): void } | undefined;
 let last: Promise<unknown> = Promise.resolve();
 
-/** Copies `folder` after each change that `work` makes anywhere; `see` is asked at each. */
+/** Copies `folder`, beside itself, after each change that `work` makes anywhere; `see` is asked at each. */
 export async function interruptions<T>(folder: string, see: () => T, work: () => Promise<void>): Promise<Moment<T>[]> {
-  const to = mkdtempSync(join(tmpdir(), "moments-"));
+  const to = `${folder}-moments`;
   const moments: Moment<T>[] = [];
   const take = (step: string) => {
     const path = join(to, String(moments.length));
