@@ -5,6 +5,7 @@
 import {
   type Authorization,
   type AuthorizationPayload,
+  CALL_SIZE_BYTES,
   commit,
   type Dispatch,
   type ExecutionProfile,
@@ -92,7 +93,7 @@ export function createNode(parts: NodeParts): InferenceNode {
       throw error;
     });
     forget(spent, fold);
-    return conclude(id, bytes, model, choose(execution, wanted));
+    return conclude(id, bytes, model, bounded(choose(execution, wanted)));
   }
 
   async function execute(model: PublishedModel, inputs: Tensor[]): Promise<Concluded> {
@@ -203,6 +204,21 @@ function choose(execution: Concluded, wanted: readonly string[]): Concluded {
   if (missing !== undefined) return { kind: "refused", message: `the model has no output "${missing}"` };
   return { ...execution, outputs: outputs.filter((output) => output !== undefined) };
 }
+
+/** An answer of more bytes than a commitment is over is none: it gets a failed receipt, as every call without an answer. */
+function bounded(execution: Concluded): Concluded {
+  if (execution.kind !== "answered") return execution;
+  const sizeBytes = execution.outputs.reduce((sum, { data }) => sum + data.length, 0);
+  if (sizeBytes <= CALL_SIZE_BYTES - ANSWER_HEADS_BYTES) return execution;
+  return {
+    kind: "failed",
+    reason: "engine",
+    message: `its answer has ${sizeBytes} bytes, more than ${CALL_SIZE_BYTES}`,
+  };
+}
+
+/** Room for what an answer's canonical bytes have beside its data: names, datatypes and shapes of its outputs. */
+const ANSWER_HEADS_BYTES = 65_536;
 
 function refusalOf(execution: Unanswered, receiptId: string): ServiceError {
   if (execution.kind === "refused") return new ServiceError("invalid_request", execution.message, { receiptId });

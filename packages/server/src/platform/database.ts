@@ -1,4 +1,5 @@
 /** SQLite for control state: what is not in the log and must not be lost. One process at a time has it open. */
+import { writeFileSync } from "node:fs";
 import Database from "libsql";
 import { OperatorError, ServiceError, systemCode } from "./errors.ts";
 
@@ -25,6 +26,7 @@ export function openDatabase(path: string): Database.Database {
 
 function open(path: string): Database.Database {
   try {
+    writeFileSync(path, "", { flag: "a", mode: 0o600 }); // It names accounts: made for its owner's eyes, and its journal as it.
     return new Database(path);
   } catch (cause) {
     throw refusal(path, cause);
