@@ -25,8 +25,8 @@ export function openDatabase(path: string): Database.Database {
 }
 
 function open(path: string): Database.Database {
+  writeFileSync(path, "", { flag: "a", mode: 0o600 }); // It names accounts: for its owner's eyes, as is then its journal.
   try {
-    writeFileSync(path, "", { flag: "a", mode: 0o600 }); // It names accounts: made for its owner's eyes, and its journal as it.
     return new Database(path);
   } catch (cause) {
     throw refusal(path, cause);
