@@ -1,5 +1,4 @@
 /** A log of many receipts, made by the parts that make any: real keys, real signatures, the real log. */
-import { generateKeyPairSync } from "node:crypto";
 import { join } from "node:path";
 import {
   commit,
@@ -20,10 +19,8 @@ import {
 } from "@tallystick/protocol";
 import { Log } from "../packages/server/src/log/service.ts";
 import { systemClock } from "../packages/server/src/platform/clock.ts";
-import { createSigner, openNoteSigner } from "../packages/server/src/platform/keys.ts";
+import { createSigner, generateKey, openNoteSigner } from "../packages/server/src/platform/keys.ts";
 import { createSystemRandom } from "../packages/server/src/platform/random.ts";
-
-const newSigner = () => createSigner(generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey);
 
 /** A revision for receipts to be about. Nothing runs it: what is measured is the log. */
 function manifestOf(): Manifest {
@@ -52,6 +49,7 @@ type Keys = Record<Exclude<Role, "relier">, Signer>;
 /** Enrols a key for each role and publishes one revision. */
 export async function foundNetwork(
   append: (entry: Uint8Array) => Promise<number>,
+  newSigner = () => createSigner(generateKey()),
 ): Promise<{ keys: Keys; revision: Uint8Array }> {
   const keys: Keys = { log: newSigner(), gateway: newSigner(), node: newSigner(), publisher: newSigner() };
   for (const [role, { spki }] of Object.entries(keys) as [keyof Keys, Signer][])
@@ -79,7 +77,7 @@ export async function writeBenchLog(
   await Log.create(options);
   const log = await Log.open(options);
   const { keys, revision } = await foundNetwork((entry) => log.append(entry));
-  const session = newSigner();
+  const session = createSigner(generateKey());
   const terms = { origin: signer.key.name, gateway: keyId(keys.gateway.spki), sessionKey: session.spki };
   const grant = await signEntry(keys.gateway, "grant", {
     version: 1,

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { floatTensor, keyOf } from "@tallystick/protocol";
 import { createAccounts } from "../packages/server/src/gateway/accounts.ts";
+import { createOpenings } from "../packages/server/src/gateway/openings.ts";
 import { createReceipts } from "../packages/server/src/gateway/receipts.ts";
 import { createGateway } from "../packages/server/src/gateway/service.ts";
 import { createSessions } from "../packages/server/src/gateway/sessions.ts";
@@ -12,8 +13,9 @@ import { Log } from "../packages/server/src/log/service.ts";
 import { createNode, type Engine } from "../packages/server/src/node/service.ts";
 import { systemClock } from "../packages/server/src/platform/clock.ts";
 import { closeDatabase, openDatabase } from "../packages/server/src/platform/database.ts";
-import { openNoteSigner } from "../packages/server/src/platform/keys.ts";
+import { generateKey, openNoteSigner } from "../packages/server/src/platform/keys.ts";
 import { createSystemRandom } from "../packages/server/src/platform/random.ts";
+import { openSigning } from "../packages/server/src/platform/signing.ts";
 import { BENCH_PROFILE, foundNetwork } from "./bench-log.ts";
 import { median, type Row } from "./ratio.ts";
 
@@ -45,16 +47,18 @@ export async function benchReceipt(): Promise<Row[]> {
   await Log.create(options);
   const ledger = await openLedger(options, join(folder, "projections"));
   const { fold, append, publish } = ledger;
-  const { keys, revision } = await foundNetwork(publish);
+  const signing = openSigning(() => {});
+  const newSigner = () => signing.signer(generateKey());
+  const { keys, revision } = await foundNetwork(publish, newSigner);
   const database = openDatabase(join(folder, "gateway.sqlite"));
-  const accounts = createAccounts({ database, sealingKey: random(32), random, report: () => {} });
-  const sessions = createSessions({ origin: signer.key.name, signer: keys.gateway, fold, clock, publish });
+  const accounts = createAccounts(database, random);
+  const openings = createOpenings({ database, sealingKey: random(32), random, report: () => {} });
+  const sessions = createSessions({ origin: signer.key.name, signer: keys.gateway, newSigner, fold, clock, publish });
   const receipts = createReceipts(fold, {
     published: () => ledger.log.published,
     readEntry: (index) => ledger.log.tree.readEntry(index),
     inclusionProof: (index, size) => ledger.log.tree.inclusionProof(index, size),
   });
-  const { findSignedHere } = sessions;
   const files = async () => new Map<string, Uint8Array>();
   const node = createNode({
     signer: keys.node,
@@ -64,11 +68,20 @@ export async function benchReceipt(): Promise<Row[]> {
     random,
     deadlineMs: 30_000,
     files,
-    findSignedHere,
     append,
   });
   const model = fold.models.get(keyOf(revision))!;
-  const gateway = createGateway({ fold, clock, random, accounts, sessions, receipts, node, findModel: () => model });
+  const gateway = createGateway({
+    fold,
+    clock,
+    random,
+    accounts,
+    openings,
+    sessions,
+    receipts,
+    node,
+    findModel: () => model,
+  });
   const { account } = accounts.create("bench", 0);
   const call = { inputs: [INPUT], outputs: [], maxPrice: 0n, traffic: "production" as const };
 
@@ -87,7 +100,8 @@ export async function benchReceipt(): Promise<Row[]> {
     for (let i = 0; i < ROUNDS; i++) rounds.push(await round());
     return [{ name: "a receipt adds, CPU a call", value: median(rounds), unit: "ms", bound: { atMost: 0.5 } }];
   } finally {
-    accounts.flush();
+    openings.flush();
+    await signing.close();
     await ledger.close();
     closeDatabase(database);
     await rm(folder, { recursive: true });

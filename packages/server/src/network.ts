@@ -21,6 +21,7 @@ import {
 import { Hono } from "hono";
 import { openExecution } from "./execution/pool.ts";
 import { type Accounts, createAccounts } from "./gateway/accounts.ts";
+import { createOpenings, type Openings } from "./gateway/openings.ts";
 import { createReceipts } from "./gateway/receipts.ts";
 import { gatewayRoutes } from "./gateway/routes.ts";
 import { createGateway } from "./gateway/service.ts";
@@ -38,9 +39,10 @@ import { closeDatabase, openDatabase } from "./platform/database.ts";
 import { methodRefusal, OperatorError, ServiceError } from "./platform/errors.ts";
 import { type DataFolder, LOCKED_FILE, openDataFolder } from "./platform/folder.ts";
 import { errorResponse, type Report } from "./platform/http.ts";
-import { type NoteSigner, openNoteSigner, openSigner } from "./platform/keys.ts";
+import { generateKey, type NoteSigner, openNoteSigner, openSigner } from "./platform/keys.ts";
 import type { Random } from "./platform/random.ts";
 import { findSecret, keepSecret, openSecret } from "./platform/secrets.ts";
+import { openSigning, type Signing } from "./platform/signing.ts";
 import { usageRoutes } from "./usage/routes.ts";
 
 export const VERSION = "0.1.0";
@@ -85,9 +87,12 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
   const close = () => closeAll(closers);
   try {
     const { hasLog } = await folder.mark();
-    const { keys, noteSigner } = await openKeys(folder);
-    const accounts = createAccounts({ database, sealingKey: await openSealingKey(folder, random), random, report });
-    closers.push(() => accounts.flush());
+    const signing = openSigning(report);
+    closers.push(signing.close);
+    const { keys, noteSigner } = await openKeys(folder, signing);
+    const accounts = createAccounts(database, random);
+    const openings = createOpenings({ database, sealingKey: await openSealingKey(folder, random), random, report });
+    closers.push(() => openings.flush());
     const ledger = await openLog(options, folder, noteSigner, hasLog);
     closers.push(() => ledger.close());
     const epochs = startEpochs({
@@ -110,7 +115,18 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
     closers.push(engine.close);
     const apiKey = await firstApiKey(folder, accounts, nowSeconds(clock));
     const adminToken = await openSecret(folder.file("keys", "admin-token"), () => hex(random(24)));
-    const services = { options, folder, keys, ledger, hub, engine: engine.engine, accounts, adminToken };
+    const services = {
+      options,
+      folder,
+      keys,
+      ledger,
+      hub,
+      engine: engine.engine,
+      signing,
+      accounts,
+      openings,
+      adminToken,
+    };
     const origin = noteSigner.key.name;
     const logVkey = encodeNoteKey(noteSigner.key);
     const routes = composeRoutes(services, origin);
@@ -144,8 +160,8 @@ async function openSealingKey(folder: DataFolder, random: Random): Promise<Uint8
 }
 
 /** The keys of every role. The log's Ed25519 key signs checkpoints; its P-256 key signs the entries of the role `log`. */
-async function openKeys(folder: DataFolder): Promise<{ keys: Keys; noteSigner: NoteSigner }> {
-  const signer = (role: string) => openSigner(folder.file("keys", `${role}.pem`));
+async function openKeys(folder: DataFolder, signing: Signing): Promise<{ keys: Keys; noteSigner: NoteSigner }> {
+  const signer = (role: string) => openSigner(folder.file("keys", `${role}.pem`), signing.signer);
   const originOf = (publicKey: Uint8Array) =>
     `tallystick.local/${createHash("sha256").update(publicKey).digest("hex").slice(0, 16)}`;
   return {
@@ -244,13 +260,18 @@ type Services = {
   ledger: Ledger;
   hub: Hub;
   engine: Engine;
+  signing: Signing;
   accounts: Accounts;
+  openings: Openings;
   adminToken: string;
 };
 
 type Routes = { app: Hono; latest: ReturnType<typeof createReceipts>["latest"] };
 
-function composeRoutes({ options, keys, ledger, hub, engine, accounts, adminToken }: Services, origin: string): Routes {
+function composeRoutes(
+  { options, keys, ledger, hub, engine, signing, accounts, openings, adminToken }: Services,
+  origin: string,
+): Routes {
   const { clock, random, deadlineMs } = options;
   const { fold, log, append, publish } = ledger;
   const published = () => log.published;
@@ -260,7 +281,14 @@ function composeRoutes({ options, keys, ledger, hub, engine, accounts, adminToke
     readEntry,
     inclusionProof: (index, size) => log.tree.inclusionProof(index, size),
   });
-  const sessions = createSessions({ origin, signer: keys.gateway, fold, clock, publish });
+  const sessions = createSessions({
+    origin,
+    signer: keys.gateway,
+    newSigner: () => signing.signer(generateKey()),
+    fold,
+    clock,
+    publish,
+  });
   const node = createNode({
     signer: keys.node,
     engine,
@@ -269,11 +297,10 @@ function composeRoutes({ options, keys, ledger, hub, engine, accounts, adminToke
     random,
     deadlineMs,
     files: hub.files,
-    findSignedHere: sessions.findSignedHere,
     append,
   });
   const findModel = hub.get;
-  const gateway = createGateway({ fold, clock, random, accounts, sessions, receipts, node, findModel });
+  const gateway = createGateway({ fold, clock, random, accounts, openings, sessions, receipts, node, findModel });
   const figures = () => ledger.projection.figures();
   const app = new Hono();
   app.route(
@@ -293,7 +320,17 @@ function composeRoutes({ options, keys, ledger, hub, engine, accounts, adminToke
   const now = () => nowSeconds(clock);
   app.route(
     "/",
-    gatewayRoutes({ gateway, accounts, sessions, receipts, version: VERSION, findModel, isAdmin, nowSeconds: now }),
+    gatewayRoutes({
+      gateway,
+      accounts,
+      openings,
+      sessions,
+      receipts,
+      version: VERSION,
+      findModel,
+      isAdmin,
+      nowSeconds: now,
+    }),
   );
   return { app, latest: receipts.latest };
 }

@@ -42,11 +42,16 @@ export type Call = Omit<Infer<typeof call>, "version">;
 
 const answer = struct({ version: required(0, exactly(1)), outputs: required(1, tensors) });
 
-/** The canonical bytes of a call; its inputs are put in order. Throws Malformed where `parseCall` would. */
-export function encodeCall({ operation, inputs, outputs }: Call): Uint8Array {
-  const inOrder = [...inputs].sort((a, b) => (a.name < b.name ? -1 : 1));
-  checkInputs(inOrder);
-  return checkSize(encode(call, { version: 1, operation, inputs: inOrder, outputs }));
+/** A call as its canonical bytes say it: its inputs in ascending order of name. */
+export function canonicalCall(call: Call): Call {
+  return { ...call, inputs: [...call.inputs].sort((a, b) => (a.name < b.name ? -1 : 1)) };
+}
+
+/** The canonical bytes of a call. Throws Malformed where `parseCall` would. */
+export function encodeCall(asked: Call): Uint8Array {
+  const { operation, inputs, outputs } = canonicalCall(asked);
+  checkInputs(inputs);
+  return checkSize(encode(call, { version: 1, operation, inputs, outputs }));
 }
 
 /** Reads the canonical bytes of a call. Throws Malformed. */

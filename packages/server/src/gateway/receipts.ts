@@ -34,6 +34,8 @@ export type LatestReceipt = {
 export type Receipts = {
   /** A receipt that is durable and that the fold does not know yet. */
   note(id: Uint8Array, index: number, receipt: Uint8Array): void;
+  /** The index of a receipt in the log. Throws not_found. */
+  indexOf(id: Uint8Array): number;
   /** The text of a receipt's file. Throws not_found. */
   file(id: Uint8Array): Promise<string>;
   /** The newest published receipts. */
@@ -54,12 +56,15 @@ export function createReceipts(fold: FoldState, log: ReadableLog): Receipts {
     return { bytes, proofText: encodeLogProof(index, hashes, note) };
   }
 
+  function indexOf(id: Uint8Array): number {
+    const known = fold.receipts.get(keyOf(id)) ?? recent.get(keyOf(id));
+    if (known === undefined) throw new ServiceError("not_found", `no receipt ${hex(id)}`);
+    return known.index;
+  }
+
   async function ownPart(id: Uint8Array): Promise<LoggedEntry> {
-    const known = fold.receipts.get(keyOf(id));
-    if (known !== undefined) return logged(known.index, "receipt");
-    const waiting = recent.get(keyOf(id));
-    if (waiting === undefined) throw new ServiceError("not_found", `no receipt ${hex(id)}`);
-    return { bytes: waiting.receipt };
+    const waiting = fold.receipts.has(keyOf(id)) ? undefined : recent.get(keyOf(id));
+    return waiting === undefined ? logged(indexOf(id), "receipt") : { bytes: waiting.receipt };
   }
 
   return {
@@ -70,6 +75,8 @@ export function createReceipts(fold: FoldState, log: ReadableLog): Receipts {
         recent.delete(name);
       }
     },
+
+    indexOf,
 
     async file(id) {
       const receipt = await ownPart(id);

@@ -18,6 +18,7 @@ import { methodRefusal, ServiceError } from "../platform/errors.ts";
 import { readBody, readJson } from "../platform/http.ts";
 import type { Account, Accounts } from "./accounts.ts";
 import { modelMetadata, parseInferRequest } from "./oip.ts";
+import type { Openings } from "./openings.ts";
 import type { Receipts } from "./receipts.ts";
 import type { Gateway, Served } from "./service.ts";
 import type { Sessions } from "./sessions.ts";
@@ -29,6 +30,7 @@ const SMALL_BODY_BYTES = 16_384;
 export type GatewayRoutes = {
   gateway: Gateway;
   accounts: Accounts;
+  openings: Openings;
   sessions: Sessions;
   receipts: Receipts;
   version: string;
@@ -43,6 +45,7 @@ const SessionRequest = z.strictObject({ sessionKey: z.string(), possession: z.st
 export function gatewayRoutes({
   gateway,
   accounts,
+  openings,
   sessions,
   receipts,
   version,
@@ -110,22 +113,23 @@ export function gatewayRoutes({
   );
 
   app.get("/v1/receipts/:id/opening", (c) => {
-    const id = hex(parseId(c.req.param("id")));
-    const salts = accounts.findOpening(id, accountOf(c).payerTag, nowSeconds());
-    if (salts === undefined) throw new ServiceError("not_found", `no opening of ${id} is kept for this API key`);
+    const { payerTag } = accountOf(c);
+    const id = parseId(c.req.param("id"));
+    const salts = openings.find({ id: hex(id), index: receipts.indexOf(id) }, payerTag, nowSeconds());
+    if (salts === undefined) throw noOpening(id);
     const { request, response } = salts;
     return c.json({
-      id,
+      id: hex(id),
       requestSalt: base64(request),
       ...(response === undefined ? {} : { responseSalt: base64(response) }),
     });
   });
 
   app.delete("/v1/receipts/:id/opening", (c) => {
-    const id = hex(parseId(c.req.param("id")));
-    if (!accounts.destroyOpening(id, accountOf(c).payerTag))
-      throw new ServiceError("not_found", `no opening of ${id} is kept for this API key`);
-    return c.json({ id, destroyed: true });
+    const { payerTag } = accountOf(c);
+    const id = parseId(c.req.param("id"));
+    if (!openings.destroy({ id: hex(id), index: receipts.indexOf(id) }, payerTag)) throw noOpening(id);
+    return c.json({ id: hex(id), destroyed: true });
   });
 
   app.post("/v1/accounts", async (c) => {
@@ -173,6 +177,10 @@ function readDispatch(bytes: Uint8Array): Dispatch {
 function requireMethod(c: Context, method: "GET" | "POST"): void {
   const given = c.req.method === "HEAD" ? "GET" : c.req.method;
   if (given !== method) throw methodRefusal(c.req.method, c.req.path, [method]);
+}
+
+function noOpening(id: Uint8Array): ServiceError {
+  return new ServiceError("not_found", `no opening of ${hex(id)} is kept for this API key`);
 }
 
 function parseId(text: string): Uint8Array {

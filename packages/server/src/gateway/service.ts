@@ -1,6 +1,7 @@
 /** The gateway: takes calls from requesters, has them authorised, sends each to a node once, keeps what only the requester may open. */
 import {
   type Call,
+  canonicalCall,
   commit,
   type Dispatch,
   encodeCall,
@@ -14,11 +15,13 @@ import {
   parseCall,
   type Tensor,
 } from "@tallystick/protocol";
+import type { Checked } from "../node/service.ts";
 import { type Clock, nowSeconds } from "../platform/clock.ts";
 import { ServiceError } from "../platform/errors.ts";
 import type { Random } from "../platform/random.ts";
 import type { Account, Accounts } from "./accounts.ts";
 import type { InferenceRequest } from "./oip.ts";
+import type { Openings } from "./openings.ts";
 import type { Receipts } from "./receipts.ts";
 import type { Sessions } from "./sessions.ts";
 
@@ -27,13 +30,14 @@ export type Served = { id: Uint8Array; index: number; receipt: Uint8Array } & (
   | { ok: true; outputs: Tensor[]; answer: Uint8Array; salt: Uint8Array }
   | { ok: false; refusal: ServiceError }
 );
-export type Node = { serve(dispatch: Dispatch): Promise<Served> };
+export type Node = { serve(dispatch: Dispatch, checked?: Checked): Promise<Served> };
 
 export type GatewayParts = {
   fold: FoldState;
   clock: Clock;
   random: Random;
   accounts: Accounts;
+  openings: Openings;
   sessions: Sessions;
   receipts: Receipts;
   node: Node;
@@ -50,7 +54,7 @@ export type Gateway = {
 };
 
 export function createGateway(parts: GatewayParts): Gateway {
-  const { fold, random, accounts, sessions, receipts, node } = parts;
+  const { fold, random, accounts, openings, sessions, receipts, node } = parts;
 
   return {
     authenticate(header) {
@@ -63,7 +67,8 @@ export function createGateway(parts: GatewayParts): Gateway {
 
     async inferFor(account, model, { inputs, outputs, maxPrice, decision, traffic }) {
       refuseCall(model, { inputs, outputs });
-      const call = orRefuse(() => encodeCall({ operation: "infer", inputs, outputs }));
+      const asked = canonicalCall({ operation: "infer", inputs, outputs });
+      const call = orRefuse(() => encodeCall(asked));
       const salt = random(32);
       if (model.priceAtomic > maxPrice)
         throw new ServiceError(
@@ -79,26 +84,25 @@ export function createGateway(parts: GatewayParts): Gateway {
         traffic,
         ...(decision === undefined ? {} : { decision }),
       });
-      const served = await node.serve({ authorization, salt, call });
+      const dispatch = { authorization: authorization.signed.bytes, salt, call };
+      const served = await node.serve(dispatch, { authorization, call: asked });
       receipts.note(served.id, served.index, served.receipt);
       const salts = served.ok ? { request: salt, response: served.salt } : { request: salt };
-      accounts.keepOpening(hex(served.id), account.payerTag, salts, nowSeconds(parts.clock));
+      openings.keep({ id: hex(served.id), index: served.index }, account.payerTag, salts, nowSeconds(parts.clock));
       return served;
     },
 
     async inferSigned(dispatch) {
       // Before the nonce is taken: a session's id is public, and only the holder of its key may use up its nonces.
-      const { says } = await sessions.check(dispatch.authorization);
+      const authorization = await sessions.check(dispatch.authorization);
+      const { says } = authorization;
+      const call = orRefuse(() => parseCall(dispatch.call));
       const model = fold.models.get(keyOf(says.revision));
-      if (model?.yanked === false)
-        refuseCall(
-          model,
-          orRefuse(() => parseCall(dispatch.call)),
-        );
+      if (model?.yanked === false) refuseCall(model, call);
       const reservation = sessions.reserve(says.session, says.nonce);
       let served: Served;
       try {
-        served = await node.serve(dispatch);
+        served = await node.serve(dispatch, { authorization, call });
       } catch (error) {
         reservation.release(); // The node took it up with no receipt: nothing was dispatched.
         throw error;

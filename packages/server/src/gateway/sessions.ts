@@ -24,13 +24,14 @@ import {
 } from "@tallystick/protocol";
 import { type Clock, nowSeconds } from "../platform/clock.ts";
 import { ServiceError } from "../platform/errors.ts";
-import { createEphemeralSigner } from "../platform/keys.ts";
 import type { Account } from "./accounts.ts";
 
 export type SessionParts = {
   origin: string;
   /** The gateway's own key, which grants. */
   signer: Signer;
+  /** A signer over a new key, which exists in memory alone. */
+  newSigner(): Signer;
   fold: FoldState;
   clock: Clock;
   /** Appends an entry and resolves once the fold has it. */
@@ -54,11 +55,9 @@ export type Sessions = {
   authorize(
     account: Account,
     asked: Omit<AuthorizationPayload, "version" | "session" | "nonce" | "expiry">,
-  ): Promise<Uint8Array>;
+  ): Promise<Authorization>;
   /** The requester's half, with its signature checked. Throws invalid_request or forbidden. */
   check(authorization: Uint8Array): Promise<Authorization>;
-  /** What these very bytes were signed or checked as, here: to parse and check them again would show nothing. */
-  findSignedHere(authorization: Uint8Array): Authorization | undefined;
   /** Takes the nonce of an authorization. Throws conflict where it is used, in use, or outside the window. */
   reserve(session: Uint8Array, nonce: number): Reservation;
 };
@@ -66,7 +65,6 @@ export type Sessions = {
 export function createSessions(parts: SessionParts): Sessions {
   const { origin, signer, fold, clock, publish } = parts;
   const held = new Map<string, Promise<HeldSession>>();
-  const signedHere = new WeakMap<Uint8Array, Authorization>();
   const reservedNonces = new Map<string, Set<number>>();
   const highest = new Map<string, number>();
 
@@ -91,7 +89,7 @@ export function createSessions(parts: SessionParts): Sessions {
   }
 
   async function hold(account: Account): Promise<HeldSession> {
-    const sessionSigner = createEphemeralSigner();
+    const sessionSigner = parts.newSigner();
     const gateway = keyId(signer.spki);
     const possession = await sessionSigner.sign(possessionMessage({ origin, gateway, sessionKey: sessionSigner.spki }));
     const expiry = nowSeconds(clock) + 86_400;
@@ -134,16 +132,7 @@ export function createSessions(parts: SessionParts): Sessions {
       const session = await heldSession(account);
       const expiry = Math.min(nowSeconds(clock) + AUTHORIZATION_SECONDS, session.expiry);
       const nonce = session.nextNonce++;
-      const authorization = await signAuthorization(session.signer, {
-        version: 1,
-        session: session.id,
-        nonce,
-        expiry,
-        ...asked,
-      });
-      const { bytes } = authorization.signed;
-      signedHere.set(bytes, authorization);
-      return bytes;
+      return signAuthorization(session.signer, { version: 1, session: session.id, nonce, expiry, ...asked });
     },
 
     async check(bytes) {
@@ -156,11 +145,8 @@ export function createSessions(parts: SessionParts): Sessions {
         );
       if (!(await verifySigned(authorization.signed, session.sessionKey)))
         throw new ServiceError("forbidden", "the authorization is not signed by the key of its session");
-      signedHere.set(bytes, authorization);
       return authorization;
     },
-
-    findSignedHere: (authorization) => signedHere.get(authorization),
 
     reserve(id, nonce) {
       const name = keyOf(id);

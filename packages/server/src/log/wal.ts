@@ -3,6 +3,7 @@
  * write begins with it), its leaf hash and its bytes; the leaf hash is what the tree needs anyway, and it finds a torn tail.
  * A segment is named for its first index.
  */
+import { constants } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { open, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -14,6 +15,10 @@ const SEGMENT_SIZE_BYTES = 8 * 1024 * 1024;
 const HEAD_SIZE_BYTES = 4 + 32;
 /** Set in the length of the first frame of a write. The write before it was synced by then: damage there is no torn tail. */
 const BEGINS_WRITE = 0x8000_0000;
+/** On Linux a write returns once it is on the disk, as after a sync, which saves the event loop a turn (open(2), O_DSYNC). */
+const SYNCED_BY_WRITING = process.platform === "linux";
+const APPENDING =
+  constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | (SYNCED_BY_WRITING ? constants.O_DSYNC : 0);
 const NAME = /^[0-9]{16}$/;
 
 /** An entry in the order of the log. */
@@ -108,7 +113,7 @@ function createWal(folder: string, existing: string[]): Wal {
   async function begin(firstIndex: number): Promise<{ handle: FileHandle; sizeBytes: number }> {
     await current?.handle.close();
     const name = String(firstIndex).padStart(16, "0");
-    const handle = await open(join(folder, name), "w");
+    const handle = await open(join(folder, name), APPENDING);
     await syncFolder(folder);
     if (segments.at(-1) !== name) segments.push(name);
     current = { handle, sizeBytes: 0 };
@@ -127,7 +132,7 @@ function createWal(folder: string, existing: string[]): Wal {
         return [length, leaf, entry];
       });
       await segment.handle.writeFile(Buffer.concat(frames)); // Goes on from where the last write ended.
-      await segment.handle.datasync();
+      if (!SYNCED_BY_WRITING) await segment.handle.datasync();
       segment.sizeBytes += batch.reduce((total, { entry }) => total + HEAD_SIZE_BYTES + entry.length, 0);
     },
 

@@ -6,6 +6,7 @@ import {
   type Authorization,
   type AuthorizationPayload,
   CALL_SIZE_BYTES,
+  type Call,
   commit,
   type Dispatch,
   type ExecutionProfile,
@@ -58,8 +59,6 @@ export type NodeParts = {
   random: Random;
   deadlineMs: number;
   files(manifest: Manifest): Promise<Map<string, Uint8Array>>;
-  /** What these very bytes were signed as, where that was in this process and by the key of their session. */
-  findSignedHere(authorization: Uint8Array): Authorization | undefined;
   /** Durable when it resolves. */
   append(entry: Uint8Array): Promise<number>;
 };
@@ -70,7 +69,10 @@ export type Served = { id: Uint8Array; index: number; receipt: Uint8Array } & (
   | { ok: false; refusal: ServiceError }
 );
 
-export type InferenceNode = { serve(dispatch: Dispatch): Promise<Served> };
+/** What a dispatch says, from a gateway of this very process: its signature is checked, and its call taken apart, already. */
+export type Checked = { authorization: Authorization; call: Call };
+
+export type InferenceNode = { serve(dispatch: Dispatch, checked?: Checked): Promise<Served> };
 
 export function createNode(parts: NodeParts): InferenceNode {
   const { signer, engine, fold, random } = parts;
@@ -79,11 +81,11 @@ export function createNode(parts: NodeParts): InferenceNode {
   const spent = new Set<string>();
   let sequence = fold.nodeSequences.get(own) ?? 0;
 
-  async function serve({ authorization: bytes, salt, call }: Dispatch): Promise<Served> {
-    const authorization = await checkAuthorization(parts, bytes);
+  async function serve({ authorization: bytes, salt, call }: Dispatch, checked?: Checked): Promise<Served> {
+    const authorization = checked?.authorization ?? (await checkAuthorization(parts, bytes));
     const id = signedId(authorization.signed);
     const model = admit(parts, authorization.says, salt, call);
-    const { inputs, outputs: wanted } = parse(parseCall, call, "call");
+    const { inputs, outputs: wanted } = checked?.call ?? parse(parseCall, call, "call");
     const name = keyOf(id);
     if (spent.has(name) || fold.receipts.has(name))
       throw new ServiceError("conflict", `the authorization ${hex(id)} was used already: sign a new one`);
@@ -145,9 +147,7 @@ function forget(spent: Set<string>, fold: FoldState): void {
 }
 
 /** The requester's half, with its signature checked. */
-async function checkAuthorization({ fold, findSignedHere }: NodeParts, bytes: Uint8Array): Promise<Authorization> {
-  const own = findSignedHere(bytes);
-  if (own !== undefined) return own;
+async function checkAuthorization({ fold }: NodeParts, bytes: Uint8Array): Promise<Authorization> {
   const authorization = parse(parseAuthorization, bytes, "authorization");
   const session = fold.sessions.get(keyOf(authorization.says.session));
   if (session === undefined)

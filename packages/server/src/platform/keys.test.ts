@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { hex, utf8, verifyEd25519, verifyEs256 } from "@tallystick/protocol";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { createEphemeralSigner, openNoteSigner, openSigner } from "./keys.ts";
+import { createSigner, generateKey, openNoteSigner, openSigner } from "./keys.ts";
 import { openSecret } from "./secrets.ts";
 
 let folder: string;
@@ -37,7 +37,7 @@ test("a file that is no key, or one of another type, is refused and left as it i
 });
 
 test("a key in memory signs as one on disk does, and no two are the same", async () => {
-  const [one, two] = [createEphemeralSigner(), createEphemeralSigner()];
+  const [one, two] = [createSigner(generateKey()), createSigner(generateKey())];
   expect(await verifyEs256(one.spki, message, await one.sign(message))).toBe(true);
   expect(await verifyEs256(two.spki, message, await one.sign(message))).toBe(false);
 });

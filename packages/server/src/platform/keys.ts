@@ -5,21 +5,21 @@ import { createNoteKey, type NoteKey, type Signer } from "@tallystick/protocol";
 import { OperatorError, systemCode } from "./errors.ts";
 import { writeDurably } from "./files.ts";
 
-/** A signer over a P-256 private key. It signs at once: handing 35 µs of work to another thread costs more than that. */
+/** A signer over a P-256 private key, which signs at once on the caller's thread. */
 export function createSigner(privateKey: KeyObject): Signer {
   const spki = new Uint8Array(createPublicKey(privateKey).export({ format: "der", type: "spki" }));
   const key = { key: privateKey, dsaEncoding: "ieee-p1363" } as const;
   return { spki, sign: async (message) => new Uint8Array(sign("sha256", message, key)) };
 }
 
-/** A new P-256 signer whose key exists in memory alone. */
-export function createEphemeralSigner(): Signer {
-  return createSigner(generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey);
+/** A new P-256 key, which exists in memory alone. */
+export function generateKey(): KeyObject {
+  return generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey;
 }
 
-/** The P-256 key in `path`; made when it is not there. */
-export async function openSigner(path: string): Promise<Signer> {
-  return createSigner(await openKey(path, "ec", () => generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey));
+/** A signer over the P-256 key in `path`, which is made when it is not there. */
+export async function openSigner(path: string, signerOf = createSigner): Promise<Signer> {
+  return signerOf(await openKey(path, "ec", generateKey));
 }
 
 /** What signs a log's checkpoints: an Ed25519 key under the log's origin. */
