@@ -43,8 +43,11 @@ export async function startEmpty(): Promise<Server> {
 /** A whole network, in a process of its own, on a data folder that goes with it. */
 export async function startNetwork(): Promise<Server> {
   const data = await mkdtemp(join(tmpdir(), "tallystick-bench-"));
-  const bin = join(import.meta.dirname, "../packages/server/bin/tallyd.js");
-  const child = spawn(process.execPath, [bin, "--port", "0", "--data", data, "--json"], {
+  const root = join(import.meta.dirname, "..");
+  const { scripts }: { scripts: { start: string } } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  const [, ...start] = scripts.start.split(" "); // As `npm start` does, flags of Node included.
+  const child = spawn(process.execPath, [...start, "--port", "0", "--data", data, "--json"], {
+    cwd: root,
     stdio: ["ignore", "pipe", "inherit"],
   });
   const line = await new Promise<string>((resolve) =>
