@@ -1,5 +1,5 @@
-/** A load of HTTP requests over kept-alive connections, and what the server made of it. */
-import { Agent, request } from "node:http";
+/** A load of HTTP requests over kept-alive connections, as light as can be: what is measured is the server, not this. */
+import { connect } from "node:net";
 
 export type Load = {
   url: string;
@@ -10,36 +10,54 @@ export type Load = {
 };
 export type LoadResult = { requestsPerSecond: number; p50Ms: number; p99Ms: number };
 
-/** Sends `body` again and again on each connection for `durationMs`. Throws where an answer is not 200. */
+/** Sends the same request again and again on each connection for `durationMs`. Throws where an answer is not 200. */
 export async function runLoad({ url, headers, body, connections, durationMs }: Load): Promise<LoadResult> {
-  const agent = new Agent({ keepAlive: true, maxSockets: connections });
+  const { hostname, port, host, pathname } = new URL(url);
+  const fields = { ...headers, host, "content-length": Buffer.byteLength(body) };
+  const head = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`);
+  const request = Buffer.from(`POST ${pathname} HTTP/1.1\r\n${head.join("")}\r\n${body}`);
   const times: number[] = [];
   const started = performance.now();
-  const send = () =>
+
+  /** One request after the other on a connection of its own. */
+  const run = () =>
     new Promise<void>((resolve, reject) => {
-      const sent = performance.now();
-      const head = { ...headers, "content-length": String(Buffer.byteLength(body)) };
-      const outgoing = request(url, { method: "POST", agent, headers: head }, (response) => {
-        response.on("error", reject);
-        response.resume().on("end", () => {
-          times.push(performance.now() - sent);
-          if (response.statusCode === 200) resolve();
-          else reject(new Error(`${url} answered ${response.statusCode}`));
-        });
+      const socket = connect({ host: hostname, port: Number(port), noDelay: true });
+      let sent = 0;
+      let received = "";
+      const send = () => {
+        sent = performance.now();
+        received = "";
+        socket.write(request);
+      };
+      socket.on("connect", send);
+      socket.on("error", reject);
+      socket.on("close", () => reject(new Error(`${url} closed the connection: ${received}`)));
+      socket.on("data", (bytes) => {
+        received += bytes.toString("latin1");
+        if (!isWhole(received)) return;
+        times.push(performance.now() - sent);
+        if (!received.startsWith("HTTP/1.1 200 ")) reject(new Error(`${url} answered ${received}`));
+        else if (performance.now() - started < durationMs) send();
+        else {
+          socket.destroy();
+          resolve();
+        }
       });
-      outgoing.on("error", reject);
-      outgoing.end(body);
     });
-  await Promise.all(
-    Array.from({ length: connections }, async () => {
-      while (performance.now() - started < durationMs) await send();
-    }),
-  );
+
+  await Promise.all(Array.from({ length: connections }, run));
   const elapsedMs = performance.now() - started;
-  agent.destroy();
   times.sort((a, b) => a - b);
   const at = (share: number) => times[Math.floor(share * (times.length - 1))] ?? 0;
   return { requestsPerSecond: (1000 * times.length) / elapsedMs, p50Ms: at(0.5), p99Ms: at(0.99) };
+}
+
+/** Whether an answer is here to its last byte. Both servers give its length. */
+function isWhole(answer: string): boolean {
+  const headLength = answer.indexOf("\r\n\r\n") + 4;
+  const length = /^content-length: (\d+)/im.exec(answer)?.[1];
+  return headLength >= 4 && length !== undefined && answer.length >= headLength + Number(length);
 }
 
 if (process.argv[2] !== undefined && process.send !== undefined) {
