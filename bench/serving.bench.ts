@@ -3,8 +3,8 @@ import { loadFrom, type Server, startEmpty, startNetwork } from "./process.ts";
 import { median, type Row } from "./ratio.ts";
 
 /** Until code is compiled and the model is open. */
-const WARM_ROUNDS = 2;
-const ROUNDS = 5;
+const WARM_ROUNDS = 4;
+const ROUNDS = 7;
 const DURATION_MS = 4_000;
 const CONNECTIONS = 64;
 const PATH = "/v2/models/wisconsin/breast-cancer/infer";

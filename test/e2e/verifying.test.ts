@@ -1,13 +1,14 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { systemEdges } from "@tallystick/client";
-import { encodeNoteKey } from "@tallystick/protocol";
+import { encodeNoteKey, parseEntry } from "@tallystick/protocol";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { verify } from "../../packages/client/src/cli/commands.ts";
 import { openHome } from "../../packages/client/src/cli/home.ts";
 import { serveFiles } from "../client/file-server.ts";
 import { flip } from "../client/log-files.ts";
 import { fixedNoteSigner } from "../fixed-keys.ts";
+import { entriesAt } from "../server/entries.ts";
 import { type Person, SMALL_MODEL, startPerson } from "./person.ts";
 import { runTally } from "./processes.ts";
 import { documentedFields } from "./reference.ts";
@@ -183,8 +184,12 @@ describe("relying", () => {
     const { receiptFile } = await me.receipt();
     const bytes = new Uint8Array(await readFile(receiptFile));
     await writeFile(join(me.folder, "bad.json"), flip(300)(bytes));
-    const before = await me.tallyJson(["usage"]);
+    const reliances = async () =>
+      (await entriesAt(me.daemon.ready.url)).filter((entry) => parseEntry(entry).kind === "reliance");
+    const [before, statements] = [await me.tallyJson(["usage"]), await reliances()];
+    expect(statements).not.toEqual([]);
     expect(await me.tally(["rely", "bad.json"])).toMatchObject({ status: 3, stdout: "" });
-    expect(await me.tallyJson(["usage"])).toMatchObject({ size: before.size, totals: before.totals });
+    expect(await me.tallyJson(["usage"])).toMatchObject({ totals: before.totals });
+    expect(await reliances()).toEqual(statements);
   });
 });

@@ -28,38 +28,42 @@ const BATCH_LEAST = 3;
 /** Batches on their way: one that is signed, and the next. */
 const BATCHES_MOST = 2;
 
-type Job = {
-  keyId: number;
-  signer: Signer;
-  message: Uint8Array;
-  resolve(signature: Promise<Uint8Array> | Uint8Array): void;
-};
+/** A key that the thread has, while anything refers to this. */
+type Key = { id: number; signer: Signer };
+type Job = { key: Key; message: Uint8Array; resolve(signature: Promise<Uint8Array> | Uint8Array): void };
 
 // Compiled code, also where this file runs as its source.
 const THREAD = new URL("../../dist/platform/signing-thread.js", import.meta.url);
 
-export function openSigning(report: Report): Signing {
-  let thread: Worker | undefined = new Worker(THREAD, { env: {}, execArgv: [] });
+export function startSigningThread(): Worker {
+  return new Worker(THREAD, { env: {}, execArgv: [] });
+}
+
+/** Signs on `started`. Where that ends too soon, the operator is told, and all is signed on the caller's thread. */
+export function openSigning(report: Report, started = startSigningThread()): Signing {
+  let thread: Worker | undefined = started;
   let closing = false;
-  let lastKeyId = 0;
+  let keyCount = 0;
   let waiting: Job[] = [];
   let due = false;
   const underway: Job[][] = [];
   const forgotten = new FinalizationRegistry<number>((id) => post({ kind: "forget", id }));
 
-  thread.on("message", (signatures: Uint8Array) => {
+  started.on("message", (signatures: Uint8Array) => {
     for (const [i, { resolve }] of (underway.shift() ?? []).entries())
       resolve(signatures.slice(SIGNATURE_LENGTH * i, SIGNATURE_LENGTH * (i + 1)));
     if (waiting.length > 0) flushSoon();
   });
-  thread.on("error", (error) =>
-    report("the signing thread failed; signing goes on without it", { error: String(error) }),
-  );
+  let cause = "it was ended";
+  started.on("error", (error) => {
+    cause = String(error);
+  });
   const gone = new Promise<void>((resolve) =>
-    thread?.once("exit", () => {
+    started.once("exit", () => {
       thread = undefined;
+      if (!closing) report("the signing thread ended; signing goes on without it", { cause });
       for (const batch of underway.splice(0)) signHere(batch);
-      if (!closing) report("the signing thread ended; signing goes on without it", {});
+      flush();
       resolve();
     }),
   );
@@ -86,7 +90,7 @@ export function openSigning(report: Report): Signing {
     underway.push(batch);
     post({
       kind: "sign",
-      keyIds: Uint32Array.from(batch, ({ keyId }) => keyId),
+      keyIds: Uint32Array.from(batch, ({ key }) => key.id),
       lengths: Uint32Array.from(batch, ({ message }) => message.length),
       messages: new Uint8Array(Buffer.concat(batch.map(({ message }) => message))),
     });
@@ -94,29 +98,27 @@ export function openSigning(report: Report): Signing {
 
   return {
     signer(privateKey) {
-      const here = createSigner(privateKey);
-      const keyId = ++lastKeyId;
-      post({ kind: "key", id: keyId, key: privateKey });
-      const signer: Signer = {
-        spki: here.spki,
+      const key: Key = { id: keyCount++, signer: createSigner(privateKey) };
+      post({ kind: "key", id: key.id, key: privateKey });
+      forgotten.register(key, key.id);
+      return {
+        spki: key.signer.spki,
         sign: (message) =>
           new Promise((resolve) => {
-            waiting.push({ keyId, signer: here, message, resolve });
+            waiting.push({ key, message, resolve });
             flushSoon();
           }),
       };
-      forgotten.register(signer, keyId);
-      return signer;
     },
 
     async close() {
       closing = true;
-      await thread?.terminate();
+      await started.terminate();
       await gone;
     },
   };
 }
 
 function signHere(jobs: readonly Job[]): void {
-  for (const { signer, message, resolve } of jobs) resolve(signer.sign(message));
+  for (const { key, message, resolve } of jobs) resolve(key.signer.sign(message));
 }
