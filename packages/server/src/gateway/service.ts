@@ -1,5 +1,6 @@
 /** The gateway: takes calls from requesters, has them authorised, sends each to a node once, keeps what only the requester may open. */
 import {
+  type Authorization,
   type Call,
   canonicalCall,
   commit,
@@ -15,7 +16,6 @@ import {
   parseCall,
   type Tensor,
 } from "@tallystick/protocol";
-import type { Checked } from "../node/service.ts";
 import { type Clock, nowSeconds } from "../platform/clock.ts";
 import { ServiceError } from "../platform/errors.ts";
 import type { Random } from "../platform/random.ts";
@@ -30,7 +30,10 @@ export type Served = { id: Uint8Array; index: number; receipt: Uint8Array } & (
   | { ok: true; outputs: Tensor[]; answer: Uint8Array; salt: Uint8Array }
   | { ok: false; refusal: ServiceError }
 );
-export type Node = { serve(dispatch: Dispatch, checked?: Checked): Promise<Served> };
+/** Takes a dispatch, and with it what the gateway found in it: who sent it is checked, and its call taken apart. */
+export type Node = {
+  serve(dispatch: Dispatch, checked: { authorization: Authorization; call: Call }): Promise<Served>;
+};
 
 export type GatewayParts = {
   fold: FoldState;
