@@ -57,7 +57,7 @@ const HOMES: [pattern: RegExp, home: RegExp, why: string][] = [
   [/process\.env\b/, /bin\//, "the environment is read once, where a command begins"],
   [/process\.exit\(/, /execution\/(child|guard|worker)\.ts$/, "shutting down is an empty event loop"],
   [/from "libsql"/, /platform\/database\.ts$/, "one place opens databases"],
-  [/\b(SELECT|INSERT INTO|DELETE FROM)\b/, /(accounts|store|database)\.ts$/, "SQL lives in stores"],
+  [/\b(SELECT|INSERT INTO|DELETE FROM)\b/, /(accounts|openings|store|database)\.ts$/, "SQL lives in stores"],
   [/\bas any\b|: any\b/, /^$/, "take unknown, then parse"],
   [/\bexport default\b/, /^$/, "a named export can be searched for"],
   [/\b(FIXME|TODO|XXX)\b/, /^$/, "finish it before it lands"],
