@@ -35,7 +35,9 @@ export async function runLoad({ url, headers, body, connections, durationMs }: L
       socket.on("close", () => reject(new Error(`${url} closed the connection: ${received}`)));
       socket.on("data", (bytes) => {
         received += bytes.toString("latin1");
-        if (!isWhole(received)) return;
+        const sizeBytes = sizeOf(received);
+        if (Number.isNaN(sizeBytes)) return reject(new Error(`${url} gives no content-length: ${received}`));
+        if (sizeBytes === undefined || received.length < sizeBytes) return;
         times.push(performance.now() - sent);
         if (!received.startsWith("HTTP/1.1 200 ")) reject(new Error(`${url} answered ${received}`));
         else if (performance.now() - started < durationMs) send();
@@ -53,11 +55,11 @@ export async function runLoad({ url, headers, body, connections, durationMs }: L
   return { requestsPerSecond: (1000 * times.length) / elapsedMs, p50Ms: at(0.5), p99Ms: at(0.99) };
 }
 
-/** Whether an answer is here to its last byte. Both servers give its length. */
-function isWhole(answer: string): boolean {
-  const headLength = answer.indexOf("\r\n\r\n") + 4;
-  const length = /^content-length: (\d+)/im.exec(answer)?.[1];
-  return headLength >= 4 && length !== undefined && answer.length >= headLength + Number(length);
+/** How long an answer is, once its head is here; NaN where that does not say. */
+function sizeOf(answer: string): number | undefined {
+  const headEnd = answer.indexOf("\r\n\r\n");
+  if (headEnd < 0) return undefined;
+  return headEnd + 4 + Number(/^content-length: (\d+)/im.exec(answer)?.[1]);
 }
 
 if (process.argv[2] !== undefined && process.send !== undefined) {

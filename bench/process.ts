@@ -6,6 +6,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Load, LoadResult } from "./load.ts";
 
+const ROOT = join(import.meta.dirname, "..");
+const { scripts }: { scripts: { start: string } } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
+/** What `npm start` runs: Node's flags and the command. */
+const [, ...START] = scripts.start.split(" ");
+const FLAGS = START.filter((word) => word.startsWith("--"));
 const TSX = ["--import", "tsx", "--conditions=@tallystick/source"];
 /** Clock ticks a second in /proc: what Linux reports to every program. */
 const TICKS = 100;
@@ -33,7 +38,7 @@ function serverOf(child: ChildProcess, url: string, headers: Record<string, stri
 
 /** The baseline server, in a process of its own. */
 export async function startEmpty(): Promise<Server> {
-  const child = fork(join(import.meta.dirname, "serve-empty.ts"), { execArgv: TSX });
+  const child = fork(join(import.meta.dirname, "serve-empty.ts"), { execArgv: [...FLAGS, ...TSX] });
   const { port } = await new Promise<{ port: number }>((resolve) =>
     child.once("message", (address: { port: number }) => resolve(address)),
   );
@@ -43,11 +48,8 @@ export async function startEmpty(): Promise<Server> {
 /** A whole network, in a process of its own, on a data folder that goes with it. */
 export async function startNetwork(): Promise<Server> {
   const data = await mkdtemp(join(tmpdir(), "tallystick-bench-"));
-  const root = join(import.meta.dirname, "..");
-  const { scripts }: { scripts: { start: string } } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
-  const [, ...start] = scripts.start.split(" "); // As `npm start` does, flags of Node included.
-  const child = spawn(process.execPath, [...start, "--port", "0", "--data", data, "--json"], {
-    cwd: root,
+  const child = spawn(process.execPath, [...START, "--port", "0", "--data", data, "--json"], {
+    cwd: ROOT,
     stdio: ["ignore", "pipe", "inherit"],
   });
   const line = await new Promise<string>((resolve) =>

@@ -46,6 +46,13 @@ const DISPATCHES: Record<string, Dispatching> = {
       tampered(requester.dispatch(), (bytes) => encodeDispatch({ ...parseDispatch(bytes), call: new Uint8Array(9) })),
     refusal: invalid(/the request /),
   },
+  "a call that is no CBOR, to a model that is not there": {
+    dispatch: () =>
+      tampered(requester.dispatch({ says: { revision: new Uint8Array(32) } }), (bytes) =>
+        encodeDispatch({ ...parseDispatch(bytes), call: new Uint8Array(9) }),
+      ),
+    refusal: invalid(/the request /),
+  },
   "a signature by another key": {
     dispatch: async () => requester.dispatch({ by: (await createKey()).signer }),
     refusal: { status: 403, code: "forbidden", says: /not signed by the key of its session/ },

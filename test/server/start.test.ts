@@ -43,8 +43,8 @@ const UNSTARTABLE: { what: string; words: RegExp; spoil: (data: string) => Promi
   },
   {
     what: "a format of another version",
-    words: /is of format 2; this tallyd reads format 1: start the version that wrote it/,
-    spoil: (data) => writeFile(join(data, "tallystick.json"), '{"format":2}'),
+    words: /is of format 1; this tallyd reads format 2: start the version that wrote it/,
+    spoil: (data) => writeFile(join(data, "tallystick.json"), '{"format":1}'),
   },
   {
     what: "a mark that is no JSON",

@@ -121,6 +121,47 @@ test("an opening is kept for thirty days, and then neither served nor stored", (
   close();
 });
 
+test("what expires goes, whatever was kept before it until later", () => {
+  const { openings, database, close } = open("clocks");
+  openings.keep(place(1), MINE, salts(), NOW + 10 * THIRTY_DAYS); // By a clock that was wrong.
+  for (const [i, nowSeconds] of [NOW, NOW + 1, NOW + THIRTY_DAYS + 1].entries()) {
+    openings.flush();
+    openings.keep(place(100 * (i + 1)), MINE, salts(), nowSeconds);
+  }
+  openings.flush();
+  expect(rows(database).map((row) => row.first_index)).toEqual([1, 200, 300]);
+  close();
+});
+
+test("an opening that waited for the disk expires when those do that did not", () => {
+  const { openings, database, close } = open("waited");
+  const [early, late] = [place(1), place(2)];
+  openings.keep(early, MINE, salts(), NOW);
+  openings.keep(late, MINE, salts(), NOW + 86_400);
+  for (const _ of ["waiting", "written"]) {
+    const served = (nowSeconds: number) => [early, late].map((at) => openings.find(at, MINE, nowSeconds) !== undefined);
+    expect(served(NOW + THIRTY_DAYS)).toEqual([true, true]);
+    expect(served(NOW + THIRTY_DAYS + 1)).toEqual([false, true]);
+    openings.flush();
+  }
+  expect(rows(database)).toHaveLength(2);
+  close();
+});
+
+test("a row that does not unseal keeps nobody from the others", () => {
+  const { openings, database, close } = open("damaged");
+  const [lost, kept] = [place(64), place(70)];
+  openings.keep(lost, OTHER, salts(), NOW);
+  openings.flush();
+  openings.keep(kept, MINE, salts(), NOW);
+  openings.flush();
+  database.prepare("UPDATE openings SET sealed = ? WHERE first_index = 64").run([Buffer.alloc(200)]);
+  expect(openings.find(kept, MINE, NOW)).toBeDefined();
+  expect(() => openings.find(lost, OTHER, NOW)).toThrow(/near entry 64 does not unseal/);
+  expect(openings.destroy(kept, MINE)).toBe(true);
+  close();
+});
+
 test("the database opens nothing without its sealing key, and a row that was moved or changed opens nothing", () => {
   const { openings, database, close } = open("sealed");
   const at = place(5);

@@ -11,6 +11,7 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS openings (
     first_index INTEGER PRIMARY KEY, sealed BLOB NOT NULL, expires_seconds INTEGER NOT NULL
   ) STRICT;
+  CREATE INDEX IF NOT EXISTS openings_by_expiry ON openings (expires_seconds);
 `;
 
 /** The salts under a receipt's commitments. With them and the content, which its requester has, a commitment opens. */
@@ -60,10 +61,7 @@ export function createOpenings({ database, sealingKey, random, report }: Opening
   const insert = database.prepare("INSERT OR REPLACE INTO openings VALUES (?, ?, ?)");
   const update = database.prepare("UPDATE openings SET sealed = ? WHERE first_index = ?");
   const remove = database.prepare("DELETE FROM openings WHERE first_index = ?");
-  // Rows are in the order of the log, so those that have expired are the first.
-  const removeExpired = database.prepare(
-    "DELETE FROM openings WHERE first_index < (SELECT first_index FROM openings WHERE expires_seconds >= ? ORDER BY first_index LIMIT 1)",
-  );
+  const removeExpired = database.prepare("DELETE FROM openings WHERE expires_seconds < ?");
   const select = database.prepare("SELECT * FROM openings WHERE first_index BETWEEN ? AND ?");
 
   function flush(): void {
@@ -71,13 +69,13 @@ export function createOpenings({ database, sealingKey, random, report }: Opening
     flushing = undefined;
     if (unwritten.size === 0) return;
     const rows = rowsOf(unwritten.values());
+    const nowSeconds = Math.max(...rows.map(({ expiresSeconds }) => expiresSeconds)) - KEPT_SECONDS;
     transact(database, () => {
-      for (const row of rows) {
-        const firstIndex = Math.min(...row.map(({ index }) => index));
-        const expiresSeconds = Math.max(...row.map((opening) => opening.expiresSeconds));
-        insert.run([firstIndex, seal(row, firstIndex), expiresSeconds]);
-        removeExpired.run([expiresSeconds - KEPT_SECONDS]);
+      for (const { openings, expiresSeconds } of rows) {
+        const firstIndex = Math.min(...openings.map(({ index }) => index));
+        insert.run([firstIndex, seal(openings, firstIndex), expiresSeconds]);
       }
+      removeExpired.run([nowSeconds]);
     });
     unwritten.clear();
   }
@@ -113,12 +111,18 @@ export function createOpenings({ database, sealingKey, random, report }: Opening
     return decodeOpenings(bytes);
   }
 
-  /** The row that an opening was written in, with all that is in it. */
+  /** The row that an opening was written in, with all that is in it. Throws where it may be in one that does not unseal. */
   function findRow({ id, index }: Place, payerTag: string): (Row & { openings: Opening[] }) | undefined {
+    let failure: unknown;
     for (const row of select.all([index - (index % STRETCH), index]) as Row[]) {
-      const openings = unseal(row);
-      if (openings.some((opening) => isOf(opening, id, payerTag))) return { ...row, openings };
+      try {
+        const openings = unseal(row);
+        if (openings.some((opening) => isOf(opening, id, payerTag))) return { ...row, openings };
+      } catch (error) {
+        failure = error; // A row that is damaged, or of another sealing key, is no reason to refuse the others.
+      }
     }
+    if (failure !== undefined) throw new Error(`an opening near entry ${index} does not unseal`, { cause: failure });
     return undefined;
   }
 
@@ -130,7 +134,8 @@ export function createOpenings({ database, sealingKey, random, report }: Opening
 
     find(place, payerTag, nowSeconds) {
       const waiting = unwritten.get(place.id);
-      if (waiting !== undefined) return waiting.payerTag === payerTag ? waiting.salts : undefined;
+      if (waiting !== undefined)
+        return waiting.payerTag === payerTag && waiting.expiresSeconds >= nowSeconds ? waiting.salts : undefined;
       const row = findRow(place, payerTag);
       if (row === undefined || row.expires_seconds < nowSeconds) return undefined;
       return row.openings.find((opening) => isOf(opening, place.id, payerTag))?.salts;
@@ -157,14 +162,15 @@ function isOf(opening: Opening, id: string, payerTag: string): boolean {
   return opening.id === id && opening.payerTag === payerTag;
 }
 
-/** What goes into a row together: openings of one stretch of the log. */
-function rowsOf(openings: Iterable<Unwritten>): Unwritten[][] {
-  const rows = new Map<number, Unwritten[]>();
-  for (const opening of openings) {
-    const stretch = Math.floor(opening.index / STRETCH);
-    const row = rows.get(stretch);
-    if (row === undefined) rows.set(stretch, [opening]);
-    else row.push(opening);
+/** What goes into a row together: openings of one stretch of the log that expire at once. */
+function rowsOf(unwritten: Iterable<Unwritten>): { expiresSeconds: number; openings: Unwritten[] }[] {
+  const rows = new Map<string, { expiresSeconds: number; openings: Unwritten[] }>();
+  for (const opening of unwritten) {
+    const { index, expiresSeconds } = opening;
+    const name = `${Math.floor(index / STRETCH)} ${expiresSeconds}`;
+    const row = rows.get(name);
+    if (row === undefined) rows.set(name, { expiresSeconds, openings: [opening] });
+    else row.openings.push(opening);
   }
   return [...rows.values()];
 }

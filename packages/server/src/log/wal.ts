@@ -131,9 +131,11 @@ function createWal(folder: string, existing: string[]): Wal {
         length.writeUInt32BE((i === 0 ? BEGINS_WRITE : 0) + entry.length);
         return [length, leaf, entry];
       });
-      await segment.handle.writeFile(Buffer.concat(frames)); // Goes on from where the last write ended.
+      const bytes = Buffer.concat(frames);
+      // Each goes on from where the last ended. In one piece, where the system takes it: every piece is synced.
+      for (let at = 0; at < bytes.length; ) at += (await segment.handle.write(bytes, at)).bytesWritten;
       if (!SYNCED_BY_WRITING) await segment.handle.datasync();
-      segment.sizeBytes += batch.reduce((total, { entry }) => total + HEAD_SIZE_BYTES + entry.length, 0);
+      segment.sizeBytes += bytes.length;
     },
 
     async trim(size) {

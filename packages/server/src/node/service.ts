@@ -2,6 +2,7 @@
  * The inference node: checks the requester's half, runs the model, signs what came out. What it signs is durable in the
  * log before anybody gets it, and it never signs a second receipt for one authorization.
  */
+import assert from "node:assert/strict";
 import {
   type Authorization,
   type AuthorizationPayload,
@@ -83,6 +84,7 @@ export function createNode(parts: NodeParts): InferenceNode {
 
   async function serve({ authorization: bytes, salt, call }: Dispatch, checked?: Checked): Promise<Served> {
     const authorization = checked?.authorization ?? (await checkAuthorization(parts, bytes));
+    assert(authorization.signed.bytes === bytes, "what was checked is what is dispatched");
     const id = signedId(authorization.signed);
     const model = admit(parts, authorization.says, salt, call);
     const { inputs, outputs: wanted } = checked?.call ?? parse(parseCall, call, "call");

@@ -6,7 +6,7 @@ import { makeFolder, writeDurably } from "./files.ts";
 
 const MARK = "tallystick.json";
 /** The layout of the folder; another layout is another number. */
-const FORMAT = 1;
+const FORMAT = 2;
 /** The file whose lock says that a process has the folder open. */
 export const LOCKED_FILE = "gateway.sqlite";
 /** What may lie in a folder that is not ours yet: keys brought along, and what a first start that was cut short has left. */

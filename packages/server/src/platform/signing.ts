@@ -49,12 +49,23 @@ export function openSigning(report: Report, started = startSigningThread()): Sig
   const underway: Job[][] = [];
   const forgotten = new FinalizationRegistry<number>((id) => post({ kind: "forget", id }));
 
+  let cause = "it was ended";
   started.on("message", (signatures: Uint8Array) => {
-    for (const [i, { resolve }] of (underway.shift() ?? []).entries())
+    const batch = underway[0] ?? [];
+    if (signatures.length !== SIGNATURE_LENGTH * batch.length) {
+      cause = `it gave ${signatures.length} bytes for ${batch.length} signatures`;
+      void started.terminate();
+      return;
+    }
+    underway.shift();
+    for (const [i, { resolve }] of batch.entries())
       resolve(signatures.slice(SIGNATURE_LENGTH * i, SIGNATURE_LENGTH * (i + 1)));
     if (waiting.length > 0) flushSoon();
   });
-  let cause = "it was ended";
+  started.on("messageerror", (error) => {
+    cause = String(error);
+    void started.terminate();
+  });
   started.on("error", (error) => {
     cause = String(error);
   });
@@ -86,14 +97,14 @@ export function openSigning(report: Report, started = startSigningThread()): Sig
 
   function send(): void {
     const batch = waiting;
-    waiting = [];
-    underway.push(batch);
     post({
       kind: "sign",
       keyIds: Uint32Array.from(batch, ({ key }) => key.id),
       lengths: Uint32Array.from(batch, ({ message }) => message.length),
       messages: new Uint8Array(Buffer.concat(batch.map(({ message }) => message))),
     });
+    waiting = [];
+    underway.push(batch);
   }
 
   return {
