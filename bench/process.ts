@@ -36,13 +36,13 @@ function serverOf(child: ChildProcess, url: string, headers: Record<string, stri
   };
 }
 
-/** The baseline server, in a process of its own. */
-export async function startEmpty(): Promise<Server> {
-  const child = fork(join(import.meta.dirname, "serve-empty.ts"), { execArgv: [...FLAGS, ...TSX] });
-  const { port } = await new Promise<{ port: number }>((resolve) =>
+/** A baseline server, in a process of its own: `empty` or `unreceipted`. */
+export async function startBaseline(name: string): Promise<Server> {
+  const child = fork(join(import.meta.dirname, `serve-${name}.ts`), { execArgv: [...FLAGS, ...TSX] });
+  const { port, apiKey = "" } = await new Promise<{ port: number; apiKey?: string }>((resolve) =>
     child.once("message", (address: { port: number }) => resolve(address)),
   );
-  return serverOf(child, `http://127.0.0.1:${port}`, {});
+  return serverOf(child, `http://127.0.0.1:${port}`, { authorization: `Bearer ${apiKey}` });
 }
 
 /** A whole network, in a process of its own, on a data folder that goes with it. */

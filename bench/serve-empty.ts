@@ -1,4 +1,4 @@
-/** The baseline: the same server and the same body in JSON, answered without inference, receipt or log. */
+/** For comparison: the HTTP library alone, which parses the same body and answers a constant. No account, no model, no check. */
 import { createAdaptorServer } from "@hono/node-server";
 import { Hono } from "hono";
 
@@ -16,7 +16,6 @@ app.post("/v2/models/:path{.+}", async (c) => {
   c.header("x-receipt-id", "0".repeat(64));
   return c.json(answer);
 });
-app.get("/cpu", (c) => c.json(process.cpuUsage()));
 
 const server = createAdaptorServer({ fetch: app.fetch });
 server.listen(0, "127.0.0.1", () => process.send?.(server.address()));

@@ -22,7 +22,7 @@ const AT_ONCE = 25;
 
 /** Over 600 entries: two full tiles, a partial one with older partial ones beside it, and a tile of level 1. */
 export async function makeRealLog(): Promise<RealLog> {
-  await using network = await startNetwork({ publishIntervalMs: 20 });
+  await using network = await startNetwork({ publishIntervalMs: 1 });
   await useByKey(network);
   await network.closeEpoch();
   const earlier = { checkpoint: await bytesAt(network, "/checkpoint"), usage: await usageOf(network) };

@@ -1,9 +1,11 @@
 /** Many calls in one buffer, which moves between threads where many small ones would each be copied. */
 import type { Datatype, Tensor } from "@tallystick/protocol";
 
+type Head = [name: string, datatype: Datatype, shape: number[], sizeBytes: number];
+
 export type Packed = {
-  /** Per call, its tensors' name, datatype, shape and size; the data lies in the same order. */
-  heads: [name: string, datatype: Datatype, shape: number[], sizeBytes: number][][];
+  /** Per call, its tensors' name, datatype, shape and size; the data lies in the same order. Equal ones are one array. */
+  heads: Head[][];
   data: Uint8Array<ArrayBuffer>;
 };
 
@@ -16,14 +18,34 @@ export function pack(calls: readonly (readonly Tensor[])[]): Packed {
   for (const call of calls) for (const { data } of call) sizeBytes += aligned(data.length);
   const data = new Uint8Array(sizeBytes);
   let at = 0;
-  const heads = calls.map((call) =>
-    call.map((tensor): Packed["heads"][number][number] => {
+  let last: Head[] | undefined;
+  const heads = calls.map((call) => {
+    for (const tensor of call) {
       data.set(tensor.data, at);
       at += aligned(tensor.data.length);
-      return [tensor.name, tensor.datatype, tensor.shape, tensor.data.length];
-    }),
-  );
+    }
+    // Calls of one batch are mostly alike, and what is one array here goes over once.
+    if (last === undefined || !areHeadsOf(last, call))
+      last = call.map((tensor) => [tensor.name, tensor.datatype, tensor.shape, tensor.data.length]);
+    return last;
+  });
   return { heads, data };
+}
+
+function areHeadsOf(heads: readonly Head[], call: readonly Tensor[]): boolean {
+  return (
+    heads.length === call.length &&
+    heads.every(([name, datatype, shape, sizeBytes], i) => {
+      const tensor = call[i];
+      return (
+        tensor?.name === name &&
+        tensor.datatype === datatype &&
+        tensor.data.length === sizeBytes &&
+        tensor.shape.length === shape.length &&
+        tensor.shape.every((size, k) => size === shape[k])
+      );
+    })
+  );
 }
 
 /** The calls again, their tensors over the one buffer. */

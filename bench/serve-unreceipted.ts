@@ -1,0 +1,95 @@
+/**
+ * The baseline: the gateway itself, with its routes, accounts and manifests. It takes the same body, holds it to the model
+ * and answers in the same form; what is missing is what is measured, inference and receipt.
+ */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createAdaptorServer } from "@hono/node-server";
+import { createFold, encodeAnswer, floatTensor, type PublishedModel, revisionOf } from "@tallystick/protocol";
+import { createAccounts } from "../packages/server/src/gateway/accounts.ts";
+import { createOpenings } from "../packages/server/src/gateway/openings.ts";
+import { createReceipts } from "../packages/server/src/gateway/receipts.ts";
+import { gatewayRoutes } from "../packages/server/src/gateway/routes.ts";
+import { createGateway, type Served } from "../packages/server/src/gateway/service.ts";
+import { createSessions } from "../packages/server/src/gateway/sessions.ts";
+import { readModelSource } from "../packages/server/src/hub/source.ts";
+import { nowSeconds, systemClock } from "../packages/server/src/platform/clock.ts";
+import { closeDatabase, openDatabase } from "../packages/server/src/platform/database.ts";
+import { createSigner, generateKey } from "../packages/server/src/platform/keys.ts";
+import { createSystemRandom } from "../packages/server/src/platform/random.ts";
+
+const folder = await mkdtemp(join(tmpdir(), "tallystick-bench-"));
+const random = createSystemRandom();
+const fold = createFold();
+const database = openDatabase(join(folder, "gateway.sqlite"));
+const accounts = createAccounts(database, random);
+const openings = createOpenings({ database, sealingKey: random(32), random, report: () => {} });
+const left = () => Promise.reject(new Error("this is left out here"));
+const sessions = createSessions({
+  origin: "bench.example/log",
+  signer: createSigner(generateKey()),
+  newSigner: () => createSigner(generateKey()),
+  fold,
+  clock: systemClock,
+  publish: left,
+});
+const receipts = createReceipts(fold, {
+  published: () => ({ size: 0, note: { text: "", signatures: [] } }),
+  readEntry: left,
+  inclusionProof: left,
+});
+
+const { manifest, manifestBytes, priceAtomic } = await readModelSource(
+  join(import.meta.dirname, "../models/breast-cancer"),
+);
+const model: PublishedModel = {
+  revision: revisionOf(manifestBytes),
+  manifest,
+  priceAtomic,
+  publisher: "",
+  index: 0,
+  yanked: false,
+};
+const outputs = manifest.outputs.map(({ name }) => floatTensor(name, [1], [0.5]));
+const served: Served = {
+  ok: true,
+  id: random(32),
+  index: 0,
+  receipt: random(586),
+  outputs,
+  answer: encodeAnswer(outputs),
+  salt: random(32),
+};
+const findModel = () => model;
+const gateway = createGateway({
+  fold,
+  clock: systemClock,
+  random,
+  accounts,
+  openings,
+  sessions,
+  receipts,
+  node: { serve: left },
+  findModel,
+});
+
+const app = gatewayRoutes({
+  gateway: { ...gateway, inferFor: async () => served },
+  accounts,
+  openings,
+  sessions,
+  receipts,
+  version: "bench",
+  findModel,
+  isAdmin: () => false,
+  nowSeconds: () => nowSeconds(systemClock),
+});
+const server = createAdaptorServer({ fetch: app.fetch });
+const { apiKey } = accounts.create("bench", nowSeconds(systemClock));
+server.listen(0, "127.0.0.1", () => process.send?.({ ...Object(server.address()), apiKey }));
+process.on("SIGTERM", async () => {
+  server.close();
+  closeDatabase(database);
+  await rm(folder, { recursive: true });
+});
