@@ -40,9 +40,7 @@ for (const engine of ["judge", "native"] as const) {
     const revision = await load(host, modelFile(endlessGraph()));
     const reply = host.ask({ kind: "run", revision, calls: pack([[x]]) });
     expect(await Promise.race([reply, once(AbortSignal.timeout(300), "abort")])).toMatchObject([{ type: "abort" }]);
-    const begun = performance.now();
     await host.end();
-    expect(performance.now() - begun).toBeLessThan(2000);
     expect(await reply).toMatchObject({ kind: "fault", reason: "crashed" });
     expect(await host.ask({ kind: "unload", revision })).toMatchObject({ kind: "fault", reason: "crashed" });
   });

@@ -57,7 +57,7 @@ const unitsOf = (execution: Execution) => (execution.kind === "answered" ? execu
 describe("answers", () => {
   for (const engine of ["judge", "native"] as const) {
     test(`a thousand calls at once each get their own answer, bit for bit as alone, from the ${engine} engine`, async () => {
-      await open({ judgeWorkerCount: 2 });
+      await open({ judgeWorkerCount: 2, limits: { batchMs: 60_000 } });
       const revision = revisionOf(modelFile(logisticGraph()), STACK, engine);
       await pool.load(revision);
       const run = (seed: number) => pool.run(revision.digest, [row(seed)], PATIENT);
@@ -134,7 +134,7 @@ describe("limits", () => {
   test("a call that waits past its deadline fails, and the one it waited for is answered", async () => {
     await open();
     await pool.load(swelling);
-    const first = pool.run(swelling.digest, swell(500), PATIENT);
+    const first = pool.run(swelling.digest, swell(250), PATIENT);
     const second = pool.run(swelling.digest, swell(1), { deadlineMs: 20 });
     expect(await second).toMatchObject({ kind: "failed", reason: "deadline" });
     expect((await first).kind).toBe("answered");
@@ -192,7 +192,7 @@ describe("culprits", () => {
     await open({ limits: { batchMs: 60_000 } });
     await pool.load(logistic);
     await ask(1);
-    const options = { deadlineMs: 6000 };
+    const options = { deadlineMs: 12_000 };
     const run = (inputs: Tensor[]) => pool.run(logistic.digest, inputs, options);
     const all = await Promise.all([run([row(1)]), run(trouble("spin")), run([row(2)]), run([row(3)])]);
     expect(logged[0]).toMatchObject({ message: "a batch failed; its calls run alone", calls: 4, reason: "deadline" });

@@ -48,7 +48,9 @@ test("a worker that was ended is replaced by one that has nothing loaded", async
 });
 
 test("a load that takes longer than it may is a fault", async () => {
-  const slot = createSlot(start, () => true, { ...EXECUTION_LIMITS, loadTimeoutMs: 1 });
+  const endless = () =>
+    startThread({ adapters: "data:text/javascript,for(;;);", module, memoryBytes: 256 * MIB }, 128 * MIB);
+  const slot = createSlot(endless, () => true, { ...EXECUTION_LIMITS, loadTimeoutMs: 1 });
   expect(await slot.open(a!)).toMatchObject({ kind: "fault", reason: "deadline", message: "did not load in 1 ms" });
   await slot[Symbol.asyncDispose]();
   expect(await slot.open(a!)).toMatchObject({ kind: "fault", reason: "crashed" });

@@ -208,7 +208,7 @@ test("openings that the disk refuses in the background stay, and the operator is
   fill(database);
   const all = Array.from({ length: 200 }, (_, i) => ({ at: place(i), kept: salts() }));
   for (const { at, kept } of all) openings.keep(at, MINE, kept, NOW);
-  await expect.poll(() => reported, { interval: 1 }).toEqual(["openings are not written"]);
+  await expect.poll(() => reported, { interval: 1, timeout: 30_000 }).toEqual(["openings are not written"]);
   expect(openings.find(all[0]!.at, MINE, NOW)).toEqual(all[0]?.kept);
   database.pragma("max_page_count = 100000");
   close();

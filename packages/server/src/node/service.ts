@@ -53,6 +53,7 @@ export type Engine = {
 };
 
 export type NodeParts = {
+  /** Signs in the order in which it is asked: a node's receipts count without a gap, in the order of the log. */
   signer: Signer;
   engine: Engine;
   fold: FoldState;

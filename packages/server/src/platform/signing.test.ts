@@ -27,6 +27,24 @@ test.each([1, 2, 3, 50, 500])(
   },
 );
 
+test("signatures come in the order in which they were asked for, however many are asked for at once", async () => {
+  const signing = openSigning(report);
+  const signer = signing.signer(generateKey());
+  const order: number[] = [];
+  const asked: Promise<unknown>[] = [];
+  const counts = [1, 40, 1, 2, 7, 1, 1, 3, 100, 2, 1, 60, 1];
+  for (const count of counts) {
+    for (let i = 0; i < count; i++) {
+      const place = asked.length;
+      asked.push(signer.sign(utf8(`${place}`)).then(() => order.push(place)));
+    }
+    await new Promise((turn) => setImmediate(turn));
+  }
+  await Promise.all(asked);
+  expect(order).toEqual(asked.map((_, place) => place));
+  await signing.close();
+});
+
 test("a signer has the public key of its private one", async () => {
   const signing = openSigning(report);
   const key = generateKey();

@@ -10,7 +10,7 @@ import type { Report } from "./http.ts";
 import { createSigner } from "./keys.ts";
 
 export type Signing = {
-  /** A signer over a P-256 private key. */
+  /** A signer over a P-256 private key. Signatures are given in the order in which they were asked for, of all its signers. */
   signer(privateKey: KeyObject): Signer;
   /** Ends the thread. What is asked from then on is signed on the caller's. */
   close(): Promise<void>;
@@ -91,8 +91,10 @@ export function openSigning(report: Report, started = startSigningThread()): Sig
 
   function flush(): void {
     due = false;
-    if (thread === undefined || waiting.length < BATCH_LEAST) signHere(waiting.splice(0));
-    else if (underway.length < BATCHES_MOST) send(); // Else the next to come back sends these.
+    const few = waiting.length < BATCH_LEAST;
+    if (thread === undefined || (few && underway.length === 0)) signHere(waiting.splice(0));
+    else if (!few && underway.length < BATCHES_MOST) send();
+    // Else they wait for the next batch to come back: what is signed here must not overtake what is on its way.
   }
 
   function send(): void {
