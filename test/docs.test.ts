@@ -60,7 +60,7 @@ test("the README's commands work in its order, on a network started in an empty 
     await new Promise((resolve) => daemon.once("exit", resolve));
     await rm(home, { recursive: true });
   }
-});
+}, 240_000);
 
 /** What follows `npx tally` in the README's shell blocks. */
 function tallyCommands(): string[] {

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { serveFiles } from "../client/file-server.ts";
 import { flip, readLogFiles } from "../client/log-files.ts";
+import { standstill } from "../server/entries.ts";
 import { type Person, SMALL_MODEL, startPerson } from "./person.ts";
 import { runTally } from "./processes.ts";
 import { documentedFields } from "./reference.ts";
@@ -13,6 +14,7 @@ let me: Person;
 
 beforeAll(async () => {
   me = await startPerson();
+  await standstill(me.daemon.ready.url); // What follows compares looks at the log, and copies its files.
 });
 afterAll(() => me[Symbol.asyncDispose]());
 
@@ -67,8 +69,8 @@ describe("auditing", () => {
 
 test("when the network has stopped, kept receipts and copied logs still hold, and what needs it is unreachable", async () => {
   const { receiptId } = await me.receipt("--save", "saved.json");
-  await cp(join(me.daemon.ready.data, "log", "tiles"), join(me.folder, "offline"), { recursive: true });
   expect(await me.daemon.stop()).toBe(0);
+  await cp(join(me.daemon.ready.data, "log", "tiles"), join(me.folder, "offline"), { recursive: true });
   expect(await me.tallyJson(["verify", "saved.json"])).toMatchObject({ outcome: "verified", receiptId });
   const kept = await me.tally(["verify", receiptId]);
   expect(kept).toMatchObject({ status: 0, stderr: expect.stringContaining("as it was kept here") });

@@ -10,16 +10,31 @@ import {
   tilePath,
   tileWidth,
 } from "@tallystick/protocol";
+import { expect, vi } from "vitest";
 
 export async function entriesAt(url: string): Promise<Uint8Array[]> {
-  const bytesOf = async (path: string) => new Uint8Array(await (await fetch(`${url}/${path}`)).arrayBuffer());
-  const { size } = parseCheckpoint(await bytesOf("checkpoint"));
+  const bytesOf = async (answer: Response) => new Uint8Array(await answer.arrayBuffer());
+  const { size } = parseCheckpoint(await bytesOf(await fetch(`${url}/checkpoint`)));
+  const bundle = (index: number, width: number) => fetch(`${url}/${tilePath({ level: "entries", index, width })}`);
   const entries: Uint8Array[] = [];
   for (let index = 0; index * TILE_WIDTH < size; index++) {
     const width = tileWidth("entries", index, size);
-    entries.push(...parseBundle(await bytesOf(tilePath({ level: "entries", index, width })), width));
+    const exact = await bundle(index, width);
+    // A partial bundle may have given way to the full one since the checkpoint was read.
+    const [answer, held] = exact.ok ? [exact, width] : [await bundle(index, TILE_WIDTH), TILE_WIDTH];
+    entries.push(...parseBundle(await bytesOf(answer), held).slice(0, width));
   }
   return entries;
+}
+
+/** Waits until an epoch covers every entry before it. From then on nothing is published until somebody asks for something. */
+export async function standstill(url: string): Promise<void> {
+  const isStill = async () => {
+    const entries = await entriesAt(url);
+    const last = parseEntry(entries.at(-1) ?? new Uint8Array(0));
+    expect(last.kind === "epoch" && parseCheckpoint(last.says.checkpoint).size).toBe(entries.length - 1);
+  };
+  await vi.waitFor(isStill, { timeout: 60_000, interval: 100 });
 }
 
 /** The ids of the receipts among `entries`. */

@@ -35,7 +35,7 @@ test("a first start that is killed after any of its steps is finished by the nex
     expect(await network.audit(), step).toMatchObject({ findings: [], differences: [], size: 4 });
   }
   await rm(root, { recursive: true });
-});
+}, 240_000);
 
 function isClaimed(data: string): boolean {
   const mark = join(data, "tallystick.json");

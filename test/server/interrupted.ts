@@ -59,6 +59,7 @@ function inTurn<A extends unknown[], R>(name: string, step: (...args: A) => Prom
 }
 
 function watchedHandle(handle: FileHandle): FileHandle {
+  handle.write = inTurn("write", handle.write.bind(handle)) as FileHandle["write"];
   handle.writeFile = inTurn("write", handle.writeFile.bind(handle));
   handle.truncate = inTurn("truncate", handle.truncate.bind(handle));
   return handle;

@@ -44,4 +44,4 @@ test("while the log grows past many tiles, every receipt is served at once and v
   await Promise.all([...Array.from({ length: 8 }, call), read(), read(), audit()]);
   expect(network.reported).toEqual([]);
   expect(await network.audit()).toMatchObject({ findings: [], differences: [] });
-});
+}, 240_000);

@@ -14,7 +14,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "failing-"));
   await writeModel("judge");
   await writeModel("native");
-  network = await startNetwork({ models: folder, deadlineMs: 4_000 });
+  network = await startNetwork({ models: folder, deadlineMs: 8_000 });
 });
 afterAll(async () => {
   await network[Symbol.asyncDispose]();
@@ -112,10 +112,14 @@ test("a call whose worker is killed in the middle fails, with a receipt for noth
   expect(children()).not.toContain(child);
 });
 
-/** The processes that run models natively. */
+/** The processes that run models natively here, and not in a test beside this one. */
 function children(): number[] {
   const rows = execFileSync("ps", ["-A", "-o", "pid=,ppid=,args="]).toString().trim().split("\n");
-  return rows.filter((row) => row.includes("execution/child")).map((row) => Number.parseInt(row, 10));
+  const fields = rows.map((row) => row.trim().split(/\s+/));
+  const own = fields.filter(
+    ([, parent, ...args]) => Number(parent) === process.pid && args.join().includes("execution/child"),
+  );
+  return own.map(([pid]) => Number(pid));
 }
 
 test("failed calls count as gross, never as valid", async () => {

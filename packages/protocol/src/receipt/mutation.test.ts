@@ -34,4 +34,4 @@ test("a receipt file with any byte changed is failed: never verified, never inco
   // What the changes break is seen as what it is, not as bad form alone.
   for (const failure of ["malformed", "wrong_id", "bad_signature", "wrong_opening", "not_in_log", "bad_checkpoint"])
     expect(failures).toContain(failure);
-});
+}, 240_000);

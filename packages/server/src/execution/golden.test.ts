@@ -26,10 +26,11 @@ test.each(modelFolders())(
     const { manifest, files } = await readModelSource(join(GOLDEN_PATH, "..", folder));
     const digest = new Uint8Array(createHash("sha256").update(folder).digest());
     await pool.load({ digest, manifest, files });
-    const run = () => pool.run(digest, readExample(folder), { deadlineMs: 60_000 });
+    const run = () => pool.run(digest, readExample(folder), { deadlineMs: 240_000 });
     for (const execution of [await run(), ...(await Promise.all([run(), run()]))]) {
       expect(execution).toMatchObject({ kind: "answered" });
       expect(digestOf(execution.kind === "answered" ? execution.outputs : [])).toBe(golden[folder]);
     }
   },
+  240_000,
 );

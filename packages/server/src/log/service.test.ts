@@ -83,7 +83,7 @@ test("killed after any step, the log starts again with every entry that it ackno
     await log.close();
     await rm(path, { recursive: true });
   }
-});
+}, 240_000);
 
 test("the index of an entry is its place in the queue, however many wait", async () => {
   const log = await Log.open(await newLog("order"));
