@@ -1,4 +1,4 @@
-import { appendFile, copyFile, cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { appendFile, copyFile, cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -40,6 +40,11 @@ const UNSTARTABLE: { what: string; words: RegExp; spoil: (data: string) => Promi
     words: /is a file/,
     spoil: (data) => rm(data, { recursive: true }).then(() => writeFile(data, "")),
     args: ["--data", "@/below"],
+  },
+  {
+    what: "a folder where it says that it is ready",
+    words: /ready\.json is a folder where a file of the network's belongs: move it away/,
+    spoil: (data) => mkdir(join(data, "ready.json")),
   },
   {
     what: "a format of another version",

@@ -2,7 +2,7 @@
 import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { listen } from "./listen.ts";
+import { type Listening, listen } from "./listen.ts";
 import { type Network, openNetwork } from "./network.ts";
 import { HELP, type Options, parseOptions } from "./options.ts";
 import { firstCall } from "./pages.ts";
@@ -45,8 +45,9 @@ async function run(options: Options): Promise<void> {
     deadlineMs: 30_000,
   });
   const readyPath = join(network.data, "ready.json");
+  let listening: Listening | undefined;
   try {
-    const listening = await listen(network, options);
+    listening = await listen(network, options);
     const { url } = listening;
     const { apiKey, data, origin, logVkey } = network;
     const ready = JSON.stringify({ url, apiKey, data, origin, logVkey });
@@ -55,9 +56,9 @@ async function run(options: Options): Promise<void> {
     else greet(network, url);
     await stopped;
     say("Tallystick is stopping …");
-    await listening.close();
   } finally {
-    await rm(readyPath, { force: true });
+    await listening?.close();
+    await rm(readyPath, { force: true }).catch(() => {}); // What could not be written need not be removable.
     await network.close();
   }
 }
@@ -94,6 +95,8 @@ function sentence(error: unknown, args: string[]): string {
   if (code === "EADDRINUSE") return "the port is taken: give another with --port, or --port 0 for any";
   if (code === "EADDRNOTAVAIL" || code === "ENOTFOUND")
     return `nothing can listen on the address given with --host: ${error instanceof Error ? error.message : code}`;
+  if (code === "EISDIR" && error instanceof Error && "dest" in error)
+    return `${error.dest} is a folder where a file of the network's belongs: move it away`;
   if (code === "EACCES" || code === "EPERM" || code === "EROFS")
     return `may not write${path}: give a folder of your own with --data`;
   if (code === "ENOSPC" || code === "SQLITE_FULL")
