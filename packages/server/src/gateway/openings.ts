@@ -69,11 +69,12 @@ export function createOpenings({ database, sealingKey, random, report }: Opening
     flushing = undefined;
     if (unwritten.size === 0) return;
     const rows = rowsOf(unwritten.values());
-    const nowSeconds = Math.max(...rows.map(({ expiresSeconds }) => expiresSeconds)) - KEPT_SECONDS;
     transact(database, () => {
+      let nowSeconds = 0;
       for (const { openings, expiresSeconds } of rows) {
         const firstIndex = Math.min(...openings.map(({ index }) => index));
         insert.run([firstIndex, seal(openings, firstIndex), expiresSeconds]);
+        nowSeconds = Math.max(nowSeconds, expiresSeconds - KEPT_SECONDS);
       }
       removeExpired.run([nowSeconds]);
     });

@@ -1,5 +1,5 @@
 /**
- * Signing on a thread of its own, in batches. Signatures are a fifth of what a call costs, and the event loop has better to do;
+ * Signing on a thread of its own, in batches. Signatures are a seventh of what a call costs, and the event loop has better to do;
  * but to wake a thread costs as much as to sign. So what one turn of the loop asks for goes over together, and what is too
  * little for that is signed at once.
  */
