@@ -18,6 +18,8 @@ import {
 } from "../cbor/codec.ts";
 import {
   AUTHORIZATION_SIZE_BYTES,
+  HANDOVER_SIZE_BYTES,
+  LOGGED_POLICY_SIZE_BYTES,
   MANIFEST_SIZE_BYTES,
   NAME_LENGTH,
   NOTE_SIZE_BYTES,
@@ -168,6 +170,17 @@ export const reliancePayload = struct({ version, receipt: required(1, digest) })
 /** Signed by the log's role key: the only clock that folds know. */
 export const epochPayload = struct({ version, checkpoint: required(1, byteString(NOTE_SIZE_BYTES)) });
 
+/**
+ * Signed by the log's role key: the keys by which checkpoints are verified from here on. `handover` is there when the log's own
+ * key is another than before.
+ */
+export const policyPayload = struct({
+  version,
+  /** A tlog-policy with this log alone. */
+  policy: required(1, byteString(LOGGED_POLICY_SIZE_BYTES)),
+  handover: optional(2, byteString(HANDOVER_SIZE_BYTES)),
+});
+
 export const PAYLOADS = {
   key: keyPayload,
   model: modelPayload,
@@ -176,5 +189,6 @@ export const PAYLOADS = {
   acknowledgement: acknowledgementPayload,
   reliance: reliancePayload,
   epoch: epochPayload,
+  policy: policyPayload,
 } as const;
 export type EntryKind = keyof typeof PAYLOADS;

@@ -1,7 +1,7 @@
 /** Checkpoints (C2SP tlog-checkpoint): a note whose text is origin, size and root. */
 import { base64, parseBase64, utf8 } from "../bytes.ts";
 import { Malformed } from "../cbor/bytes.ts";
-import { createNoteKey, type Note, type NoteKey, parseNote, verifyNote } from "./note.ts";
+import { type Note, parseNote } from "./note.ts";
 
 export type TreeHead = { origin: string; size: number; root: Uint8Array };
 /** A checkpoint taken apart; nothing is verified yet. */
@@ -26,31 +26,4 @@ export function parseCheckpoint(bytes: Uint8Array): Checkpoint {
 /** The bytes of a checkpoint file. */
 export function encodeCheckpoint(text: string): Uint8Array {
   return utf8(text);
-}
-
-/** Who vouches for a checkpoint: the log's key, and whose cosignatures say when. */
-export type LogTrust = { logKey: NoteKey; cosigners: NoteKey[] };
-
-/** Until witnesses exist, the log's own key stands in for one: the trust that its vkey alone gives. */
-export function trustInLog(logKey: NoteKey): LogTrust {
-  return { logKey, cosigners: [createNoteKey(logKey.name, "cosignature", logKey.publicKey)] };
-}
-
-export type CheckpointFailure = "wrong_origin" | "bad_signature" | "unsigned" | "not_cosigned";
-
-/** Whether the log signed `checkpoint`, and the lower median of the times its cosigners give. */
-export async function verifyCheckpoint(
-  checkpoint: Checkpoint,
-  { logKey, cosigners }: LogTrust,
-): Promise<{ ok: true; timeSeconds: number } | { ok: false; failure: CheckpointFailure }> {
-  if (checkpoint.origin !== logKey.name) return { ok: false, failure: "wrong_origin" };
-  const signatures = await verifyNote(checkpoint.note, [logKey, ...cosigners]);
-  if (signatures === undefined) return { ok: false, failure: "bad_signature" };
-  if (!signatures.some(({ key }) => key === logKey)) return { ok: false, failure: "unsigned" };
-  const times = new Map(
-    signatures.flatMap(({ key, timeSeconds }) => (timeSeconds === undefined ? [] : [[key, timeSeconds]])),
-  );
-  const sorted = [...times.values()].sort((a, b) => a - b);
-  const timeSeconds = sorted[Math.floor((sorted.length - 1) / 2)];
-  return timeSeconds === undefined ? { ok: false, failure: "not_cosigned" } : { ok: true, timeSeconds };
 }

@@ -2,9 +2,11 @@
  * A receipt file: everything that one receipt's verification needs, offline. JSON, as `GET /v1/receipts/{id}` serves it;
  * closed, so that no byte of it can change unnoticed. docs/spec/receipt.md.
  */
-import { base64, hex, parseBase64, parseHex, parseUtf8 } from "../bytes.ts";
+import { base64, hex, parseBase64, parseHex, parseUtf8, utf8 } from "../bytes.ts";
 import { Malformed } from "../cbor/bytes.ts";
-import { RECEIPT_FILE_SIZE_BYTES } from "../limits.ts";
+import { HANDOVERS, RECEIPT_FILE_SIZE_BYTES } from "../limits.ts";
+import { type Handover, parseHandover } from "../log/handover.ts";
+import { encodeNote } from "../log/note.ts";
 import { type LogProof, parseLogProof } from "../log/proof.ts";
 
 export const RECEIPT_FILE_FORMAT = "tallystick-receipt@v1";
@@ -22,10 +24,16 @@ export type Opening = {
   response?: { salt: Uint8Array; bytes: Uint8Array };
 };
 
-export type ReceiptFile = { id: Uint8Array; parts: Record<Part, LoggedEntry>; opening?: Opening };
+/** `handovers` are those of the log whose checkpoints these are: none while it has the key that it began with. */
+export type ReceiptFile = {
+  id: Uint8Array;
+  parts: Record<Part, LoggedEntry>;
+  handovers: readonly Handover[];
+  opening?: Opening;
+};
 
 /** The text of a receipt file. */
-export function encodeReceiptFile({ id, parts, opening }: ReceiptFile): string {
+export function encodeReceiptFile({ id, parts, handovers, opening }: ReceiptFile): string {
   const entries = PARTS.map((part) => {
     const { bytes, proofText } = parts[part];
     return [part, { entry: base64(bytes), ...(proofText === undefined ? {} : { proof: proofText }) }] as const;
@@ -34,6 +42,7 @@ export function encodeReceiptFile({ id, parts, opening }: ReceiptFile): string {
     format: RECEIPT_FILE_FORMAT,
     id: hex(id),
     ...Object.fromEntries(entries),
+    ...(handovers.length === 0 ? {} : { handovers: handovers.map(({ note }) => encodeNote(note)) }),
     ...(opening === undefined ? {} : { opening: encodeOpening(opening) }),
   });
 }
@@ -54,10 +63,10 @@ export function encodeOpening({ request, response }: Opening): OpeningJson {
 export function parseReceiptFile(file: Uint8Array): ReceiptFile {
   if (file.length > RECEIPT_FILE_SIZE_BYTES)
     throw new Malformed(`is a receipt file of ${file.length} bytes; at most ${RECEIPT_FILE_SIZE_BYTES} are allowed`);
-  const { format, id, opening, ...entries } = fields(
+  const { format, id, handovers, opening, ...entries } = fields(
     parseJson(file),
     ["format", "id", ...PARTS],
-    ["opening"],
+    ["handovers", "opening"],
     "the receipt file",
   );
   if (format !== RECEIPT_FILE_FORMAT) throw new Malformed(`is not a ${RECEIPT_FILE_FORMAT}`);
@@ -67,7 +76,21 @@ export function parseReceiptFile(file: Uint8Array): ReceiptFile {
     Part,
     LoggedEntry
   >;
-  return { id: idBytes, parts, ...(opening === undefined ? {} : { opening: parseOpening(opening) }) };
+  return {
+    id: idBytes,
+    parts,
+    handovers: handovers === undefined ? [] : parseHandovers(handovers),
+    ...(opening === undefined ? {} : { opening: parseOpening(opening) }),
+  };
+}
+
+function parseHandovers(value: unknown): Handover[] {
+  if (!Array.isArray(value) || value.length === 0 || value.length > HANDOVERS)
+    throw new Malformed(`has handovers that are no list of 1 to ${HANDOVERS}`);
+  return value.map((text: unknown) => {
+    if (typeof text !== "string") throw new Malformed("has a handover that is not a text");
+    return parseHandover(utf8(text));
+  });
 }
 
 function parseLoggedEntry(value: unknown, part: Part): LoggedEntry {

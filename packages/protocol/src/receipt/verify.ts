@@ -5,8 +5,9 @@ import { commit } from "../call/call.ts";
 import { Malformed } from "../cbor/bytes.ts";
 import { type Authorization, type EntryOf, parseAuthorization, parseEntry } from "../entry/entry.ts";
 import { type EntryKind, possessionMessage, type Role } from "../entry/payload.ts";
-import { type LogTrust, verifyCheckpoint } from "../log/checkpoint.ts";
+import { cosignatureTimeBy } from "../log/note.ts";
 import { proves } from "../log/proof.ts";
+import { followHandovers, type LogTrust, verifyCheckpoint } from "../log/trust.ts";
 import { parseManifest, revisionOf } from "../model/codec.ts";
 import type { Manifest } from "../model/manifest.ts";
 import { signedId, verifySigned } from "../sign/cose.ts";
@@ -69,7 +70,7 @@ export async function verifyReceiptFile(
       checks: [checkOf("form", { failure: "malformed", detail: error.message })],
     };
   }
-  const checkpoints = await checkCheckpoints(found, trust);
+  const checkpoints = await checkCheckpoints(found, trust && (await followHandovers(trust, found.file.handovers)));
   const essential: [string, Finding][] = [
     ["form", { passed: "every part is well-formed and in its one spelling" }],
     ["id", checkId(found)],
@@ -84,7 +85,7 @@ export async function verifyReceiptFile(
   const further: [string, Finding][] = [
     ["request opening", checkOpening(found, "request")],
     ["response opening", checkOpening(found, "response")],
-    ["witnesses", { notChecked: "no witness cosigned: the time is the log operator's own word" }],
+    ["witnesses", checkpoints.witnesses],
     ["execution", { notChecked: `tier "${found.authorization.says.tier}": that the node told the truth is not shown` }],
   ];
   return conclude(found, essential, further, checkpoints.seenSeconds);
@@ -248,26 +249,45 @@ function checkInclusion(file: ReceiptFile): Finding {
   return { passed: `entry ${indexOf("receipt")} of the log, after all that it rests on` };
 }
 
-/** That every proof leads to a checkpoint which the trusted key signed, and when the receipt's was seen. */
-async function checkCheckpoints(
-  { file, parts }: Case,
-  trust: LogTrust | undefined,
-): Promise<{ finding: Finding; seenSeconds?: number }> {
-  if (trust === undefined) return { finding: { notChecked: "no trusted key of this log: give its vkey" } };
-  const refused = (detail: string) => ({ finding: { failure: "bad_checkpoint" as const, detail } });
+type CheckpointFindings = { finding: Finding; witnesses: Finding; seenSeconds?: number };
+
+const NO_WITNESS: Finding = {
+  notChecked: "no policy says which witnesses to ask for: the time is the log operator's own word",
+};
+
+/** That every proof leads to a checkpoint which a trusted key signed, who else cosigned, and when the receipt's was seen. */
+async function checkCheckpoints({ file, parts }: Case, trust: LogTrust | undefined): Promise<CheckpointFindings> {
+  const open = (notChecked: string) => ({ finding: { notChecked }, witnesses: NO_WITNESS });
+  if (trust === undefined) return open("no trusted key of this log: give its vkey");
+  const refused = (detail: string) => ({
+    finding: { failure: "bad_checkpoint" as const, detail },
+    witnesses: NO_WITNESS,
+  });
   const { origin } = parts.grant.says;
-  if (origin !== trust.logKey.name) return refused(`the session was granted for the log ${origin}`);
+  if (origin !== trust.origin) return refused(`the session was granted for the log ${origin}`);
   let seenSeconds = 0;
   for (const part of PARTS) {
     const checkpoint = file.parts[part].proof?.checkpoint;
     if (checkpoint === undefined) continue;
     const verified = await verifyCheckpoint(checkpoint, trust);
+    // The log serves what its witnesses have not seen yet; that is no fault, and no proof either.
+    if (!verified.ok && verified.failure === "not_cosigned" && trust.policy !== undefined)
+      return open("its witnesses have not cosigned this checkpoint: fetch the receipt again");
     if (!verified.ok) return refused(`the checkpoint over the ${part} entry: ${verified.failure}`);
     if (part === "receipt") seenSeconds = verified.timeSeconds;
   }
   const lacking = unproved(file);
-  if (lacking !== undefined) return { finding: { notChecked: lacking } };
+  if (lacking !== undefined) return open(lacking);
   const size = file.parts.receipt.proof?.checkpoint.size ?? 0;
   const seen = new Date(seenSeconds * 1000).toISOString();
-  return { finding: { passed: `signed by ${trust.logKey.name} at size ${size}, ${seen}` }, seenSeconds };
+  const finding = { passed: `signed by ${trust.origin} at size ${size}, ${seen}` };
+  return { finding, witnesses: checkWitnesses(file, trust), seenSeconds };
+}
+
+/** Which of the policy's witnesses cosigned the receipt's checkpoint, whose signatures hold. */
+function checkWitnesses(file: ReceiptFile, { policy }: LogTrust): Finding {
+  const note = file.parts.receipt.proof?.checkpoint.note;
+  if (policy === undefined || policy.quorum.kind === "none" || note === undefined) return NO_WITNESS;
+  const names = policy.witnesses.filter(({ key }) => cosignatureTimeBy(note, key) !== undefined);
+  return { passed: `cosigned by ${names.map(({ key }) => key.name).join(", ")}, as the policy asks` };
 }

@@ -46,6 +46,10 @@ export type Figures = {
   models: ModelFigures[];
   rows: (Counts & { day: string; revision: string; custody: Custody })[];
   exclusions: Partial<Record<Exclusion, number>>;
+  /** Receipt ids under which two different receipts were signed. */
+  equivocations: number;
+  /** Whose word the times are: the log's own, until it has a policy that asks for witnesses. */
+  clock: "log" | "witnesses";
 };
 
 /** The day of what no epoch covers yet: after every date, and provisional. */
@@ -80,6 +84,8 @@ export function figuresOf(fold: FoldState): Figures {
       ...sum([cell], cell.reliedOn),
     })),
     exclusions: sumExclusions(rows),
+    equivocations: fold.equivocations.size,
+    clock: fold.policy === undefined || fold.policy.quorum.kind === "none" ? "log" : "witnesses",
   };
 }
 

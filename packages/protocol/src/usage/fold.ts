@@ -3,15 +3,18 @@ import { sha256 } from "#platform";
 import { equal } from "../bytes.ts";
 import { Malformed } from "../cbor/bytes.ts";
 import { type Authorization, type Entry, type EntryOf, parseAuthorization } from "../entry/entry.ts";
-import { parseCheckpoint } from "../log/checkpoint.ts";
-import { cosignatureTimes } from "../log/note.ts";
+import { type Checkpoint, parseCheckpoint } from "../log/checkpoint.ts";
+import { parseHandover } from "../log/handover.ts";
+import { cosignatureTimeBy, cosignatureTimes } from "../log/note.ts";
+import { isQuorum, parsePolicy } from "../log/policy.ts";
+import { lowerMedian } from "../log/trust.ts";
 import { parseManifest } from "../model/codec.ts";
 import { brokenTerm } from "../receipt/terms.ts";
 import { keyId, signedId } from "../sign/cose.ts";
 import { type Cell, type DayTotal, type Event, type Exclusion, type FoldState, isOperator, keyOf } from "./state.ts";
 
 /** The version of the rules; another rule is another version. */
-export const RULES = "tallystick-usage-v1";
+export const RULES = "tallystick-usage-v2";
 
 /** Takes the next entry into `fold`, which it changes. Total: whatever an entry says, the fold goes on. */
 export function applyEntry(fold: FoldState, entry: Entry): void {
@@ -22,6 +25,7 @@ export function applyEntry(fold: FoldState, entry: Entry): void {
   else if (entry.kind === "receipt") applyReceipt(fold, index, entry);
   else if (entry.kind === "acknowledgement") applyAcknowledgement(fold, index, entry);
   else if (entry.kind === "reliance") applyReliance(fold, index, entry);
+  else if (entry.kind === "policy") applyPolicy(fold, entry);
   else applyEpoch(fold, entry);
 }
 
@@ -81,7 +85,14 @@ function applyReceipt(fold: FoldState, index: number, entry: EntryOf<"receipt">)
   const authorization = orUndefined(() => parseAuthorization(entry.says.authorization));
   if (authorization === undefined) return;
   const id = keyOf(signedId(authorization.signed));
-  if (fold.receipts.has(id)) return; // A receipt id counts at its lowest index.
+  const statement = keyOf(signedId(entry.signed));
+  const first = fold.receipts.get(id);
+  if (first !== undefined) {
+    // A receipt id counts at its lowest index. The same statement signed again says nothing new; another one is evidence.
+    if (first.statement !== statement && !fold.equivocations.has(id))
+      fold.equivocations.set(id, { index, signer: node });
+    return;
+  }
   const { says } = authorization;
   const session = fold.sessions.get(keyOf(says.session));
   const exclusion = exclude(fold, entry, authorization);
@@ -90,6 +101,7 @@ function applyReceipt(fold: FoldState, index: number, entry: EntryOf<"receipt">)
   const payer = session?.payer ?? "";
   const receipt = {
     index,
+    statement,
     model: keyOf(says.revision),
     custody: session?.custody ?? ("gateway" as const),
     payer,
@@ -150,12 +162,28 @@ function applyReliance(fold: FoldState, index: number, { says, signed }: EntryOf
   });
 }
 
+/** From here on this policy says whose cosignatures give epochs their time. What cannot be read changes nothing. */
+function applyPolicy(fold: FoldState, { says }: EntryOf<"policy">): void {
+  const policy = orUndefined(() => parsePolicy(says.policy));
+  const handover = orUndefined(() => says.handover && parseHandover(says.handover));
+  if (policy?.logs.length !== 1 || (says.handover !== undefined && handover === undefined)) return;
+  fold.policy = policy;
+  if (handover !== undefined) fold.handovers.push(handover);
+}
+
+/** When the checkpoint was seen: by a quorum of the policy's witnesses, or by the log itself before it has any. */
+function timeOfCheckpoint({ policy }: FoldState, { note, origin }: Checkpoint): number | undefined {
+  if (policy === undefined || policy.quorum.kind === "none") return lowerMedian(cosignatureTimes(note, origin));
+  const times = new Map(policy.witnesses.map(({ key }) => [key, cosignatureTimeBy(note, key)]));
+  if (!isQuorum(policy.quorum, (key) => times.get(key) !== undefined)) return undefined;
+  return lowerMedian([...times.values()].filter((time) => time !== undefined));
+}
+
 /** Gives every entry that this epoch is the first to cover its time: the lower median of the cosignature times. */
 function applyEpoch(fold: FoldState, { says }: EntryOf<"epoch">): void {
   const checkpoint = orUndefined(() => parseCheckpoint(says.checkpoint));
   if (checkpoint === undefined || checkpoint.size >= fold.size) return;
-  const times = cosignatureTimes(checkpoint.note, checkpoint.origin).sort((a, b) => a - b);
-  const timeSeconds = times[Math.floor((times.length - 1) / 2)];
+  const timeSeconds = timeOfCheckpoint(fold, checkpoint);
   if (timeSeconds === undefined) return;
   const day = dayOf(timeSeconds);
   const uncovered = fold.untimed.findIndex(({ index }) => index >= checkpoint.size);

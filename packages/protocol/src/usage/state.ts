@@ -8,6 +8,8 @@
  */
 import type { Entry } from "../entry/entry.ts";
 import type { Custody, Role } from "../entry/payload.ts";
+import type { Handover } from "../log/handover.ts";
+import type { Policy } from "../log/policy.ts";
 import type { Manifest } from "../model/manifest.ts";
 
 /** Bytes as a key of a Map: one UTF-16 unit a byte. */
@@ -57,6 +59,8 @@ export type Exclusion =
 
 export type UsedReceipt = {
   index: number;
+  /** The id of what its node signed, which tells it from another receipt of the same id. */
+  statement: Key;
   model: Key;
   custody: Custody;
   payer: Key;
@@ -108,6 +112,12 @@ export type FoldState = {
   epochs: { size: number; timeSeconds: number }[];
   /** The time of the last epoch that covers more than those before it, Unix seconds. */
   timeSeconds: number | undefined;
+  /** By whom checkpoints are verified, as the log itself says; undefined before it says so. */
+  policy: Policy | undefined;
+  /** How the log's own key changed, in order. */
+  handovers: Handover[];
+  /** Receipt ids under which the log has another receipt too, and where: evidence against who signed it. */
+  equivocations: Map<Key, { index: number; signer: Key }>;
   /** The next sequence of each node. */
   nodeSequences: Map<Key, number>;
 };
@@ -127,6 +137,9 @@ export function createFold(): FoldState {
     untimed: [],
     epochs: [],
     timeSeconds: undefined,
+    policy: undefined,
+    handovers: [],
+    equivocations: new Map(),
     nodeSequences: new Map(),
   };
 }
@@ -148,6 +161,7 @@ export function signerOf(fold: FoldState, entry: Entry): Uint8Array | undefined 
     case "reliance":
       return may("relier");
     case "epoch":
+    case "policy":
       return may("log");
     case "acknowledgement": {
       const receipt = fold.receipts.get(keyOf(entry.says.receipt));

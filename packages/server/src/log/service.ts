@@ -3,14 +3,12 @@
  *
  * append     an entry waits in a bounded queue
  * sequence   a batch gets its indexes and is written and synced to the write-ahead segment: now it is durable, and acknowledged
- * integrate  tiles and bundles are written and synced
- * publish    a checkpoint of the new size is signed and replaces the last; followers are told
+ * integrate  tiles and bundles are written and synced, a checkpoint is signed, followers are told: now it is served
+ * publish    witnesses are asked, and the checkpoint with what they signed becomes the public one
  */
 import assert from "node:assert";
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import {
-  type Checkpoint,
   checkpointText,
   cosignatureMessage,
   createNoteKey,
@@ -18,135 +16,172 @@ import {
   encodeCosignature,
   encodeNote,
   leafHash,
-  Malformed,
   type Note,
-  parseCheckpoint,
-  trustInLog,
   utf8,
-  verifyCheckpoint,
 } from "@tallystick/protocol";
 import { type Clock, nowSeconds } from "../platform/clock.ts";
-import { OperatorError, ServiceError, systemCode } from "../platform/errors.ts";
-import { writeDurably } from "../platform/files.ts";
-import type { Report } from "../platform/http.ts";
-import type { NoteSigner } from "../platform/keys.ts";
+import { ServiceError } from "../platform/errors.ts";
+import { type FolderParts, INTEGRATED_TOGETHER, openFolder } from "./opening.ts";
+import { Recurring } from "./recurring.ts";
 import { Tree } from "./tree.ts";
-import { openWal, type Sequenced, type Wal } from "./wal.ts";
+import { frame, type Sequenced, type Wal } from "./wal.ts";
 
-export type LogOptions = {
-  /** Holds `tiles/` (what is public) and `wal/`. */
-  folder: string;
-  signer: NoteSigner;
+/** `folder` holds `tiles/` (what is public) and `wal/`. */
+export type LogOptions = FolderParts & {
   clock: Clock;
-  /** The least time between two checkpoints, and so the longest that an entry waits for one. */
+  /** The least time between two signed states, and so the longest that an entry waits to be served. */
+  integrateIntervalMs: number;
+  /** The least time between two public checkpoints, for each of which the witnesses are asked. */
   publishIntervalMs: number;
   /** Entries that may wait to be sequenced; one more is refused. */
   queueLength: number;
-  report: Report;
 };
 
-/** A published state of the log. */
-export type Published = { size: number; root: Uint8Array; note: Note; timeSeconds: number };
+/** A state of the log that it has signed. */
+export type Signed = { size: number; root: Uint8Array; note: Note };
 
-/** Told of each checkpoint and of the entries it is the first to cover, in order, one call at a time. */
-export type Follower = (entries: readonly Uint8Array[], published: Published) => void | Promise<void>;
+/** Told of each signed state and of the entries it is the first to cover, in order, one call at a time. */
+export type Follower = (entries: readonly Uint8Array[], head: Signed) => void | Promise<void>;
 
 type Waiting = { entry: Uint8Array; resolve: (index: number) => void; reject: (error: unknown) => void };
 type Unfollowed = { index: number; resolve: () => void; reject: (error: unknown) => void };
 
-const BATCH_LENGTH = 1024;
+/** Entries and bytes in one write. */
+const BATCH_LENGTH = 1_024;
+const BATCH_SIZE_BYTES = 4 * 1024 * 1024;
+/** Sequenced entries that may wait for their tiles before sequencing waits too. */
+const UNINTEGRATED_LENGTH = 65_536;
 
 export class Log {
   readonly #options: LogOptions;
   readonly #tree: Tree;
   readonly #wal: Wal;
   readonly #followers: Follower[] = [];
-  #published: Published;
+  readonly #publicationFollowers: (() => void)[] = [];
+  #head: Signed;
+  #published: Signed;
+  #witnessed: Signed | undefined;
   #queue: Waiting[] = [];
   #unfollowed: Unfollowed[] = [];
-  #sequenced: Sequenced[];
+  #sequenced: Sequenced[] = [];
   #nextIndex: number;
   #sequencing: Promise<void> | undefined;
-  #publishing: Promise<void> | undefined;
-  #timer: NodeJS.Timeout | undefined;
-  #publishedMs = 0;
+  readonly #integration: Recurring;
+  readonly #publication: Recurring;
   #followedSize: number;
   #broken: Error | undefined;
   #closed = false;
 
-  private constructor(options: LogOptions, tree: Tree, wal: Wal, published: Published, recovered: Sequenced[]) {
+  private constructor(options: LogOptions, tree: Tree, wal: Wal, head: Signed, published: Signed) {
     this.#options = options;
     this.#tree = tree;
     this.#wal = wal;
+    this.#head = head;
     this.#published = published;
-    this.#sequenced = recovered;
-    this.#nextIndex = published.size + recovered.length;
-    this.#followedSize = published.size;
+    this.#nextIndex = head.size;
+    this.#followedSize = head.size;
+    const { clock, integrateIntervalMs, publishIntervalMs } = options;
+    const guarded = (work: () => Promise<void>) => () => work().catch((error: unknown) => this.#break(error, []));
+    this.#integration = new Recurring({
+      clock,
+      intervalMs: integrateIntervalMs,
+      isDue: () => this.#broken === undefined && this.#sequenced.length > 0,
+      work: guarded(() => this.#integrate()),
+    });
+    this.#publication = new Recurring({
+      clock,
+      intervalMs: publishIntervalMs,
+      isDue: () => this.#broken === undefined && (this.#isUnpublished() || this.#isUnwitnessed()),
+      work: guarded(() => this.#publish()),
+    });
   }
 
   /** Makes an empty log. Its folder must not hold one, unless that is as empty: made by a start that was cut short. */
   static async create(options: LogOptions): Promise<void> {
-    const path = join(options.folder, "tiles", "checkpoint");
-    const known = await readFile(path).catch(() => undefined);
-    assert(known === undefined || parseCheckpoint(known).size === 0, `${path} is there already`);
-    const empty = new Tree(join(options.folder, "tiles"));
-    const note = signNote(options, 0, empty.root());
-    await writeDurably(path, encodeNote(note));
+    const { disk, folder } = options;
+    const path = join(folder, "tiles", "checkpoint");
+    const known = await disk.read(path);
+    const empty = encodeNote(signState(options, 0, new Tree(disk, join(folder, "tiles")).root()).note);
+    const [text = ""] = empty.split("\n\n");
+    assert(known === undefined || new TextDecoder().decode(known).startsWith(text), `${path} is there already`);
+    await disk.write([{ path, bytes: utf8(empty) }]);
   }
 
-  /** Opens the log in its folder: checks its checkpoint and tiles, and takes in what was sequenced and not yet published. */
+  /**
+   * Opens the log in its folder: checks its checkpoint and tiles, takes in what was sequenced and not yet integrated, hears
+   * the witnesses, and only then signs anything. Throws an OperatorError where it is damaged or an older copy.
+   */
   static async open(options: LogOptions): Promise<Log> {
-    const path = join(options.folder, "tiles", "checkpoint");
-    const bytes = await readFile(path).catch((cause: unknown) => {
-      if (systemCode(cause) !== "ENOENT") throw cause;
-      throw new OperatorError(
-        `${path} is missing: this log has lost its checkpoint. Restore the folder from a backup`,
-        { cause },
-      );
-    });
-    const checkpoint = readCheckpoint(bytes, path);
-    const verified = await verifyCheckpoint(checkpoint, trustInLog(options.signer.key));
-    if (!verified.ok)
-      throw new OperatorError(
-        `${path} is not signed by this log's key (${verified.failure}): are keys and log of one network?`,
-      );
-    const tree = new Tree(join(options.folder, "tiles"));
-    await tree.open(checkpoint.size, checkpoint.root);
-    const { wal, recovered } = await openWal(join(options.folder, "wal"), checkpoint.size);
-    const { size, root, note } = checkpoint;
-    const log = new Log(options, tree, wal, { size, root, note, timeSeconds: verified.timeSeconds }, recovered);
-    await log.#publish();
+    const { tree, wal, published } = await openFolder(options);
+    const { size, root, note } = published;
+    const head = tree.size > size ? signState(options, tree.size, tree.root()) : { size, root, note };
+    const log = new Log(options, tree, wal, head, { size, root, note });
+    await log.#publication.run();
     return log;
   }
 
-  get published(): Published {
+  /** The newest signed state: what is served is of it. */
+  get head(): Signed {
+    return this.#head;
+  }
+
+  /** The state that `/checkpoint` gives. */
+  get published(): Signed {
     return this.#published;
+  }
+
+  /** The newest state that a quorum of witnesses has cosigned; with a policy that asks for none, the newest signed one. */
+  get witnessed(): Signed | undefined {
+    return this.#options.witnessing.asksNobody ? this.#head : this.#witnessed;
   }
 
   get tree(): Tree {
     return this.#tree;
   }
 
-  /** Follows what will be published from here on. What was published before is read from the tree. */
+  /** Whether entries can be appended. */
+  get canWrite(): boolean {
+    return this.#broken === undefined && !this.#closed;
+  }
+
+  /** Follows what will be integrated from here on. What was before is read from the tree. */
   follow(follower: Follower): void {
     this.#followers.push(follower);
   }
 
+  /** Tells of each new public checkpoint. */
+  followPublications(follower: () => void): void {
+    this.#publicationFollowers.push(follower);
+  }
+
+  /** Throws where an entry more would be refused: asked before work is done whose entry must not be refused. */
+  checkRoom(): void {
+    if (!this.canWrite) throw this.#unavailable();
+    if (this.#queue.length >= this.#options.queueLength)
+      throw new ServiceError("unavailable", "the log has more to write than it can take: try again in a second");
+  }
+
   /** Appends `entry` and gives its index once it is durable. Refuses when too many wait. */
   append(entry: Uint8Array): Promise<number> {
+    try {
+      this.checkRoom();
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    return this.appendAdmitted(entry);
+  }
+
+  /** Appends an entry for which `checkRoom` was asked before: however many wait by then, it is taken. */
+  appendAdmitted(entry: Uint8Array): Promise<number> {
     assert(entry.length <= ENTRY_SIZE_BYTES, "an entry is at most 65,535 bytes");
-    if (this.#broken !== undefined || this.#closed) return Promise.reject(this.#unavailable());
-    if (this.#queue.length >= this.#options.queueLength)
-      return Promise.reject(
-        new ServiceError("unavailable", "the log has more to write than it can take: try again in a second"),
-      );
+    if (!this.canWrite) return Promise.reject(this.#unavailable());
     return new Promise((resolve, reject) => {
       this.#queue.push({ entry, resolve, reject });
       this.#sequencing ??= this.#sequence();
     });
   }
 
-  /** Resolves once every follower knows entry `index`. Refuses where the log can publish no more. */
+  /** Resolves once every follower knows entry `index`. Refuses where the log can integrate no more. */
   async followed(index: number): Promise<void> {
     if (index < this.#followedSize) return;
     if (this.#broken !== undefined) throw this.#unavailable();
@@ -157,131 +192,135 @@ export class Log {
     return new ServiceError(
       "unavailable",
       this.#closed ? "the log is closing" : "the log cannot write: its operator must look at the disk",
-      {
-        cause: this.#broken,
-      },
+      { cause: this.#broken },
     );
   }
 
+  /** Writes what waits, batch after batch. While one is on its way to the disk the next is made ready, if it is a whole one. */
   async #sequence(): Promise<void> {
     await new Promise((turn) => setImmediate(turn)); // What arrives in the same turn shares one sync.
-    while (this.#queue.length > 0) {
-      const batch = this.#queue.splice(0, BATCH_LENGTH);
-      const sequenced = batch.map(({ entry }, i) => ({ index: this.#nextIndex + i, entry, leaf: leafHash(entry) }));
+    let batch = this.#takeBatch();
+    while (batch !== undefined) {
+      const { sequenced, waiting, frames } = batch;
+      const written = this.#wal.write(sequenced[0]!.index, frames);
+      const next = this.#queue.length >= BATCH_LENGTH ? this.#takeBatch() : undefined;
       try {
-        await this.#wal.write(sequenced);
+        await written;
       } catch (error) {
-        this.#break(error, batch);
+        this.#break(error, [...waiting, ...(next?.waiting ?? [])]);
         break;
       }
-      this.#nextIndex += batch.length;
       this.#sequenced.push(...sequenced);
-      for (const [i, { resolve }] of batch.entries()) resolve(sequenced[i]!.index);
-      this.#schedule();
+      for (const [i, { resolve }] of waiting.entries()) resolve(sequenced[i]!.index);
+      this.#integration.schedule();
+      while (this.#sequenced.length >= UNINTEGRATED_LENGTH && this.#broken === undefined) await this.#integration.run();
+      if (this.#broken !== undefined) {
+        this.#refuse(next?.waiting ?? []);
+        break;
+      }
+      batch = next ?? this.#takeBatch();
     }
     this.#sequencing = undefined;
   }
 
+  /** The next entries of the queue, with their indexes, as they are to be written. */
+  #takeBatch(): { waiting: Waiting[]; sequenced: Sequenced[]; frames: Uint8Array } | undefined {
+    let [length, sizeBytes] = [0, 0];
+    while (length < Math.min(BATCH_LENGTH, this.#queue.length) && sizeBytes < BATCH_SIZE_BYTES)
+      sizeBytes += this.#queue[length++]?.entry.length ?? 0;
+    if (length === 0) return undefined;
+    const waiting = this.#queue.splice(0, length);
+    const first = this.#nextIndex;
+    this.#nextIndex += length;
+    const sequenced = waiting.map(({ entry }, i) => ({ index: first + i, entry, leaf: leafHash(entry) }));
+    return { waiting, sequenced, frames: frame(sequenced) };
+  }
+
+  #refuse(waiting: readonly Waiting[]): void {
+    for (const { reject } of waiting) reject(this.#unavailable());
+  }
+
   /** After a failed write nothing about the file is known (a failed sync may have dropped pages): only a restart reads it back. */
-  #break(error: unknown, batch: readonly Waiting[]): void {
-    this.#broken = error instanceof Error ? error : new Error(String(error));
+  #break(error: unknown, waiting: readonly Waiting[]): void {
+    this.#broken ??= error instanceof Error ? error : new Error(String(error));
     this.#options.report("the log cannot write", { error: String(error), published: this.#published.size });
-    for (const { reject } of [...batch, ...this.#queue, ...this.#unfollowed]) reject(this.#unavailable());
+    this.#refuse([...waiting, ...this.#queue]);
+    for (const { reject } of this.#unfollowed) reject(this.#unavailable());
     this.#queue = [];
     this.#unfollowed = [];
   }
 
-  #schedule(): void {
-    if (
-      this.#timer !== undefined ||
-      this.#publishing !== undefined ||
-      this.#broken !== undefined ||
-      this.#sequenced.length === 0
-    )
-      return;
-    const dueMs = this.#publishedMs + this.#options.publishIntervalMs - this.#options.clock.nowMs();
-    // A clock that was set back must not put the next checkpoint off.
-    const delayMs = Math.min(Math.max(0, dueMs), this.#options.publishIntervalMs);
-    this.#timer = setTimeout(() => void this.#startPublishing(), delayMs);
+  #isUnpublished(): boolean {
+    return this.#head.size > this.#published.size;
   }
 
-  #startPublishing(): Promise<void> {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    this.#publishing = this.#publish()
-      .catch((error: unknown) => this.#break(error, []))
-      .finally(() => {
-        this.#publishing = undefined;
-        this.#schedule();
-      });
-    return this.#publishing;
+  /** Whether the public checkpoint still lacks a quorum: its witnesses may be back. */
+  #isUnwitnessed(): boolean {
+    return !this.#options.witnessing.asksNobody && (this.#witnessed?.size ?? -1) < this.#published.size;
   }
 
-  /** Publishes what was appended without waiting for its turn. Resolves once followers have it, or the log is broken. */
+  /** Integrates and publishes what was appended without waiting for its turn. Resolves once that is so, or the log is broken. */
   async flush(): Promise<void> {
     await this.#sequencing;
-    await this.#publishing;
-    while (this.#sequenced.length > 0 && this.#broken === undefined)
-      await (this.#publishing ?? this.#startPublishing());
+    while (this.#sequenced.length > 0 && this.#broken === undefined) await this.#integration.run();
+    while (this.#isUnpublished() && this.#broken === undefined) await this.#publication.run();
   }
 
-  async #publish(): Promise<void> {
-    const batch = this.#sequenced;
+  async #integrate(): Promise<void> {
+    const batch = this.#sequenced.splice(0, INTEGRATED_TOGETHER);
     if (batch.length === 0) return;
-    this.#sequenced = [];
-    const before = this.#published.size;
-    assert(batch[0]?.index === before, "integration goes on where the last checkpoint ended");
+    const before = this.#head.size;
+    assert(batch[0]?.index === before, "integration goes on where it ended");
     await this.#tree.integrate(batch);
     const { size } = this.#tree;
     assert(size === before + batch.length, "a tree grows by what was integrated");
-    const root = this.#tree.root();
-    const note = signNote(this.#options, size, root);
-    await writeDurably(join(this.#options.folder, "tiles", "checkpoint"), encodeNote(note));
-    this.#published = { size, root, note, timeSeconds: nowSeconds(this.#options.clock) };
-    this.#publishedMs = this.#options.clock.nowMs();
-    // Followers come first: who asks for a checkpoint and for what follows from it shall get both of one size.
+    this.#head = signState(this.#options, size, this.#tree.root());
     const entries = batch.map(({ entry }) => entry);
-    for (const follower of this.#followers) await follower(entries, this.#published);
+    for (const follower of this.#followers) await follower(entries, this.#head);
     this.#followedSize = size;
     for (const { resolve } of this.#unfollowed.filter(({ index }) => index < size)) resolve();
     this.#unfollowed = this.#unfollowed.filter(({ index }) => index >= size);
-    await this.#wal.trim(size);
-    await this.#tree.dropPartials(before, size);
+    this.#publication.schedule();
+  }
+
+  /** Asks the witnesses about the newest state and makes it the public one, whoever answered. */
+  async #publish(): Promise<void> {
+    const head = this.#head;
+    const before = this.#published;
+    const { disk, folder, witnessing } = this.#options;
+    const proof = (from: number) => this.#tree.consistencyProof(from, head.size);
+    const { signatures, timeSeconds } = await witnessing.cosign({ size: head.size, note: head.note, proof });
+    if (signatures.length > 0 || head.size > before.size) {
+      const note = { text: head.note.text, signatures: [...head.note.signatures, ...signatures] };
+      await disk.write([{ path: join(folder, "tiles", "checkpoint"), bytes: utf8(encodeNote(note)) }]);
+      this.#published = { ...head, note };
+    }
+    if (timeSeconds !== undefined) this.#witnessed = this.#published;
+    for (const follower of this.#publicationFollowers) follower();
+    await this.#wal.trim(head.size);
+    await this.#tree.dropPartials(before.size, head.size);
   }
 
   /** Publishes what is sequenced and lets go of the files. */
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#sequencing;
-    clearTimeout(this.#timer);
-    await this.#publishing;
-    clearTimeout(this.#timer);
-    if (this.#broken === undefined) await this.#publish();
+    await this.#integration.stop();
+    await this.#publication.stop();
+    await this.flush();
     await this.#wal.close();
   }
 }
 
-function readCheckpoint(bytes: Uint8Array, path: string): Checkpoint {
-  try {
-    return parseCheckpoint(bytes);
-  } catch (cause) {
-    if (!(cause instanceof Malformed)) throw cause;
-    throw new OperatorError(`${path} ${cause.message}: restore the log's folder from a backup`, { cause });
-  }
-}
-
-/** A checkpoint of `size` and `root`, signed by the log and, standing in for a witness, cosigned with its time. */
-function signNote({ signer, clock }: LogOptions, size: number, root: Uint8Array): Note {
+/** The state of `size` and `root`, signed by the log and, standing in for a witness, cosigned with its time. */
+function signState({ signer, clock }: Pick<LogOptions, "signer" | "clock">, size: number, root: Uint8Array): Signed {
   const { key } = signer;
   const text = checkpointText({ origin: key.name, size, root });
   const timeSeconds = nowSeconds(clock);
   const cosigner = createNoteKey(key.name, "cosignature", key.publicKey);
   const cosignature = encodeCosignature(timeSeconds, signer.sign(cosignatureMessage(timeSeconds, text)));
-  return {
-    text,
-    signatures: [
-      { name: key.name, id: key.id, signature: signer.sign(utf8(text)) },
-      { name: cosigner.name, id: cosigner.id, signature: cosignature },
-    ],
-  };
+  const signatures = [
+    { name: key.name, id: key.id, signature: signer.sign(utf8(text)) },
+    { name: cosigner.name, id: cosigner.id, signature: cosignature },
+  ];
+  return { size, root, note: { text, signatures } };
 }

@@ -1,7 +1,7 @@
 /** The tiles of a growing tree: the right edge in memory, everything else in files that never change. */
-import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import {
+  consistencyRanges,
   encodeBundle,
   equal,
   hashInTile,
@@ -19,8 +19,8 @@ import {
   tilePath,
   tileWidth,
 } from "@tallystick/protocol";
-import { OperatorError, systemCode } from "../platform/errors.ts";
-import { writeDurably } from "../platform/files.ts";
+import type { Disk, FileToWrite } from "../platform/disk.ts";
+import { OperatorError } from "../platform/errors.ts";
 import type { Sequenced } from "./wal.ts";
 
 /** Full tiles and bundles never change, so they may be kept; this many are. */
@@ -30,14 +30,17 @@ const FILES_CACHED = 256;
 type Edge = { hashes: Uint8Array[][]; entries: Uint8Array[] };
 
 export class Tree {
+  readonly #disk: Disk;
   readonly #folder: string;
-  readonly #edge: Edge = { hashes: [], entries: [] };
   readonly #cache = new Map<string, Uint8Array>();
+  #edge: Edge = { hashes: [], entries: [] };
   #size = 0;
-  /** The size that the files on disk are of. */
+  /** The size that the files on disk are of, and of each level how wide its partial tile there is. */
   #writtenSize = 0;
+  #writtenWidths: number[] = [];
 
-  constructor(folder: string) {
+  constructor(disk: Disk, folder: string) {
+    this.#disk = disk;
     this.#folder = folder;
   }
 
@@ -45,34 +48,119 @@ export class Tree {
     return this.#size;
   }
 
-  /** Reads the right edge of a tree of `size` back from its tiles. Throws an OperatorError where they are not that tree. */
-  async open(size: number, root: Uint8Array): Promise<void> {
-    await this.#readEdge(size).catch((cause: unknown) => {
-      throw cause instanceof Malformed ? this.#damaged(`its open bundle ${cause.message}`, cause) : cause;
-    });
-    this.#size = size;
-    this.#writtenSize = size;
+  /**
+   * Reads the right edge of a tree of `size` back from its tiles. Where those are missing or are not that tree, it is made
+   * again from the tiles below and from `kept`, entries up to `size` that were kept elsewhere: the root says whether it is
+   * the same tree, so nothing is guessed. Resolves with whether that was needed. Throws an OperatorError.
+   */
+  async open(size: number, root: Uint8Array, kept: readonly Sequenced[] = []): Promise<{ repaired: boolean }> {
+    const damage = await this.#readEdge(size, root).then(() => undefined, asDamage);
+    if (damage === undefined) return { repaired: false };
+    if (await this.#rebuild(size, root, kept)) return { repaired: true };
+    throw damage;
+  }
+
+  async #readEdge(size: number, root: Uint8Array): Promise<void> {
+    const hashes: Uint8Array[][] = [];
+    for (let level = 0; tileWidth(level, 0, size) > 0; level++) {
+      const count = Math.floor(size / TILE_WIDTH ** level);
+      const width = count % TILE_WIDTH;
+      const tile =
+        width === 0 ? new Uint8Array(0) : await this.readTile({ level, index: Math.floor(count / TILE_WIDTH), width });
+      hashes[level] = hashesIn(tile, width);
+    }
+    const open = size % TILE_WIDTH;
+    const entries = open === 0 ? [] : await this.#readOpenBundle(size);
+    this.#take({ hashes, entries }, size);
+    this.#writtenWidths = hashes.map(({ length }) => length);
     if (!equal(this.root(), root))
       throw this.#damaged(`its tiles do not hash to the root of its checkpoint at size ${size}`);
     // What is written next repeats these entries.
-    const leaves = this.#edge.hashes[0] ?? [];
-    if (!this.#edge.entries.every((entry, i) => equal(leafHash(entry), leaves[i] ?? root)))
+    const leaves = hashes[0] ?? [];
+    if (!entries.every((entry, i) => equal(leafHash(entry), leaves[i] ?? root)))
       throw this.#damaged("its open bundle does not hash to its tiles");
+    // The last full bundle was written with the checkpoint, or just before it: it too may be what a disk has lost.
+    if (size >= TILE_WIDTH) await this.readCheckedBundle(Math.floor(size / TILE_WIDTH) - 1, TILE_WIDTH);
   }
 
-  async #readEdge(size: number): Promise<void> {
-    for (let level = 0; tileWidth(level, 0, size) > 0; level++) {
-      const hashes = Math.floor(size / TILE_WIDTH ** level);
-      const width = hashes % TILE_WIDTH;
-      const tile =
-        width === 0 ? new Uint8Array(0) : await this.readTile({ level, index: Math.floor(hashes / TILE_WIDTH), width });
-      this.#edge.hashes[level] = Array.from({ length: width }, (_, i) => tile.slice(32 * i, 32 * (i + 1)));
-    }
+  async #readOpenBundle(size: number): Promise<Uint8Array[]> {
     const open = size % TILE_WIDTH;
-    if (open > 0)
-      this.#edge.entries = (await this.readBundle(Math.floor(size / TILE_WIDTH), open))
-        .slice(0, open)
-        .map((entry) => entry.slice());
+    const entries = await this.readBundle(Math.floor(size / TILE_WIDTH), open).catch((cause: unknown) => {
+      throw cause instanceof Malformed ? this.#damaged(`its open bundle ${cause.message}`, cause) : cause;
+    });
+    return entries.slice(0, open).map((entry) => entry.slice());
+  }
+
+  #take(edge: Edge, size: number): void {
+    this.#edge = edge;
+    this.#size = size;
+    this.#writtenSize = size;
+    this.#writtenWidths = [];
+    this.#cache.clear();
+  }
+
+  /** Whether the tree could be made again: full tiles up to a bundle's beginning, and from there on the entries themselves. */
+  async #rebuild(size: number, root: Uint8Array, kept: readonly Sequenced[]): Promise<boolean> {
+    const open = Math.floor(size / TILE_WIDTH) * TILE_WIDTH;
+    const first = Math.ceil((kept[0]?.index ?? size) / TILE_WIDTH) * TILE_WIDTH;
+    for (const start of new Set([open, Math.min(open, first)])) {
+      const entries = await this.#entriesFrom(start, size, kept);
+      const edge = entries === undefined ? undefined : await this.#edgeFromFullTiles(start);
+      if (entries === undefined || edge === undefined) continue;
+      this.#take({ hashes: edge, entries: [] }, start);
+      const files = this.#grow(entries);
+      if (!equal(this.root(), root)) continue;
+      await this.#disk.write(files);
+      this.#writtenSize = size;
+      return true;
+    }
+    return false;
+  }
+
+  /** The entries from `start`, the beginning of a bundle, up to `size`: from `kept`, or the open bundle's from any file of it. */
+  async #entriesFrom(start: number, size: number, kept: readonly Sequenced[]): Promise<Sequenced[] | undefined> {
+    const offset = start - (kept[0]?.index ?? size);
+    if (start === size) return [];
+    if (offset >= 0) return kept.slice(offset);
+    if (size - start >= TILE_WIDTH) return undefined;
+    const bundle = Math.floor(start / TILE_WIDTH);
+    const entries = await this.#longestBundle(bundle, size - start);
+    const missing = size - start - entries.length;
+    const rest = missing > kept.length ? undefined : missing === 0 ? [] : kept.slice(-missing);
+    if (rest === undefined) return undefined;
+    return [...entries.map((entry, i) => ({ index: start + i, entry, leaf: leafHash(entry) })), ...rest];
+  }
+
+  /** What can be read of a bundle, at most `most` of it: from its full file or from the widest partial one that is whole. */
+  async #longestBundle(index: number, most: number): Promise<Uint8Array[]> {
+    const path = tilePath({ level: "entries", index, width: TILE_WIDTH });
+    const widths = (await this.#disk.list(join(this.#folder, `${path}.p`))).map(Number).filter(Number.isInteger);
+    for (const width of [TILE_WIDTH, ...widths.sort((a, b) => b - a)]) {
+      const bytes = await this.#read(tilePath({ level: "entries", index, width }));
+      if (bytes === undefined) continue;
+      try {
+        return parseBundle(bytes, width).slice(0, most);
+      } catch (error) {
+        if (!(error instanceof Malformed)) throw error;
+      }
+    }
+    return [];
+  }
+
+  /** The right edge of a tree of `size`, a whole number of bundles, from full tiles alone; undefined where one is not there. */
+  async #edgeFromFullTiles(size: number): Promise<Uint8Array[][] | undefined> {
+    const edge: Uint8Array[][] = [[]];
+    for (let level = 1; tileWidth(level, 0, size) > 0; level++) {
+      const count = Math.floor(size / TILE_WIDTH ** level);
+      const hashes: Uint8Array[] = [];
+      for (let index = count - (count % TILE_WIDTH); index < count; index++) {
+        const tile = await this.#readFull(tilePath({ level: level - 1, index, width: TILE_WIDTH }));
+        if (tile?.length !== TILE_WIDTH * 32) return undefined;
+        hashes.push(...hashesOfParts(hashesIn(tile, TILE_WIDTH)));
+      }
+      edge[level] = hashes;
+    }
+    return edge;
   }
 
   #damaged(what: string, cause?: unknown): OperatorError {
@@ -87,49 +175,48 @@ export class Tree {
 
   /** Adds `batch` and writes every tile and bundle that a checkpoint of the new size needs. Durable when it resolves. */
   async integrate(batch: readonly Sequenced[]): Promise<void> {
-    const writes: Promise<void>[] = [];
-    const write = (tile: Tile, bytes: Uint8Array) =>
-      writes.push(writeDurably(join(this.#folder, tilePath(tile)), bytes));
-    const touched = new Set<number>();
-    for (const { entry, leaf } of batch) {
-      this.#edge.entries.push(entry);
-      this.#push(0, leaf, write, touched);
-      this.#size++;
-      if (this.#edge.entries.length < TILE_WIDTH) continue;
-      write(
-        { level: "entries", index: this.#size / TILE_WIDTH - 1, width: TILE_WIDTH },
-        encodeBundle(this.#edge.entries),
-      );
-      this.#edge.entries = [];
-    }
-    for (const level of touched) this.#writePartial(level, this.#edge.hashes[level] ?? [], write);
-    const { entries } = this.#edge;
-    if (entries.length > 0)
-      write(
-        { level: "entries", index: Math.floor(this.#size / TILE_WIDTH), width: entries.length },
-        encodeBundle(entries),
-      );
-    await Promise.all(writes);
+    await this.#disk.write(this.#grow(batch));
     this.#writtenSize = this.#size;
   }
 
-  #push(level: number, hash: Uint8Array, write: (tile: Tile, bytes: Uint8Array) => void, touched: Set<number>): void {
+  /** Adds `batch` in memory, and gives the files that a checkpoint of the new size needs and that are not on disk. */
+  #grow(batch: readonly Sequenced[]): FileToWrite[] {
+    const files: FileToWrite[] = [];
+    const write: Write = (tile, bytes) => files.push({ path: join(this.#folder, tilePath(tile)), bytes });
+    for (const { entry, leaf } of batch) {
+      this.#edge.entries.push(entry);
+      this.#size++;
+      this.#push(0, leaf, write);
+      if (this.#edge.entries.length < TILE_WIDTH) continue;
+      const index = this.#size / TILE_WIDTH - 1;
+      write({ level: "entries", index, width: TILE_WIDTH }, encodeBundle(this.#edge.entries));
+      this.#edge.entries = [];
+    }
+    for (const [level, hashes] of this.#edge.hashes.entries()) this.#writePartial(level, hashes, write);
+    const { entries } = this.#edge;
+    const index = Math.floor(this.#size / TILE_WIDTH);
+    if (entries.length > 0) write({ level: "entries", index, width: entries.length }, encodeBundle(entries));
+    return files;
+  }
+
+  #push(level: number, hash: Uint8Array, write: Write): void {
     const hashes = this.#edge.hashes[level] ?? [];
     this.#edge.hashes[level] = hashes;
     hashes.push(hash);
-    touched.add(level);
     if (hashes.length < TILE_WIDTH) return;
-    const index = Math.floor(this.#size / TILE_WIDTH ** (level + 1));
+    const index = Math.floor(this.#size / TILE_WIDTH ** (level + 1)) - 1;
     write({ level, index, width: TILE_WIDTH }, Buffer.concat(hashes));
     this.#edge.hashes[level] = [];
+    this.#writtenWidths[level] = 0;
     const [parent = hash] = hashesOfParts(hashes);
-    this.#push(level + 1, parent, write, touched);
+    this.#push(level + 1, parent, write);
   }
 
-  #writePartial(level: number, hashes: readonly Uint8Array[], write: (tile: Tile, bytes: Uint8Array) => void): void {
-    if (hashes.length === 0) return;
+  #writePartial(level: number, hashes: readonly Uint8Array[], write: Write): void {
+    if (hashes.length === (this.#writtenWidths[level] ?? 0)) return;
     const index = Math.floor(this.#size / TILE_WIDTH ** (level + 1));
     write({ level, index, width: hashes.length }, Buffer.concat(hashes));
+    this.#writtenWidths[level] = hashes.length;
   }
 
   /** Removes the partial tiles that full ones have replaced between two sizes (C2SP tlog-tiles, "Partial tiles"). */
@@ -138,10 +225,10 @@ export class Tree {
       const [first, last] = [from, to].map((size) => Math.floor(size / TILE_WIDTH ** (level + 1)));
       for (let index = first ?? 0; index < (last ?? 0); index++) {
         const full = tilePath({ level, index, width: TILE_WIDTH });
-        await rm(join(this.#folder, `${full}.p`), { recursive: true, force: true });
+        await this.#disk.remove(join(this.#folder, `${full}.p`));
         if (level > 0) continue;
         const bundle = tilePath({ level: "entries", index, width: TILE_WIDTH });
-        await rm(join(this.#folder, `${bundle}.p`), { recursive: true, force: true });
+        await this.#disk.remove(join(this.#folder, `${bundle}.p`));
       }
     }
   }
@@ -149,6 +236,12 @@ export class Tree {
   /** MTH(D[size]) of an earlier or the present size. */
   rootAt(size: number): Promise<Uint8Array> {
     return this.#rangeHash({ start: 0, end: size }, size);
+  }
+
+  /** PROOF(first, D[second]) from tiles, for 0 < first < second; nothing to prove for 0 and for equal sizes. */
+  async consistencyProof(first: number, second: number): Promise<Uint8Array[]> {
+    if (first === 0 || first === second) return [];
+    return Promise.all(consistencyRanges(first, second).map((range) => this.#rangeHash(range, second)));
   }
 
   /** PATH(index, D[size]) from tiles. */
@@ -189,14 +282,8 @@ export class Tree {
     return this.#read(tilePath(tile));
   }
 
-  async #read(path: string): Promise<Uint8Array | undefined> {
-    try {
-      const file = await readFile(join(this.#folder, path));
-      return new Uint8Array(file.buffer, file.byteOffset, file.length); // Of a Buffer, what is sliced would be no copy.
-    } catch (error) {
-      if (systemCode(error) === "ENOENT") return undefined;
-      throw error;
-    }
+  #read(path: string): Promise<Uint8Array | undefined> {
+    return this.#disk.read(join(this.#folder, path));
   }
 
   /** The entries of bundle `index`, at least `width` of them. */
@@ -232,6 +319,19 @@ export class Tree {
     if (entry === undefined) throw new Error(`the log has no entry ${index}`);
     return entry;
   }
+}
+
+type Write = (tile: Tile, bytes: Uint8Array) => void;
+
+/** An error that says what is wrong with files; any other is thrown on. */
+function asDamage(error: unknown): OperatorError {
+  if (error instanceof OperatorError) return error;
+  throw error;
+}
+
+/** The first `width` hashes of a tile. */
+function hashesIn(tile: Uint8Array, width: number): Uint8Array[] {
+  return Array.from({ length: width }, (_, i) => tile.slice(32 * i, 32 * (i + 1)));
 }
 
 /** The hashes of the full subtrees that `hashes`, at most a tile of them, make up: from the left. */

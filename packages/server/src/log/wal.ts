@@ -3,76 +3,77 @@
  * write begins with it), its leaf hash and its bytes; the leaf hash is what the tree needs anyway, and it finds a torn tail.
  * A segment is named for its first index.
  */
-import { constants } from "node:fs";
-import type { FileHandle } from "node:fs/promises";
-import { open, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { ENTRY_SIZE_BYTES, equal, leafHash } from "@tallystick/protocol";
+import type { Appending, Disk } from "../platform/disk.ts";
 import { OperatorError } from "../platform/errors.ts";
-import { makeFolder, syncFolder } from "../platform/files.ts";
 
 const SEGMENT_SIZE_BYTES = 8 * 1024 * 1024;
 const HEAD_SIZE_BYTES = 4 + 32;
 /** Set in the length of the first frame of a write. The write before it was synced by then: damage there is no torn tail. */
 const BEGINS_WRITE = 0x8000_0000;
-/** On Linux a write returns once it is on the disk, as after a sync, which saves the event loop a turn (open(2), O_DSYNC). */
-const SYNCED_BY_WRITING = process.platform === "linux";
-const APPENDING =
-  constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | (SYNCED_BY_WRITING ? constants.O_DSYNC : 0);
 const NAME = /^[0-9]{16}$/;
 
 /** An entry in the order of the log. */
 export type Sequenced = { index: number; entry: Uint8Array; leaf: Uint8Array };
 
 export type Wal = {
-  /** Appends frames; durable when it resolves. Not to be called again before that. */
-  write(batch: readonly Sequenced[]): Promise<void>;
+  /** Appends the frames of a batch that begins with `firstIndex`; durable when it resolves. Not to be called again before that. */
+  write(firstIndex: number, frames: Uint8Array): Promise<void>;
   /** Removes the segments that hold nothing at or after `size`. */
   trim(size: number): Promise<void>;
   close(): Promise<void>;
 };
 
+/** What the segments held: `kept` a checkpoint covers, `recovered` it does not. Together they are one run of indexes. */
+export type Recovered = { kept: Sequenced[]; recovered: Sequenced[] };
+
 /**
- * Opens the segments in `folder` and reads back what they hold from `size` on. A torn tail, which nobody was promised,
- * is cut off; damage before a later write is refused. Throws an OperatorError.
+ * Opens the segments in `folder` and reads back what they hold. A torn tail, which nobody was promised, is cut off;
+ * damage before a later write is refused, and so is a gap from `size` on. Throws an OperatorError.
  */
-export async function openWal(folder: string, size: number): Promise<{ wal: Wal; recovered: Sequenced[] }> {
-  await makeFolder(folder);
-  const names = (await readdir(folder)).filter((name) => NAME.test(name)).sort();
-  const recovered: Sequenced[] = [];
-  let next = size;
+export async function openWal(disk: Disk, folder: string, size: number): Promise<{ wal: Wal } & Recovered> {
+  const names = (await disk.list(folder)).filter((name) => NAME.test(name)).sort();
+  const run: Sequenced[] = [];
   for (const [i, name] of names.entries()) {
     const path = join(folder, name);
-    const bytes = await readFile(path);
+    const bytes = Buffer.from((await disk.read(path)) ?? new Uint8Array(0));
     const { frames, intactSizeBytes } = readFrames(bytes, Number(name));
     if (intactSizeBytes < bytes.length) {
       if (i < names.length - 1 || isWrittenAfter(bytes, intactSizeBytes))
         throw new OperatorError(
           `${path} is damaged at byte ${intactSizeBytes}: restore the log's folder from a backup`,
         );
-      await cutOff(path, intactSizeBytes);
+      await disk.cut(path, intactSizeBytes);
     }
-    for (const frame of frames) {
-      if (frame.index < next) continue;
-      if (frame.index > next)
+    for (const one of frames) {
+      const next = run.length === 0 ? one.index : run[0]!.index + run.length;
+      if (one.index > Math.max(next, size))
         throw new OperatorError(
-          `${folder} lacks the entries from ${next} to ${frame.index - 1}: restore the log's folder from a backup`,
+          `${folder} lacks the entries from ${Math.max(next, size)} to ${one.index - 1}: restore the log's folder from a backup`,
         );
-      recovered.push(frame);
-      next++;
+      if (one.index < next) continue;
+      if (one.index > next) run.length = 0; // What lies before a gap is covered, and of no more use.
+      run.push(one);
     }
   }
-  return { wal: createWal(folder, names), recovered };
+  const first = run[0]?.index ?? size;
+  if (first > size)
+    throw new OperatorError(
+      `${folder} lacks the entries from ${size} to ${first - 1}: restore the log's folder from a backup`,
+    );
+  const kept = run.splice(0, size - first);
+  return { wal: createWal(disk, folder, names), kept, recovered: run };
 }
 
 /** The frames up to the first that is not whole, and where that begins. */
 function readFrames(file: Buffer, firstIndex: number): { frames: Sequenced[]; intactSizeBytes: number } {
   const frames: Sequenced[] = [];
   let at = 0;
-  for (let frame = frameAt(file, at); frame !== undefined; frame = frameAt(file, at)) {
-    const { leaf, entry } = frame;
+  for (let found = frameAt(file, at); found !== undefined; found = frameAt(file, at)) {
+    const { leaf, entry } = found;
     frames.push({ index: firstIndex + frames.length, entry, leaf });
-    at = frame.end;
+    at = found.end;
   }
   return { frames, intactSizeBytes: at };
 }
@@ -95,58 +96,49 @@ function isWrittenAfter(file: Buffer, at: number): boolean {
   return false;
 }
 
-async function cutOff(path: string, sizeBytes: number): Promise<void> {
-  const handle = await open(path, "r+");
-  try {
-    await handle.truncate(sizeBytes);
-    await handle.sync(); // Else it might come back before the segment that is begun next.
-  } finally {
-    await handle.close();
+/** The bytes of a write: a frame each entry. */
+export function frame(batch: readonly Sequenced[]): Uint8Array {
+  const bytes = Buffer.allocUnsafe(batch.reduce((size, { entry }) => size + HEAD_SIZE_BYTES + entry.length, 0));
+  let at = 0;
+  for (const [i, { entry, leaf }] of batch.entries()) {
+    bytes.writeUInt32BE((i === 0 ? BEGINS_WRITE : 0) + entry.length, at);
+    bytes.set(leaf, at + 4);
+    bytes.set(entry, at + HEAD_SIZE_BYTES);
+    at += HEAD_SIZE_BYTES + entry.length;
   }
+  return bytes;
 }
 
-/** Segments are only ever begun, appended to and removed; what `recovered` came from is removed by the next trim. */
-function createWal(folder: string, existing: string[]): Wal {
+/** Segments are only ever begun, appended to and removed; what was there before is removed by a later trim. */
+function createWal(disk: Disk, folder: string, existing: string[]): Wal {
   const segments = [...existing];
-  let current: { handle: FileHandle; sizeBytes: number } | undefined;
+  let current: { file: Appending; sizeBytes: number } | undefined;
 
-  async function begin(firstIndex: number): Promise<{ handle: FileHandle; sizeBytes: number }> {
-    await current?.handle.close();
+  async function begin(firstIndex: number): Promise<{ file: Appending; sizeBytes: number }> {
+    await current?.file.close();
     const name = String(firstIndex).padStart(16, "0");
-    const handle = await open(join(folder, name), APPENDING);
-    await syncFolder(folder);
+    current = { file: await disk.begin(join(folder, name)), sizeBytes: 0 };
     if (segments.at(-1) !== name) segments.push(name);
-    current = { handle, sizeBytes: 0 };
     return current;
   }
 
   return {
-    async write(batch) {
-      const first = batch[0];
-      if (first === undefined) return;
+    async write(firstIndex, frames) {
       const segment =
-        current === undefined || current.sizeBytes > SEGMENT_SIZE_BYTES ? await begin(first.index) : current;
-      const frames = batch.flatMap(({ entry, leaf }, i) => {
-        const length = Buffer.allocUnsafe(4);
-        length.writeUInt32BE((i === 0 ? BEGINS_WRITE : 0) + entry.length);
-        return [length, leaf, entry];
-      });
-      const bytes = Buffer.concat(frames);
-      // Each goes on from where the last ended. In one piece, where the system takes it: every piece is synced.
-      for (let at = 0; at < bytes.length; ) at += (await segment.handle.write(bytes, at)).bytesWritten;
-      if (!SYNCED_BY_WRITING) await segment.handle.datasync();
-      segment.sizeBytes += bytes.length;
+        current === undefined || current.sizeBytes > SEGMENT_SIZE_BYTES ? await begin(firstIndex) : current;
+      await segment.file.append(frames);
+      segment.sizeBytes += frames.length;
     },
 
     async trim(size) {
       while (segments.length > 1 && Number(segments[1]) <= size) {
         const [name = ""] = segments.splice(0, 1);
-        await rm(join(folder, name), { force: true });
+        await disk.remove(join(folder, name));
       }
     },
 
     async close() {
-      await current?.handle.close();
+      await current?.file.close();
       current = undefined;
     },
   };

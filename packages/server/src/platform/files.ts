@@ -21,10 +21,8 @@ export async function makeFolder(folder: string): Promise<void> {
 
 let writes = 0;
 
-/** Writes `bytes` to `path`, replacing what was there. Durable when it returns; a crash leaves the old or the new. */
-export async function writeDurably(path: string, bytes: Uint8Array | string, mode = 0o644): Promise<void> {
-  const folder = dirname(path);
-  await makeFolder(folder);
+/** Writes `bytes` beside `path`, synced, in a folder that is there; gives the path to rename from. */
+export async function writeAside(path: string, bytes: Uint8Array | string, mode = 0o644): Promise<string> {
   const aside = `${path}.${process.pid}-${writes++}.new`; // Two may write the same file at once: the last rename stands.
   const handle = await open(aside, "w", mode);
   try {
@@ -33,6 +31,13 @@ export async function writeDurably(path: string, bytes: Uint8Array | string, mod
   } finally {
     await handle.close();
   }
-  await rename(aside, path);
+  return aside;
+}
+
+/** Writes `bytes` to `path`, replacing what was there. Durable when it returns; a crash leaves the old or the new. */
+export async function writeDurably(path: string, bytes: Uint8Array | string, mode = 0o644): Promise<void> {
+  const folder = dirname(path);
+  await makeFolder(folder);
+  await rename(await writeAside(path, bytes, mode), path);
   await syncFolder(folder);
 }
