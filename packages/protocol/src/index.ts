@@ -14,6 +14,7 @@ export * from "./log/merkle.ts";
 export * from "./log/note.ts";
 export * from "./log/proof.ts";
 export * from "./log/tile.ts";
+export * from "./log/witness.ts";
 export * from "./model/codec.ts";
 export * from "./model/inputs.ts";
 export * from "./model/manifest.ts";

@@ -58,18 +58,34 @@ export function encodeNote({ text, signatures }: Note): string {
 
 /** Takes a note apart at its last empty line. Throws Malformed. */
 export function parseNote(bytes: Uint8Array): Note {
+  const whole = parseNoteText(bytes);
+  const end = whole.lastIndexOf("\n\n");
+  if (end < 0) throw new Malformed("is a note without an empty line before its signatures");
+  return { text: whole.slice(0, end + 1), signatures: signaturesOf(whole.slice(end + 2)) };
+}
+
+/** Reads signature lines that stand alone, as a witness answers with them: one at least. Throws Malformed. */
+export function parseSignatureLines(bytes: Uint8Array): NoteSignature[] {
+  return signaturesOf(parseNoteText(bytes));
+}
+
+/** What a note may be made of: UTF-8 without control characters but the newline, which it ends with. */
+function parseNoteText(bytes: Uint8Array): string {
   if (bytes.length > NOTE_SIZE_BYTES)
     throw new Malformed(`is a note of ${bytes.length} bytes; at most ${NOTE_SIZE_BYTES} are allowed`);
-  const whole = parseUtf8(bytes);
+  const text = parseUtf8(bytes);
   // biome-ignore lint/suspicious/noControlCharactersInRegex: the format forbids exactly these.
-  if (whole === undefined || /[\u0000-\u0009\u000b-\u001f]/.test(whole))
+  if (text === undefined || /[\u0000-\u0009\u000b-\u001f]/.test(text))
     throw new Malformed("is a note that is not plain UTF-8 text");
-  const end = whole.lastIndexOf("\n\n");
-  if (end < 0 || !whole.endsWith("\n")) throw new Malformed("is a note without an empty line before its signatures");
-  const lines = whole.slice(end + 2, -1).split("\n");
+  if (!text.endsWith("\n")) throw new Malformed("is a note whose last line does not end");
+  return text;
+}
+
+function signaturesOf(text: string): NoteSignature[] {
+  const lines = text.slice(0, -1).split("\n");
   if (lines.length > NOTE_SIGNATURES)
     throw new Malformed(`is a note with ${lines.length} signatures; at most ${NOTE_SIGNATURES} are allowed`);
-  return { text: whole.slice(0, end + 1), signatures: lines.map(parseSignatureLine) };
+  return lines.map(parseSignatureLine);
 }
 
 function parseSignatureLine(line: string): NoteSignature {
