@@ -1,6 +1,7 @@
 /** A whole log in memory, for tests: its entries, the tree over them, and checkpoints that its own key signs and cosigns. */
 import {
   checkpointText,
+  consistencyRanges,
   encodeLogProof,
   encodeNote,
   inclusionRanges,
@@ -59,5 +60,22 @@ export class LogInMemory {
   inclusionHashes(index: number, size: number): Uint8Array[] {
     const leaves = this.entries.slice(0, size).map(leafHash);
     return inclusionRanges(index, size).map(({ start, end }) => rootOf(leaves.slice(start, end)));
+  }
+
+  /** The hashes that show that the tree of `second` entries extends that of `first`; none where it takes none. */
+  consistencyHashes(first: number, second: number): Uint8Array[] {
+    if (first === 0 || first >= second) return [];
+    const leaves = this.entries.map(leafHash);
+    return consistencyRanges(first, second).map(({ start, end }) => rootOf(leaves.slice(start, end)));
+  }
+
+  /** What the log asks a witness for once it has grown from `oldSize` to `size`. */
+  witnessRequest(oldSize: number, size: number): { oldSize: number; proof: Uint8Array[]; note: Note } {
+    const { text } = this.checkpoint(0, size);
+    return {
+      oldSize,
+      proof: this.consistencyHashes(oldSize, size),
+      note: { text, signatures: [this.signer.sign(text)] },
+    };
   }
 }

@@ -7,14 +7,15 @@ export type { Database };
 
 /**
  * Opens the database in `path` and takes its lock, which the operating system drops with the process.
- * WAL with synchronous=NORMAL: a commit survives `kill -9`; power loss may cost the last moments, which only openings feel.
+ * In WAL a commit survives `kill -9`. With synchronous=NORMAL power loss may cost the last moments, which only openings
+ * feel; with FULL each commit is synced, and survives that too.
  */
-export function openDatabase(path: string): Database.Database {
+export function openDatabase(path: string, synchronous: "NORMAL" | "FULL" = "NORMAL"): Database.Database {
   const database = open(path);
   try {
     database.pragma("locking_mode = EXCLUSIVE");
     database.pragma("journal_mode = WAL");
-    database.pragma("synchronous = NORMAL");
+    database.pragma(`synchronous = ${synchronous}`);
     database.pragma("secure_delete = ON"); // What is deleted is overwritten.
     database.exec("BEGIN IMMEDIATE; COMMIT");
   } catch (cause) {

@@ -1,0 +1,97 @@
+/** A witness on disk: its store in a folder, its key in a file that may lie elsewhere. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import {
+  cosignatureMessage,
+  createNoteKey,
+  encodeCosignature,
+  hex,
+  Malformed,
+  type NoteKey,
+  sha256,
+} from "@tallystick/protocol";
+import type { Clock } from "../platform/clock.ts";
+import { closeDatabase, openDatabase } from "../platform/database.ts";
+import { OperatorError } from "../platform/errors.ts";
+import { makeFolder } from "../platform/files.ts";
+import type { Report } from "../platform/http.ts";
+import { type NoteSigner, openNoteSigner } from "../platform/keys.ts";
+import { type Cosigner, createWitness, type Witness } from "./service.ts";
+import { createStore, isNewStore } from "./store.ts";
+
+/** The store, whose lock keeps a second process out of the folder. */
+const STORE = "witness.sqlite";
+
+/** A log that is witnessed: the first line of its checkpoints, and the keys that may sign them. */
+export type LogToWitness = { origin: string; keys: NoteKey[] };
+
+export type OpenWitnessOptions = {
+  folder: string;
+  /** The Ed25519 key, which signs cosignatures and nothing else; made with the store. */
+  keyPath: string;
+  /** The name of its key; undefined for one that follows from the key. */
+  name: string | undefined;
+  logs: readonly LogToWitness[];
+  clock: Clock;
+  report: Report;
+};
+
+export type OpenWitness = Witness & { close(): Promise<void> };
+
+/** Opens the witness whose state is in `folder`, or makes a new one there. Throws an OperatorError where it cannot. */
+export async function openWitness({
+  folder,
+  keyPath,
+  name,
+  logs,
+  clock,
+  report,
+}: OpenWitnessOptions): Promise<OpenWitness> {
+  await makeFolder(folder);
+  const path = join(folder, STORE);
+  const database = openDatabase(path, "FULL");
+  try {
+    if (isNewStore(database) && existsSync(keyPath))
+      throw new OperatorError(
+        `${keyPath} is there and ${path} is lost: a witness that has forgotten could cosign a fork. Restore the store, or remove the key to begin as another witness`,
+      );
+    const store = createStore(database); // Before the key, which is then never without a store.
+    const cosigner = await openCosigner(keyPath, name);
+    const witness = createWitness({ store, cosigner, clock, report });
+    for (const { origin, keys } of logs) {
+      store.find(origin); // A row that is damaged is told now.
+      witness.setLog(origin, keys);
+    }
+    const close = async () => {
+      await witness.settled();
+      closeDatabase(database);
+    };
+    return { ...witness, close };
+  } catch (error) {
+    closeDatabase(database);
+    throw error;
+  }
+}
+
+async function openCosigner(path: string, name: string | undefined): Promise<Cosigner> {
+  const nameOf = (publicKey: Uint8Array) => name ?? `tallystick.local/witness-${hex(sha256(publicKey)).slice(0, 16)}`;
+  try {
+    return createCosigner(await openNoteSigner(path, nameOf));
+  } catch (cause) {
+    if (!(cause instanceof Malformed)) throw cause;
+    throw new OperatorError(`the witness's name ${cause.message}`, { cause });
+  }
+}
+
+/** Of what `signer` could sign, cosignatures alone. */
+function createCosigner({ key: { name, publicKey }, sign }: NoteSigner): Cosigner {
+  const key = createNoteKey(name, "cosignature", publicKey);
+  return {
+    key,
+    cosign: (text, timeSeconds) => ({
+      name,
+      id: key.id,
+      signature: encodeCosignature(timeSeconds, sign(cosignatureMessage(timeSeconds, text))),
+    }),
+  };
+}
