@@ -127,6 +127,11 @@ export class Log {
     return this.#tree;
   }
 
+  /** Whether entries are taken: no write has failed, and it is not closing. */
+  get canWrite(): boolean {
+    return this.#broken === undefined && !this.#closed;
+  }
+
   /** Follows what will be published from here on. What was published before is read from the tree. */
   follow(follower: Follower): void {
     this.#followers.push(follower);
