@@ -83,6 +83,7 @@ const app = gatewayRoutes({
   version: "bench",
   findModel,
   isAdmin: () => false,
+  isReady: () => true,
   nowSeconds: () => nowSeconds(systemClock),
 });
 const server = createAdaptorServer({ fetch: app.fetch });

@@ -15,8 +15,11 @@ export type Daemon = AsyncDisposable & {
   ready: Promise<Ready>;
   ended: Promise<Ended>;
   stop(signal?: NodeJS.Signals): Promise<Ended>;
+  /** What it said of the disk so far, which `stderr` leaves out: how full this machine's is, is no test's to say. */
+  diskWarnings(): string[];
 };
 
+const DISK_WARNING = /^\{"event":"disk nearly full".*\}\n/gm;
 const TALLYD = join(import.meta.dirname, "..", "..", "packages", "server", "bin", "tallyd.js");
 
 /** Starts `tallyd` on any port. Where `command` is given, the daemon is its last arguments. */
@@ -32,7 +35,9 @@ export function startDaemon(
   child.stderr?.on("data", (chunk: Buffer) => {
     stderr += chunk.toString();
   });
-  const ended = once(child, "close").then(([code, signal]) => ({ code, signal, stderr }) as Ended);
+  const ended = once(child, "close").then(
+    ([code, signal]) => ({ code, signal, stderr: stderr.replace(DISK_WARNING, "") }) as Ended,
+  );
   const ready = Promise.race([
     once(createInterface({ input: child.stdout! }), "line").then(([text]) => JSON.parse(String(text)) as Ready),
     ended.then(({ stderr: said }) => Promise.reject(new Error(`tallyd ended: ${said}`))),
@@ -47,6 +52,7 @@ export function startDaemon(
     ready,
     ended,
     stop,
+    diskWarnings: () => stderr.match(DISK_WARNING) ?? [],
     async [Symbol.asyncDispose]() {
       if (child.exitCode === null && child.signalCode === null) await stop("SIGKILL");
     },

@@ -56,6 +56,9 @@ test("a full disk: calls are refused as unavailable, reading goes on, and nothin
       error: { code: "unavailable", message: /operator must look at the disk/ },
     });
     expect((await callDaemon(ready)).status).toBe(503);
+    const health = await fetch(`${ready.url}/v2/health/ready`);
+    expect([health.status, await health.json()]).toEqual([503, { ready: false }]);
+    expect(daemon.diskWarnings(), "8 MiB are less than 2 GiB").toHaveLength(1);
     const usage = await fetch(`${ready.url}/v1/usage`);
     expect(usage.status).toBe(200);
     expect((await fetch(`${ready.url}/v1/receipts/${receiptIds[0]}`)).status).toBe(200);

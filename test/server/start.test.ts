@@ -1,4 +1,4 @@
-import { appendFile, copyFile, cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { appendFile, chmod, copyFile, cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -110,10 +110,46 @@ const UNSTARTABLE: { what: string; words: RegExp; spoil: (data: string) => Promi
     args: ["--models", "@/none"],
   },
   {
-    what: "an address that is not of this machine",
-    words: /not a loopback address/,
+    what: "an address for others, in clear",
+    words: /^tallyd: --host 0\.0\.0\.0 is no loopback address.*`npx tallyd keys --keys .*--tls-cert/,
     spoil: async () => {},
     args: ["--host", "0.0.0.0"],
+  },
+  {
+    what: "an address for others, on the keys of a first start",
+    words: /^tallyd: others are served only on keys that were made for it.*`npx tallyd keys --keys/,
+    spoil: async () => {},
+    args: ["--host", "0.0.0.0", "--tls-cert", "c.pem", "--tls-key", "k.pem", "--url", "https://tallystick.example"],
+  },
+  {
+    what: "a certificate that is not there",
+    words: /the certificate cannot be read.*--tls-cert/,
+    spoil: async () => {},
+    args: ["--tls-cert", "@/none.pem", "--tls-key", "@/keys/node.pem"],
+  },
+  {
+    what: "a folder of keys that is not there",
+    words: /none is missing: make it with `tallyd keys --keys/,
+    spoil: async () => {},
+    args: ["--keys", "@/none"],
+  },
+  {
+    what: "a folder of keys that others may enter",
+    words: /open-keys can be read by others: chmod 700 .*open-keys/,
+    spoil: (data) => mkdir(join(data, "open-keys")).then(() => chmod(join(data, "open-keys"), 0o755)),
+    args: ["--keys", "@/open-keys"],
+  },
+  {
+    what: "a key that others may read",
+    words: /node\.pem can be read by others: chmod 600 .*node\.pem/,
+    spoil: (data) => chmod(join(data, "keys", "node.pem"), 0o640),
+    args: ["--key", "node=@/keys/node.pem"],
+  },
+  {
+    what: "a key that is named and is not there",
+    words: /none\.pem is missing/,
+    spoil: async () => {},
+    args: ["--key", "node=@/none.pem"],
   },
   {
     what: "an address that nothing can listen on",

@@ -16,7 +16,7 @@ export function createHttp(url: string, { fetch }: Pick<Edges, "fetch">): Http {
     try {
       response = await fetch(`${base}${path}`, init);
     } catch (cause) {
-      throw new UnreachableError(`no answer from ${base}: is the network running there?`, { cause });
+      throw new UnreachableError(whyUnreachable(base, cause), { cause });
     }
     if (!response.ok) throw await refusalOf(response, path);
     return response;
@@ -42,6 +42,16 @@ export function createHttp(url: string, { fetch }: Pick<Edges, "fetch">): Http {
       }
     },
   };
+}
+
+/** What Node says of a certificate: CERT_HAS_EXPIRED, DEPTH_ZERO_SELF_SIGNED_CERT, UNABLE_TO_VERIFY_LEAF_SIGNATURE … */
+const OF_A_CERTIFICATE = /CERT|_SIGNATURE$|^HOSTNAME_MISMATCH$|^INVALID_CA$/;
+
+function whyUnreachable(base: string, error: unknown): string {
+  const code = fieldOf(fieldOf(error, "cause"), "code");
+  return typeof code === "string" && OF_A_CERTIFICATE.test(code)
+    ? `${base} shows a certificate that is not trusted here (${code}): where it is by an authority of your own, name its file in NODE_EXTRA_CA_CERTS`
+    : `no answer from ${base}: is the network running there?`;
 }
 
 async function refusalOf(response: Response, path: string): Promise<RefusedError> {

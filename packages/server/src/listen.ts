@@ -1,7 +1,9 @@
 /** The socket: a network's application, served on one address of this machine. */
+import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { createAdaptorServer } from "@hono/node-server";
 import type { Network } from "./network.ts";
+import type { TlsPair } from "./platform/tls.ts";
 
 /** How long calls under way may take to end once the server is told to. */
 const DRAIN_MS = 10_000;
@@ -9,6 +11,8 @@ const SWEEP_MS = 20;
 /** How long a request may take to arrive whole. */
 const REQUEST_MS = 60_000;
 const CONNECTIONS = 10_000;
+/** How long a TLS handshake may take. */
+const HANDSHAKE_MS = 10_000;
 
 export type Listening = {
   url: string;
@@ -16,8 +20,18 @@ export type Listening = {
   close(): Promise<void>;
 };
 
-/** Serves `network` on `host`; port 0 is any. */
-export async function listen(network: Network, { host, port }: { host: string; port: number }): Promise<Listening> {
+export type ListenOptions = {
+  host: string;
+  /** 0 is any. */
+  port: number;
+  /** Serves by https alone. */
+  tls?: TlsPair;
+  /** Where clients are told to come; else where it listens. */
+  url?: string;
+};
+
+/** Serves `network` on `host`. */
+export async function listen(network: Network, { host, port, tls, url: told }: ListenOptions): Promise<Listening> {
   let url = "";
   let application: ReturnType<Network["application"]> | undefined;
   // The port may be any, so where the application is reached is known only once it listens.
@@ -26,6 +40,9 @@ export async function listen(network: Network, { host, port }: { host: string; p
       application ??= network.application(url);
       return application.fetch(request, env);
     },
+    ...(tls === undefined
+      ? {}
+      : { createServer: createTlsServer, serverOptions: { ...tls, handshakeTimeout: HANDSHAKE_MS } }),
   });
   if ("requestTimeout" in server) Object.assign(server, { requestTimeout: REQUEST_MS, maxConnections: CONNECTIONS });
   await new Promise<void>((resolve, reject) => {
@@ -33,7 +50,8 @@ export async function listen(network: Network, { host, port }: { host: string; p
     server.listen(port, host, resolve);
   });
   const { address, family, port: bound } = server.address() as AddressInfo;
-  url = `http://${family === "IPv6" ? `[${address}]` : address}:${bound}`;
+  const scheme = tls === undefined ? "http" : "https";
+  url = told ?? `${scheme}://${family === "IPv6" ? `[${address}]` : address}:${bound}`;
   return { url, close: () => drain(server) };
 }
 

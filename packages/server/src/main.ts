@@ -2,20 +2,30 @@
 import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { makeKeys } from "./keys-main.ts";
 import { type Listening, listen } from "./listen.ts";
 import { type Network, openNetwork } from "./network.ts";
 import { HELP, type Options, parseOptions } from "./options.ts";
 import { firstCall } from "./pages.ts";
 import { systemClock } from "./platform/clock.ts";
+import { watchDiskSpace } from "./platform/disk-space.ts";
 import { OperatorError, ServiceError, systemCode } from "./platform/errors.ts";
 import { writeDurably } from "./platform/files.ts";
+import type { Report } from "./platform/http.ts";
 import { createSystemRandom } from "./platform/random.ts";
+import { readTls } from "./platform/tls.ts";
 
 /** The models beside the packages, in a checkout. */
 const MODELS = join(dirname(fileURLToPath(import.meta.url)), "../../../models");
+const HOUR_MS = 3_600_000;
+
 /** Runs until a signal ends it. The process's exit status: 0 when it ended cleanly, 1 when it could not start. */
 export async function main(args: string[]): Promise<number> {
   try {
+    if (args[0] === "keys") {
+      await makeKeys(args.slice(1), createSystemRandom(), (text) => void process.stdout.write(text));
+      return 0;
+    }
     const options = parseOptions(args, MODELS);
     if (options === "help") {
       process.stdout.write(HELP);
@@ -33,42 +43,52 @@ async function run(options: Options): Promise<void> {
   // Who reads what it prints may go away; the network goes on.
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
   const say = (line: string) => options.json || process.stdout.write(`${line}\n`);
+  const report: Report = (event, detail) => void process.stderr.write(`${JSON.stringify({ event, ...detail })}\n`);
   const stopped = signalled();
+  const { tls: tlsFiles, ...rest } = options;
+  const tls = tlsFiles && (await readTls(tlsFiles, hostOf(options)));
   say("Tallystick is starting: keys, log, models …");
   const network = await openNetwork({
-    ...options,
+    ...rest,
     clock: systemClock,
     random: createSystemRandom(),
-    report: (event, detail) => void process.stderr.write(`${JSON.stringify({ event, ...detail })}\n`),
+    report,
     publishIntervalMs: 200,
     epochIntervalMs: 10_000,
     deadlineMs: 30_000,
   });
   const readyPath = join(network.data, "ready.json");
+  const disk = watchDiskSpace({ folder: network.data, report, intervalMs: HOUR_MS });
   let listening: Listening | undefined;
   try {
-    listening = await listen(network, options);
+    listening = await listen(network, { ...rest, ...(tls && { tls }) });
     const { url } = listening;
     const { apiKey, data, origin, logVkey } = network;
     const ready = JSON.stringify({ url, apiKey, data, origin, logVkey });
     await writeDurably(readyPath, `${ready}\n`, 0o600);
     if (options.json) process.stdout.write(`${ready}\n`);
-    else greet(network, url);
+    else greet(network, url, options.keys.folder ?? join(data, "keys"));
     await stopped;
     say("Tallystick is stopping …");
   } finally {
     await listening?.close();
+    await disk.close();
     await rm(readyPath, { force: true }).catch(() => {}); // What could not be written need not be removable.
     await network.close();
   }
 }
 
-function greet({ data, apiKey }: Network, url: string): void {
+/** The name or address that clients come to. */
+function hostOf({ url, host }: Options): string {
+  return url === undefined ? host : new URL(url).hostname.replace(/^\[|\]$/g, "");
+}
+
+function greet({ data, apiKey }: Network, url: string, keys: string): void {
   process.stdout.write(`
 Tallystick is ready.
 
   page    ${url}
-  keys    ${join(data, "keys")}
+  keys    ${keys}
   log     ${join(data, "log", "tiles")}
 
 A first call, with its receipt in the header x-receipt-id:

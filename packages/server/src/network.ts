@@ -25,6 +25,7 @@ import { createGateway } from "./gateway/service.ts";
 import { createSessions } from "./gateway/sessions.ts";
 import { hubRoutes } from "./hub/routes.ts";
 import { createHub, type Hub } from "./hub/service.ts";
+import { type KeyName, type KeyPlaces, locateKeys, originOf } from "./keys.ts";
 import { type Ledger, openLedger } from "./ledger.ts";
 import { createAdmission } from "./log/admission.ts";
 import { startEpochs } from "./log/epochs.ts";
@@ -47,6 +48,8 @@ export const VERSION = "0.1.0";
 
 export type NetworkOptions = {
   data: string;
+  /** Where keys lie that do not lie in `data`. */
+  keys?: KeyPlaces;
   /** A folder of models, each in a folder of its own. */
   models: string;
   workerCount: number;
@@ -82,14 +85,24 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
   const folder = await openDataFolder(options.data);
   const database = openDatabase(folder.file(LOCKED_FILE)); // Two that start at once must not both make keys.
   const closers: Closer[] = [() => closeDatabase(database)];
-  const close = () => closeAll(closers);
+  let closing = false;
+  const close = () => {
+    closing = true;
+    return closeAll(closers);
+  };
   try {
+    const keyFile = await locateKeys(options.keys ?? {}, folder.file("keys"));
     const { hasLog } = await folder.mark();
     const signing = openSigning(report);
     closers.push(signing.close);
-    const { keys, noteSigner } = await openKeys(folder, signing);
+    const { keys, noteSigner } = await openKeys(keyFile, signing);
     const accounts = createAccounts(database, random);
-    const openings = createOpenings({ database, sealingKey: await openSealingKey(folder, random), random, report });
+    const openings = createOpenings({
+      database,
+      sealingKey: await openSealingKey(keyFile("sealing"), random),
+      random,
+      report,
+    });
     closers.push(() => openings.flush());
     const ledger = await openLog(options, folder, noteSigner, hasLog);
     closers.push(() => ledger.close());
@@ -112,7 +125,7 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
     const engine = await openEngine(options.workerCount, report);
     closers.push(engine.close);
     const apiKey = await firstApiKey(folder, accounts, nowSeconds(clock));
-    const adminToken = await openSecret(folder.file("keys", "admin-token"), () => hex(random(24)));
+    const adminToken = await openSecret(keyFile("admin"), () => hex(random(24)));
     const services = {
       options,
       folder,
@@ -124,6 +137,7 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
       accounts,
       openings,
       adminToken,
+      isReady: () => !closing && ledger.log.canWrite,
     };
     const origin = noteSigner.key.name;
     const logVkey = encodeNoteKey(noteSigner.key);
@@ -150,20 +164,20 @@ async function closeAll(closers: Closer[]): Promise<void> {
 }
 
 /** The key that openings are sealed with: 32 bytes. */
-async function openSealingKey(folder: DataFolder, random: Random): Promise<Uint8Array> {
-  const path = folder.file("keys", "sealing-key");
+async function openSealingKey(path: string, random: Random): Promise<Uint8Array> {
   const key = parseHex(await openSecret(path, () => hex(random(32))));
   if (key?.length === 32) return key;
   throw new OperatorError(`${path} is not 64 digits of hex: restore it from a backup`);
 }
 
 /** The keys of every role. The log's Ed25519 key signs checkpoints; its P-256 key signs the entries of the role `log`. */
-async function openKeys(folder: DataFolder, signing: Signing): Promise<{ keys: Keys; noteSigner: NoteSigner }> {
-  const signer = (role: string) => openSigner(folder.file("keys", `${role}.pem`), signing.signer);
-  const originOf = (publicKey: Uint8Array) =>
-    `tallystick.local/${createHash("sha256").update(publicKey).digest("hex").slice(0, 16)}`;
+async function openKeys(
+  keyFile: (name: KeyName) => string,
+  signing: Signing,
+): Promise<{ keys: Keys; noteSigner: NoteSigner }> {
+  const signer = (role: keyof Keys) => openSigner(keyFile(role), signing.signer);
   return {
-    noteSigner: await openNoteSigner(folder.file("keys", "checkpoint.pem"), originOf),
+    noteSigner: await openNoteSigner(keyFile("checkpoint"), originOf),
     keys: {
       log: await signer("log"),
       gateway: await signer("gateway"),
@@ -236,12 +250,14 @@ type Services = {
   accounts: Accounts;
   openings: Openings;
   adminToken: string;
+  /** Whether calls can be taken. */
+  isReady(): boolean;
 };
 
 type Routes = { app: Hono; latest: ReturnType<typeof createReceipts>["latest"] };
 
 function composeRoutes(
-  { options, keys, ledger, hub, engine, signing, accounts, openings, adminToken }: Services,
+  { options, keys, ledger, hub, engine, signing, accounts, openings, adminToken, isReady }: Services,
   origin: string,
 ): Routes {
   const { clock, random, deadlineMs } = options;
@@ -301,6 +317,7 @@ function composeRoutes(
       version: VERSION,
       findModel,
       isAdmin,
+      isReady,
       nowSeconds: now,
     }),
   );

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { KEY_NAMES } from "./keys.ts";
 import { HELP, parseOptions } from "./options.ts";
 
 test("without a word it serves this machine, from a folder here, on its port", () => {
@@ -12,17 +13,32 @@ test("without a word it serves this machine, from a folder here, on its port", (
 });
 
 test("each option is taken, and the help names each", () => {
-  const args = "--data d --port 0 --host ::1 --models m --workers 3 --json".split(" ");
+  const args = [
+    ..."--data d --port 0 --host 192.0.2.1 --models m --workers 3 --json --keys k --key node=n.pem --key admin=a=b".split(
+      " ",
+    ),
+    ..."--tls-cert c.pem --tls-key t.pem --url https://tallystick.example:8443/".split(" "),
+  ];
   expect(parseOptions(args, "models")).toEqual({
     data: "d",
     port: 0,
-    host: "::1",
+    host: "192.0.2.1",
     models: "m",
     workerCount: 3,
     json: true,
+    keys: { folder: "k", files: { node: "n.pem", admin: "a=b" } },
+    tls: { certPath: "c.pem", keyPath: "t.pem" },
+    url: "https://tallystick.example:8443",
   });
-  for (const name of args.filter((arg) => arg.startsWith("--"))) expect(HELP).toContain(`  ${name}`);
+  for (const name of [...args, "--behind-tls-proxy"].filter((arg) => arg.startsWith("--")))
+    expect(HELP).toContain(`  ${name}`);
+  for (const name of KEY_NAMES) expect(HELP).toContain(name);
   for (const args of [["--help"], ["-h"], ["--help", "--port", "1"]]) expect(parseOptions(args, "")).toBe("help");
+});
+
+test("behind a proxy it listens on this machine and tells the proxy's URL", () => {
+  const args = ["--behind-tls-proxy", "--keys", "k", "--url", "https://tallystick.example"];
+  expect(parseOptions(args, "")).toMatchObject({ host: "127.0.0.1", url: "https://tallystick.example" });
 });
 
 test.each([
@@ -38,12 +54,26 @@ test.each([
   );
 });
 
-test.each(["0.0.0.0", "192.168.1.2", "::", "example.org", "127.0.0.1.example.org", "localhost.example.org"])(
-  "the host %s is refused: there is no access control for others than this machine",
-  (host) => {
-    expect(() => parseOptions(["--host", host], "")).toThrow(/not a loopback address/);
-  },
-);
+test("a host that others reach is refused where nothing else is said", () => {
+  expect(() => parseOptions(["--host", "0.0.0.0"], "")).toThrow(/^--host 0\.0\.0\.0 is no loopback address/);
+});
+
+test.each([
+  ["--url", "tallystick.example"],
+  ["--url", "ftp://tallystick.example"],
+  ["--url", "http://tallystick.example/tally"],
+  ["--url", "http://user@tallystick.example"],
+  ["--url", "http://tallystick.example/?"],
+  ["--key", "node"],
+  ["--key", "node="],
+  ["--key", "witness=w.pem"],
+])("%s %s is refused, with what it takes", (name, value) => {
+  expect(() => parseOptions([name, value], "")).toThrow(new RegExp(`^${name} takes `));
+});
+
+test.each([["--tls-cert"], ["--tls-key"]])("%s alone is refused", (name) => {
+  expect(() => parseOptions([name, "f.pem"], "")).toThrow(/go together/);
+});
 
 test.each([["--prot", "1"], ["serve"], ["--data"]])(
   "%s is refused, and says where the options are listed",

@@ -1,24 +1,47 @@
 /** What an operator may say at the start. */
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
+import { requireSafeExposure } from "./exposure.ts";
+import { KEY_NAMES, type KeyName, type KeyPlaces } from "./keys.ts";
 import { OperatorError } from "./platform/errors.ts";
+import type { TlsFiles } from "./platform/tls.ts";
 
-export type Options = { data: string; port: number; host: string; models: string; workerCount: number; json: boolean };
+export type Options = {
+  data: string;
+  port: number;
+  host: string;
+  models: string;
+  workerCount: number;
+  json: boolean;
+  keys: KeyPlaces;
+  tls?: TlsFiles;
+  /** Where clients are told that the network is; else where it listens. */
+  url?: string;
+};
 
 export const HELP = `tallyd: a Tallystick network on this machine: hub, gateway, node, log, usage
 
   tallyd [--data DIR] [--port N] [--json]
+  tallyd keys --keys DIR   makes the keys of a network that others reach
 
   --data DIR      where keys, log and artifacts lie      (.tallystick)
   --port N        the port to listen on; 0 is any         (8787)
-  --host ADDRESS  a loopback address to listen on         (127.0.0.1)
+  --host ADDRESS  the address to listen on; for others
+                  than this machine it takes TLS          (127.0.0.1)
   --models DIR    the models to publish                   (those that come with Tallystick)
   --workers N     processes' worth of model execution     (one a core)
   --json          print one line of JSON when ready, and nothing else
   --help
-`;
 
-const LOOPBACK = /^(127\.[0-9.]+|::1|localhost)$/;
+  --keys DIR      a folder of keys, made by tallyd keys   (keys in the data folder)
+  --key NAME=FILE one key that lies elsewhere: ${KEY_NAMES.slice(0, 3).join(", ")},
+                  ${KEY_NAMES.slice(3).join(", ")}
+  --tls-cert FILE the certificate, PEM, its chain behind it
+  --tls-key FILE  its private key, PEM
+  --behind-tls-proxy
+                  a reverse proxy on this machine ends TLS
+  --url URL       where clients are told to come          (the address listened on)
+`;
 
 /** Reads the command line. Throws an OperatorError; `help` where help is asked for. */
 export function parseOptions(args: string[], defaultModels: string): Options | "help" {
@@ -29,6 +52,12 @@ export function parseOptions(args: string[], defaultModels: string): Options | "
     models: { type: "string", default: defaultModels },
     workers: { type: "string", default: String(Math.min(4, availableParallelism())) },
     json: { type: "boolean", default: false },
+    keys: { type: "string" },
+    key: { type: "string", multiple: true },
+    "tls-cert": { type: "string" },
+    "tls-key": { type: "string" },
+    "behind-tls-proxy": { type: "boolean", default: false },
+    url: { type: "string" },
     help: { type: "boolean", short: "h", default: false },
   } as const;
   let values: ReturnType<typeof parseArgs<{ options: typeof options }>>["values"];
@@ -40,17 +69,53 @@ export function parseOptions(args: string[], defaultModels: string): Options | "
     });
   }
   if (values.help) return "help";
+  const { data, host, models, json, keys } = values;
   const [port, workerCount] = [
     wholeNumber("port", values.port, 0, 65_535),
     wholeNumber("workers", values.workers, 1, 64),
   ];
-  if (!LOOPBACK.test(values.host))
-    throw new OperatorError(`--host ${values.host} is not a loopback address: this version serves this machine only`);
-  return { data: values.data, port, host: values.host, models: values.models, workerCount, json: values.json };
+  const tls = tlsFiles(values["tls-cert"], values["tls-key"]);
+  const url = values.url === undefined ? undefined : parseUrl(values.url);
+  const keyPlaces: KeyPlaces = { ...(keys === undefined ? {} : { folder: keys }), files: keyFiles(values.key ?? []) };
+  requireSafeExposure({ host, port, data, keys, tls, url, behindTlsProxy: values["behind-tls-proxy"] });
+  return {
+    ...{ data, port, host, models, workerCount, json, keys: keyPlaces },
+    ...(tls === undefined ? {} : { tls }),
+    ...(url === undefined ? {} : { url }),
+  };
 }
 
 function wholeNumber(name: string, text: string, least: number, most: number): number {
   const value = /^[0-9]{1,6}$/.test(text) ? Number(text) : Number.NaN;
   if (value >= least && value <= most) return value;
   throw new OperatorError(`--${name} takes a whole number from ${least} to ${most}, not ${JSON.stringify(text)}`);
+}
+
+function tlsFiles(certPath: string | undefined, keyPath: string | undefined): TlsFiles | undefined {
+  if (certPath !== undefined && keyPath !== undefined) return { certPath, keyPath };
+  if (certPath === undefined && keyPath === undefined) return undefined;
+  throw new OperatorError("--tls-cert and --tls-key go together: give both");
+}
+
+/** A URL without a path: pages and clients put theirs behind it. */
+function parseUrl(text: string): string {
+  if (/^https?:\/\//.test(text) && URL.canParse(text)) {
+    const { origin, href } = new URL(text);
+    if (href === `${origin}/`) return origin;
+  }
+  throw new OperatorError(
+    `--url takes a URL of scheme, host and port, as https://tallystick.example, not ${JSON.stringify(text)}`,
+  );
+}
+
+function keyFiles(given: readonly string[]): Partial<Record<KeyName, string>> {
+  const files: Partial<Record<KeyName, string>> = {};
+  for (const text of given) {
+    const [, name, file] = /^([^=]*)=(.+)$/.exec(text) ?? [];
+    const known = KEY_NAMES.find((one) => one === name);
+    if (known === undefined || file === undefined)
+      throw new OperatorError(`--key takes NAME=FILE with one of ${KEY_NAMES.join(", ")}, not ${JSON.stringify(text)}`);
+    files[known] = file;
+  }
+  return files;
 }

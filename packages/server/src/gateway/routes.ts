@@ -37,6 +37,8 @@ export type GatewayRoutes = {
   findModel(name: string, version?: string): PublishedModel;
   /** Whether a request's authorization header is the operator's. */
   isAdmin(header: string | undefined): boolean;
+  /** Whether calls can be taken: the log writes, and the network is not closing. */
+  isReady(): boolean;
   nowSeconds(): number;
 };
 
@@ -51,6 +53,7 @@ export function gatewayRoutes({
   version,
   findModel,
   isAdmin,
+  isReady,
   nowSeconds,
 }: GatewayRoutes): Hono {
   const app = new Hono();
@@ -58,7 +61,7 @@ export function gatewayRoutes({
 
   app.get("/v2", (c) => c.json({ name: "tallystick", version, extensions: [] }));
   app.get("/v2/health/live", (c) => c.json({ live: true }));
-  app.get("/v2/health/ready", (c) => c.json({ ready: true }));
+  app.get("/v2/health/ready", (c) => c.json({ ready: isReady() }, isReady() ? 200 : 503));
 
   // A model's name may have a slash in it, so the path is taken apart by hand.
   app.all("/v2/models/:path{.+}", async (c) => {
@@ -66,7 +69,7 @@ export function gatewayRoutes({
     requireMethod(c, action === "infer" ? "POST" : "GET");
     const model = findModel(name, wanted);
     if (action === "metadata") return c.json(modelMetadata(model.manifest));
-    if (action === "ready") return c.json({ name, ready: true });
+    if (action === "ready") return c.json({ name, ready: isReady() }, isReady() ? 200 : 503);
     const account = accountOf(c);
     const request = parseInferRequest(await readJson(c, JSON_LIMIT_BYTES), model.manifest);
     const served = await gateway.inferFor(account, model, request);
