@@ -9,6 +9,7 @@ import { openNoteSigner, openSigner } from "./platform/keys.ts";
 import { requirePrivate } from "./platform/private-files.ts";
 import type { Random } from "./platform/random.ts";
 import { openSecret } from "./platform/secrets.ts";
+import { openWitnessKey } from "./witness/open.ts";
 
 export const KEYS_HELP = `tallyd keys: makes the keys of a network that others reach
 
@@ -63,6 +64,7 @@ function parseFolder(args: string[]): string | undefined {
 /** Opens the key in `path`, which is made where it is not there. What of it is public. */
 async function openPublic(name: KeyName, path: string, random: Random): Promise<string> {
   if (name === "checkpoint") return encodeNoteKey((await openNoteSigner(path, originOf)).key);
+  if (name === "witness-1" || name === "witness-2") return encodeNoteKey(await openWitnessKey(path));
   if (name !== "sealing" && name !== "admin") return base64((await openSigner(path)).spki);
   await openSecret(path, () => hex(random(name === "sealing" ? 32 : 24)));
   return "a secret";

@@ -6,6 +6,8 @@ import { requirePrivate } from "./platform/private-files.ts";
 /** Every key that a network has, by its name in `--key NAME=FILE`, and its file in a folder of keys. */
 export const KEY_FILES = {
   checkpoint: "checkpoint.pem",
+  "witness-1": "witness-1.pem",
+  "witness-2": "witness-2.pem",
   log: "log.pem",
   gateway: "gateway.pem",
   node: "node.pem",

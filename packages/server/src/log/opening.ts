@@ -14,7 +14,7 @@ import { OperatorError } from "../platform/errors.ts";
 import type { Report } from "../platform/http.ts";
 import type { NoteSigner } from "../platform/keys.ts";
 import { Tree } from "./tree.ts";
-import { openWal, type Sequenced, type Wal } from "./wal.ts";
+import { openWal, type Wal } from "./wal.ts";
 import type { Witnessing } from "./witnesses.ts";
 
 export type FolderParts = {
@@ -34,8 +34,8 @@ export type OpenFolder = {
   tree: Tree;
   wal: Wal;
   published: Checkpoint;
-  /** What the tree has beyond the public checkpoint, in order. */
-  recovered: Sequenced[];
+  /** Whether another key than the log's present one signed that. */
+  isOfFormerKey: boolean;
 };
 
 /** Entries whose tiles are written together. */
@@ -44,7 +44,7 @@ export const INTEGRATED_TOGETHER = 16_384;
 /** Throws an OperatorError where the folder is damaged beyond what can be proved to be mended, or is an older copy. */
 export async function openFolder(parts: FolderParts): Promise<OpenFolder> {
   const { folder, disk, report } = parts;
-  const published = await readPublished(parts);
+  const { checkpoint: published, isOfFormerKey } = await readPublished(parts);
   const { size, root } = published;
   const { wal, kept, recovered } = await openWal(disk, join(folder, "wal"), size);
   const tree = new Tree(disk, join(folder, "tiles"));
@@ -53,10 +53,15 @@ export async function openFolder(parts: FolderParts): Promise<OpenFolder> {
   for (let at = 0; at < recovered.length; at += INTEGRATED_TOGETHER)
     await tree.integrate(recovered.slice(at, at + INTEGRATED_TOGETHER));
   await hearWitnesses(parts, tree);
-  return { tree, wal, published, recovered };
+  return { tree, wal, published, isOfFormerKey };
 }
 
-async function readPublished({ folder, disk, signer, formerKeys }: FolderParts): Promise<Checkpoint> {
+async function readPublished({
+  folder,
+  disk,
+  signer,
+  formerKeys,
+}: FolderParts): Promise<{ checkpoint: Checkpoint; isOfFormerKey: boolean }> {
   const path = join(folder, "tiles", "checkpoint");
   const bytes = await disk.read(path);
   if (bytes === undefined)
@@ -65,8 +70,9 @@ async function readPublished({ folder, disk, signer, formerKeys }: FolderParts):
   const keys = [signer.key, ...formerKeys];
   const cosigners = keys.map(({ name, publicKey }) => createNoteKey(name, "cosignature", publicKey));
   const signatures = await verifyNote(checkpoint.note, [...keys, ...cosigners]);
-  const isOwn = checkpoint.origin === signer.key.name && signatures?.some(({ key }) => keys.includes(key));
-  if (isOwn) return checkpoint;
+  const signed = keys.filter((key) => signatures?.some((signature) => signature.key === key));
+  if (checkpoint.origin === signer.key.name && signed.length > 0)
+    return { checkpoint, isOfFormerKey: !signed.includes(signer.key) };
   const failure = signatures === undefined ? "bad_signature" : "unsigned";
   throw new OperatorError(`${path} is not signed by this log's key (${failure}): are keys and log of one network?`);
 }

@@ -60,6 +60,8 @@ export class Log {
   readonly #publicationFollowers: (() => void)[] = [];
   #head: Signed;
   #published: Signed;
+  /** The state that is published, as it was before witnesses cosigned it. */
+  #publishedHead: Signed;
   #witnessed: Signed | undefined;
   #queue: Waiting[] = [];
   #unfollowed: Unfollowed[] = [];
@@ -78,6 +80,7 @@ export class Log {
     this.#wal = wal;
     this.#head = head;
     this.#published = published;
+    this.#publishedHead = published;
     this.#nextIndex = head.size;
     this.#followedSize = head.size;
     const { clock, integrateIntervalMs, publishIntervalMs } = options;
@@ -112,11 +115,11 @@ export class Log {
    * the witnesses, and only then signs anything. Throws an OperatorError where it is damaged or an older copy.
    */
   static async open(options: LogOptions): Promise<Log> {
-    const { tree, wal, published } = await openFolder(options);
-    const { size, root, note } = published;
-    const head = tree.size > size ? signState(options, tree.size, tree.root()) : { size, root, note };
-    const log = new Log(options, tree, wal, head, { size, root, note });
-    await log.#publication.run();
+    const { tree, wal, published, isOfFormerKey } = await openFolder(options);
+    const isSigned = tree.size === published.size && !isOfFormerKey;
+    const head = isSigned ? published : signState(options, tree.size, tree.root());
+    const log = new Log(options, tree, wal, head, published);
+    await log.#publish();
     return log;
   }
 
@@ -251,7 +254,7 @@ export class Log {
   }
 
   #isUnpublished(): boolean {
-    return this.#head.size > this.#published.size;
+    return this.#head !== this.#publishedHead;
   }
 
   /** Whether the public checkpoint still lacks a quorum: its witnesses may be back. */
@@ -287,13 +290,15 @@ export class Log {
   async #publish(): Promise<void> {
     const head = this.#head;
     const before = this.#published;
+    const isNew = this.#isUnpublished();
     const { disk, folder, witnessing } = this.#options;
     const proof = (from: number) => this.#tree.consistencyProof(from, head.size);
     const { signatures, timeSeconds } = await witnessing.cosign({ size: head.size, note: head.note, proof });
-    if (signatures.length > 0 || head.size > before.size) {
-      const note = { text: head.note.text, signatures: [...head.note.signatures, ...signatures] };
+    const note = { text: head.note.text, signatures: [...head.note.signatures, ...signatures] };
+    if (isNew || note.signatures.length > before.note.signatures.length) {
       await disk.write([{ path: join(folder, "tiles", "checkpoint"), bytes: utf8(encodeNote(note)) }]);
       this.#published = { ...head, note };
+      this.#publishedHead = head;
     }
     if (timeSeconds !== undefined) this.#witnessed = this.#published;
     for (const follower of this.#publicationFollowers) follower();

@@ -63,6 +63,8 @@ type Asked = {
   failures: number;
   pausedUntilMs: number;
   asking: Promise<NoteSignature[]> | undefined;
+  /** The last state that it cosigned, and its lines: asked about the same one, it need not be asked. */
+  cosigned: { text: string; signatures: NoteSignature[] } | undefined;
 };
 
 /** No witness at all: the log's own signature is all that a checkpoint has. */
@@ -73,12 +75,13 @@ export const NO_WITNESSES: Witnessing = {
 };
 
 export function createWitnessing({ policy, links, clock, timeoutMs, report }: WitnessingParts): Witnessing {
-  const asked = links.map((link): Asked => ({ link, lastSize: 0, failures: 0, pausedUntilMs: 0, asking: undefined }));
+  const asked = links.map((link): Asked => ({ link, lastSize: 0, failures: 0, pausedUntilMs: 0, asking: undefined, cosigned: undefined }));
 
   /** The cosignatures of one witness, none where it fails; the reason is reported once, until it answers again. */
   async function ask(witness: Asked, state: ToCosign): Promise<NoteSignature[]> {
     try {
       const signatures = await askUntilAgreed(witness, state);
+      witness.cosigned = { text: state.note.text, signatures };
       if (witness.failures > 0) report("a witness answers again", { witness: witness.link.key.name });
       witness.failures = 0;
       return signatures;
@@ -99,6 +102,7 @@ export function createWitnessing({ policy, links, clock, timeoutMs, report }: Wi
     async cosign(state) {
       const now = clock.nowMs();
       const rounds = asked.map((witness) => {
+        if (witness.cosigned?.text === state.note.text) return Promise.resolve(witness.cosigned.signatures);
         const isPaused = witness.failures > 0 && now < witness.pausedUntilMs;
         // One that has not answered yet is not asked again: what it answers then is of an older state, and is let go.
         if (isPaused || witness.asking !== undefined) return Promise.resolve([]);

@@ -6,7 +6,9 @@ import { makeFolder, writeDurably } from "./files.ts";
 
 const MARK = "tallystick.json";
 /** The layout of the folder; another layout is another number. */
-const FORMAT = 2;
+const FORMAT = 3;
+/** The layout before witnesses: the same files but theirs, so that it is taken over as it is. */
+const FORMAT_BEFORE = 2;
 /** The file whose lock says that a process has the folder open. */
 export const LOCKED_FILE = "gateway.sqlite";
 /** What may lie in a folder that is not ours yet: keys brought along, and what a first start that was cut short has left. */
@@ -15,10 +17,22 @@ const UNCLAIMED = new RegExp(`^(keys|${LOCKED_FILE}(-wal|-journal)?|${MARK}\\..+
 export type DataFolder = {
   path: string;
   file(...names: string[]): string;
-  /** Marks the folder as ours, once its lock is held. Whether there is a log in it: `claim` says so. */
-  mark(): Promise<{ hasLog: boolean }>;
-  /** Says that there is a log now, of this origin. From here on, losing it is damage. */
-  claim(origin: string): Promise<void>;
+  /** Marks the folder as ours, once its lock is held, and gives what it says of itself. */
+  mark(): Promise<Marked>;
+  /** Says that there is a log now. From here on, losing it is damage, and losing what its witnesses know. */
+  claim(log: LogMark): Promise<void>;
+};
+
+/** The origin of a folder's log, and the vkeys that it had before its present one. */
+export type LogMark = { origin: string; formerKeys: string[] };
+
+export type Marked = {
+  /** Undefined until there is a log in the folder. */
+  log: LogMark | undefined;
+  /** Whether witnesses have their stores there. */
+  hasWitnesses: boolean;
+  /** Whether it was restored from a backup and not started since. */
+  isRestored: boolean;
 };
 
 /** Opens a folder that is ours, or one that is empty or not there yet. Anything else in it is somebody else's, and is left alone. */
@@ -46,13 +60,16 @@ export async function openDataFolder(folder: string): Promise<DataFolder> {
     async mark() {
       const found = await readMark(markPath);
       if (found === undefined) await write({ format: FORMAT });
-      return { hasLog: found?.origin !== undefined };
+      const { origin, formerKeys = [], restored = false } = found ?? {};
+      const log = origin === undefined ? undefined : { origin, formerKeys };
+      return { log, hasWitnesses: log !== undefined && found?.format === FORMAT, isRestored: restored };
     },
-    claim: (origin) => write({ format: FORMAT, origin }),
+    claim: ({ origin, formerKeys }) =>
+      write({ format: FORMAT, origin, ...(formerKeys.length === 0 ? {} : { formerKeys }) }),
   };
 }
 
-type Mark = { format: number; origin?: string };
+type Mark = { format: number; origin?: string; formerKeys?: string[]; restored?: boolean };
 
 async function readMark(path: string): Promise<Mark | undefined> {
   const text = await readFile(path, "utf8").catch((error: unknown) => {
@@ -61,7 +78,7 @@ async function readMark(path: string): Promise<Mark | undefined> {
   });
   if (text === undefined) return undefined;
   const mark = parseMark(text);
-  if (mark?.format === FORMAT) return mark;
+  if (mark?.format === FORMAT || mark?.format === FORMAT_BEFORE) return mark;
   throw new OperatorError(
     `${path} is of format ${JSON.stringify(mark?.format)}; this tallyd reads format ${FORMAT}: start the version that wrote it`,
   );

@@ -32,6 +32,8 @@ export type OpenWitnessOptions = {
   /** The name of its key; undefined for one that follows from the key. */
   name: string | undefined;
   logs: readonly LogToWitness[];
+  /** Whether its key may be there already although it has never cosigned: keys can be made beforehand. */
+  mayBegin?: boolean;
   clock: Clock;
   report: Report;
 };
@@ -44,6 +46,7 @@ export async function openWitness({
   keyPath,
   name,
   logs,
+  mayBegin = false,
   clock,
   report,
 }: OpenWitnessOptions): Promise<OpenWitness> {
@@ -51,7 +54,7 @@ export async function openWitness({
   const path = join(folder, STORE);
   const database = openDatabase(path, "FULL");
   try {
-    if (isNewStore(database) && existsSync(keyPath))
+    if (!mayBegin && isNewStore(database) && existsSync(keyPath))
       throw new OperatorError(
         `${keyPath} is there and ${path} is lost: a witness that has forgotten could cosign a fork. Restore the store, or remove the key to begin as another witness`,
       );
@@ -71,6 +74,11 @@ export async function openWitness({
     closeDatabase(database);
     throw error;
   }
+}
+
+/** The key of the cosignatures of a witness whose private key is in `path`, which is made where it is not there. */
+export async function openWitnessKey(path: string, name?: string): Promise<NoteKey> {
+  return (await openCosigner(path, name)).key;
 }
 
 async function openCosigner(path: string, name: string | undefined): Promise<Cosigner> {
