@@ -16,12 +16,20 @@ export const TENSOR_RANK = 8;
 export const NAME_LENGTH = 128;
 /** A session accepts a nonce this far behind or ahead of its highest. */
 export const NONCE_WINDOW = 1_024;
-/** A checkpoint with its signatures and cosignatures. */
-export const NOTE_SIZE_BYTES = 16_384;
+/** A checkpoint with its signatures and cosignatures: sixteen signatures of 5 kB fit, as C2SP signed-note asks. */
+export const NOTE_SIZE_BYTES = 131_072;
 export const NOTE_SIGNATURES = 64;
+/** The checkpoint inside an epoch entry, which a leaf has to hold. */
+export const EPOCH_CHECKPOINT_SIZE_BYTES = 16_384;
 /** An inclusion or consistency proof: a tree of 2^63 leaves is 63 levels high. */
 export const PROOF_HASHES = 63;
+/** The text of a tlog-proof: its head, its hashes and its checkpoint. */
+export const LOG_PROOF_SIZE_BYTES = NOTE_SIZE_BYTES + 4_096;
+/** A trust policy: 64 logs and 64 witnesses of ML-DSA-44 fit, each with its URL. */
+export const POLICY_SIZE_BYTES = 262_144;
+/** Logs, witnesses and groups of one policy, of each kind. C2SP tlog-policy recommends 32 at least. */
+export const POLICY_LINES_OF_KIND = 64;
 /** A receipt file with its proofs and opening: the largest call and the largest answer fit, in base64. */
 export const RECEIPT_FILE_SIZE_BYTES = 3 * CALL_SIZE_BYTES;
-/** The last second that a time may name, 2106-02-07T06:28:15Z. */
+/** The last second that a time of Tallystick may name, 2106-02-07T06:28:15Z. */
 export const TIME_SECONDS = 0xffff_ffff;
