@@ -7,9 +7,11 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { answerVectors, callVectors, commitmentVectors, unitVectors } from "./vectors/call.ts";
+import { coseReceiptVectors } from "./vectors/cose-receipt.ts";
 import { entryVectors } from "./vectors/entry.ts";
 import { checkpointVectors, noteVectors, proofVectors, tilePathVectors, vkeyVectors } from "./vectors/log.ts";
 import { manifestVectors } from "./vectors/model.ts";
+import { policyVectors } from "./vectors/policy.ts";
 import { receiptVectors } from "./vectors/receipt.ts";
 import { usageVectors } from "./vectors/usage.ts";
 
@@ -24,7 +26,9 @@ export async function makeVectors(): Promise<Map<string, string>> {
     ["entry/invalid.json", invalid],
     ["entry/valid.json", valid],
     ["log/checkpoints.json", checkpointVectors()],
+    ["log/cose-receipts.json", await coseReceiptVectors()],
     ["log/notes.json", noteVectors()],
+    ["log/policies.json", policyVectors()],
     ["log/proofs.json", proofVectors()],
     ["log/tile-paths.json", tilePathVectors()],
     ["log/vkeys.json", vkeyVectors()],

@@ -66,11 +66,17 @@ function inverse(value: bigint): bigint {
   return result;
 }
 
+/** A key of ML-DSA-44 by which nobody can sign: bytes that follow from its name. */
+export function fixedMlDsaKey(name: string): NoteKey {
+  const blocks = Array.from({ length: 1312 / 32 }, (_, i) => secretOf(`${name} ${i}`));
+  return createNoteKey(name, "ml-dsa-44", new Uint8Array(Buffer.concat(blocks)));
+}
+
 /** What signs and cosigns notes under one name. */
 export type NoteSigner = {
   key: NoteKey;
   sign(text: string): NoteSignature;
-  cosign(text: string, timeSeconds: number): NoteSignature;
+  cosign(text: string, timeSeconds: number | bigint): NoteSignature;
 };
 
 /** An Ed25519 signer of notes whose seed is SHA-256 of `label` behind a prefix. */

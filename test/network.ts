@@ -66,6 +66,7 @@ export async function startNetwork({
     clock: systemClock,
     random: createSystemRandom(),
     report: (event, detail) => void reported.push({ event, detail }),
+    integrateIntervalMs: 1,
     publishIntervalMs: 1,
     epochIntervalMs: NEVER_MS,
     deadlineMs: 20_000,

@@ -1,7 +1,7 @@
 /** test/vectors/log: vkeys, notes, checkpoints, proofs and paths of tiles (C2SP signed-note, tlog-checkpoint, -proof, -tiles). */
 import { createHash } from "node:crypto";
 import { base64, createNoteKey, encodeNote, encodeNoteKey, hex, type NoteSignature, utf8 } from "@tallystick/protocol";
-import { fixedNoteSigner } from "../../test/fixed-keys.ts";
+import { fixedMlDsaKey, fixedNoteSigner } from "../../test/fixed-keys.ts";
 import { LogInMemory } from "../../test/log-in-memory.ts";
 
 const NOON = Date.UTC(2026, 10, 22, 12) / 1000;
@@ -10,6 +10,7 @@ for (const name of ["a", "b", "c", "d", "e"]) log.append(utf8(name));
 const { signer } = log;
 const ORIGIN = signer.key.name;
 const witness = fixedNoteSigner("witness.example/one");
+const mlDsaKey = fixedMlDsaKey("witness.example/two");
 const cosignatureKey = createNoteKey(ORIGIN, "cosignature", signer.key.publicKey);
 const vkey = encodeNoteKey(signer.key);
 const base64Sha256 = (text: string) => createHash("sha256").update(text).digest("base64");
@@ -38,6 +39,13 @@ export function vkeyVectors(): object[] {
     good("a cosigner's key", vkeyOf(ORIGIN, 4, publicKey), ORIGIN, "cosignature"),
     good("a key with a plus in its base64", vkeyOf(plus.name, 1, plus.publicKey), plus.name, "ed25519"),
     good("a name that is not ASCII", vkeyOf("log.exämple", 1, publicKey), "log.exämple", "ed25519"),
+    good(
+      "a name with a zero-width no-break space",
+      vkeyOf("log\ufeffexample", 1, publicKey),
+      "log\ufeffexample",
+      "ed25519",
+    ),
+    good("a cosigner's key of ML-DSA-44", vkeyOf(mlDsaKey.name, 6, mlDsaKey.publicKey), mlDsaKey.name, "ml-dsa-44"),
     bad("nothing", ""),
     bad("a name alone", ORIGIN),
     bad("a name and an id", `${ORIGIN}+${id}`),
@@ -51,7 +59,12 @@ export function vkeyVectors(): object[] {
     bad("an id of seven digits", vkeyOf(ORIGIN, 1, publicKey, id.slice(1))),
     bad("an id of ten digits", vkeyOf(ORIGIN, 1, publicKey, `${id}00`)),
     bad("an ECDSA key", vkeyOf(ORIGIN, 2, publicKey)),
-    bad("an ML-DSA-44 key", vkeyOf(ORIGIN, 6, publicKey)),
+    bad("a name with an ideographic space", vkeyOf("log\u3000example", 1, publicKey)),
+    bad("an ML-DSA-44 key of 32 bytes", vkeyOf(ORIGIN, 6, publicKey)),
+    bad("an ML-DSA-44 key of 1311 bytes", vkeyOf(ORIGIN, 6, mlDsaKey.publicKey.subarray(1))),
+    bad("an ML-DSA-44 key of 1313 bytes", vkeyOf(ORIGIN, 6, Buffer.concat([mlDsaKey.publicKey, Buffer.of(0)]))),
+    bad("an Ed25519 key of 1312 bytes", vkeyOf(ORIGIN, 1, mlDsaKey.publicKey)),
+    bad("a key of type 255", vkeyOf(ORIGIN, 255, publicKey)),
     bad("a key of 31 bytes", vkeyOf(ORIGIN, 1, publicKey.subarray(1))),
     bad("a key of 33 bytes", vkeyOf(ORIGIN, 1, Buffer.concat([publicKey, Buffer.of(0)]))),
     bad("a key without its type", `${ORIGIN}+${id}+${base64(publicKey)}`),
@@ -81,6 +94,8 @@ export function noteVectors(): object[] {
   const bad = (desc: string, note: string) => ({ desc, wantErr: true, failure: "malformed", note, vkeys });
   const flipped = { ...mine, signature: mine.signature.with(0, (mine.signature[0] ?? 0) ^ 1) };
   const cosigner = [encodeNoteKey(cosignatureKey)];
+  const long = { ...witness.sign(text), signature: new Uint8Array(5000).fill(1) };
+  const mlDsa = { name: mlDsaKey.name, id: mlDsaKey.id, signature: new Uint8Array(8 + 2420).fill(1) };
   return [
     good("a note by a known key", [mine], vkeys),
     good("a note by a known and an unknown key", [witness.sign(text), mine], vkeys),
@@ -89,13 +104,20 @@ export function noteVectors(): object[] {
     good("a known key's name with an unknown id", [{ ...flipped, id: witness.key.id }], []),
     good("a known key's id under an unknown name", [{ ...flipped, name: "other.example" }], []),
     good("a note with a cosignature", [signer.cosign(text, NOON)], cosigner, cosigner),
+    good("a cosignature after 2106, which holds and has no time", [signer.cosign(text, 2 ** 32)], cosigner, cosigner),
+    good("a cosignature at 2^63 - 1", [signer.cosign(text, 2n ** 63n - 1n)], cosigner, cosigner),
+    good("a line by a known ML-DSA-44 key, which is not counted", [mlDsa, mine], vkeys, [
+      encodeNoteKey(mlDsaKey),
+      vkey,
+    ]),
+    good("sixteen signatures of 5,000 bytes", [...Array.from({ length: 15 }, () => long), mine], vkeys),
     refused("a known key's signature that does not hold", [flipped]),
     refused("one that does not hold beside one that does", [mine, flipped]),
     refused("a signature over another text", [signer.sign("This is a note.\n")]),
     refused("a signature of 63 bytes", [{ ...mine, signature: mine.signature.subarray(1) }]),
     refused("a cosignature in the place of a signature", [{ ...signer.cosign(text, NOON), id: signer.key.id }]),
     refused("a cosignature of another time", [later(signer.cosign(text, NOON))], cosigner),
-    refused("a cosignature after 2106", [signer.cosign(text, 2 ** 32)], cosigner),
+    refused("a cosignature at 2^63", [signer.cosign(text, 2n ** 63n)], cosigner),
     bad("nothing", ""),
     bad("no signature", `${text}\n`),
     bad("no empty line", `This is a note.\n${line(mine)}`),
@@ -155,6 +177,7 @@ export function checkpointVectors(): object[] {
     bad("no signature by the log", "unsigned", file(TEXT, [cosignature])),
     bad("signed by a stranger alone", "unsigned", file(TEXT, [witness.sign(TEXT)])),
     bad("no cosignature", "not_cosigned", file(TEXT, [signature])),
+    bad("a cosignature after 2106", "not_cosigned", file(TEXT, [signature, signer.cosign(TEXT, 2 ** 32)])),
     bad("a stranger's cosignature", "not_cosigned", file(TEXT, [signature, witness.cosign(TEXT, NOON)])),
     bad("another size than was signed", "bad_signature", file(TEXT).replace("\n5\n", "\n6\n")),
     bad("another root than was signed", "bad_signature", file(textOf(5, base64Sha256("x")), both(TEXT))),
@@ -173,6 +196,7 @@ export function checkpointVectors(): object[] {
     malformed("no root", `${ORIGIN}\n5\n`),
     malformed("no origin", textOf(5, root.toString("base64"), "")),
     malformed("an extension line", `${TEXT}an extension\n`),
+    malformed("an extension line after an empty one", `${TEXT}\nan extension\n`),
     malformed("an empty line in the text", `${TEXT}\n`),
     bad("no signature line", "malformed", `${TEXT}\n`),
   ];
@@ -245,6 +269,7 @@ export function proofVectors(): object[] {
     ),
     malformed("carriage returns", text.replaceAll("\n", "\r\n")),
     malformed("no empty line before the checkpoint", text.replace("\n\n", "\n")),
+    malformed("a checkpoint with an extension line", log.prove(3, NOON).replace(/\n\n—/, "\nan extension\n\n—")),
     malformed("no checkpoint", text.slice(0, text.indexOf("\n\n") + 2)),
     malformed("a byte after the end", `${text}x`),
   ];

@@ -8,21 +8,23 @@ export type Ledger = {
   projection: Projection;
   fold: FoldState;
   append(entry: Uint8Array): Promise<number>;
+  /** Appends what room was asked for before, with `checkRoom`. */
+  appendAdmitted(entry: Uint8Array): Promise<number>;
   /** Appends and waits for the checkpoint and the fold. */
   publish(entry: Uint8Array): Promise<number>;
   findTile(tile: Tile): Promise<Uint8Array | undefined>;
   close(): Promise<void>;
 };
 
-/** Opens the log and folds it; from then on each checkpoint is folded as it is published. */
+/** Opens the log and folds it; from then on each state is folded as it is signed. */
 export async function openLedger(options: LogOptions, projections: string): Promise<Ledger> {
   const log = await Log.open(options);
   const { tree } = log;
-  const published = {
-    ...log.published,
+  const signed = {
+    ...log.head,
     readBundle: (index: number, width: number) => tree.readCheckedBundle(index, width),
   };
-  const projection = await Projection.open(projections, published, (size) => tree.rootAt(size));
+  const projection = await Projection.open(projections, signed, (size) => tree.rootAt(size));
   log.follow((entries) => projection.apply(entries));
 
   return {
@@ -30,6 +32,7 @@ export async function openLedger(options: LogOptions, projections: string): Prom
     projection,
     fold: projection.fold,
     append: (entry) => log.append(entry),
+    appendAdmitted: (entry) => log.appendAdmitted(entry),
 
     async publish(entry) {
       const index = await log.append(entry);
@@ -38,7 +41,7 @@ export async function openLedger(options: LogOptions, projections: string): Prom
     },
 
     async findTile(tile) {
-      const { size } = log.published;
+      const { size } = log.head;
       const width = tileWidth(tile.level, tile.index, size);
       if (tile.width > width) return undefined;
       // A partial tile whose full one replaced it is gone; a client asks again for the full one (C2SP tlog-tiles).
@@ -48,7 +51,7 @@ export async function openLedger(options: LogOptions, projections: string): Prom
 
     async close() {
       await log.close();
-      await projection.save(log.published.root);
+      await projection.save(log.head.root);
     },
   };
 }

@@ -53,7 +53,7 @@ async function run(options: Options): Promise<void> {
     clock: systemClock,
     random: createSystemRandom(),
     report,
-    publishIntervalMs: 200,
+    integrateIntervalMs: 200,
     epochIntervalMs: 10_000,
     deadlineMs: 30_000,
   });

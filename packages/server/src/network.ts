@@ -25,12 +25,12 @@ import { createGateway } from "./gateway/service.ts";
 import { createSessions } from "./gateway/sessions.ts";
 import { hubRoutes } from "./hub/routes.ts";
 import { createHub, type Hub } from "./hub/service.ts";
-import { type KeyName, type KeyPlaces, locateKeys, originOf } from "./keys.ts";
-import { type Ledger, openLedger } from "./ledger.ts";
+import { type KeyName, type KeyPlaces, locateKeys } from "./keys.ts";
+import type { Ledger } from "./ledger.ts";
 import { createAdmission } from "./log/admission.ts";
-import { startEpochs } from "./log/epochs.ts";
-import { logRoutes } from "./log/routes.ts";
-import { Log } from "./log/service.ts";
+import { logApi } from "./log/api.ts";
+import { logRoutes, tileRoutes } from "./log/routes.ts";
+import { type Begun, type NetworkLog, openNetworkLog } from "./network-log.ts";
 import { createNode, type Engine } from "./node/service.ts";
 import { addPages, firstCall } from "./pages.ts";
 import { type Clock, nowSeconds } from "./platform/clock.ts";
@@ -38,7 +38,7 @@ import { closeDatabase, openDatabase } from "./platform/database.ts";
 import { OperatorError } from "./platform/errors.ts";
 import { type DataFolder, LOCKED_FILE, openDataFolder } from "./platform/folder.ts";
 import type { Report } from "./platform/http.ts";
-import { generateKey, type NoteSigner, openNoteSigner, openSigner } from "./platform/keys.ts";
+import { generateKey, openSigner } from "./platform/keys.ts";
 import type { Random } from "./platform/random.ts";
 import { findSecret, keepSecret, openSecret } from "./platform/secrets.ts";
 import { openSigning, type Signing } from "./platform/signing.ts";
@@ -56,8 +56,14 @@ export type NetworkOptions = {
   clock: Clock;
   random: Random;
   report: Report;
+  /** The least time between two signed states of the log, and between two public checkpoints. */
+  integrateIntervalMs: number;
   publishIntervalMs: number;
   epochIntervalMs: number;
+  /** A tlog-policy; without one the network's own two witnesses are the quorum. */
+  policyPath?: string;
+  /** Gives the log's key over to a new one before anything else is done. */
+  rotateLogKey?: boolean;
   /** The longest that one call may take. */
   deadlineMs: number;
 };
@@ -92,10 +98,9 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
   };
   try {
     const keyFile = await locateKeys(options.keys ?? {}, folder.file("keys"));
-    const { hasLog } = await folder.mark();
     const signing = openSigning(report);
     closers.push(signing.close);
-    const { keys, noteSigner } = await openKeys(keyFile, signing);
+    const keys = await openKeys(keyFile, signing);
     const accounts = createAccounts(database, random);
     const openings = createOpenings({
       database,
@@ -104,18 +109,16 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
       report,
     });
     closers.push(() => openings.flush());
-    const ledger = await openLog(options, folder, noteSigner, hasLog);
-    closers.push(() => ledger.close());
-    const epochs = startEpochs({
-      signer: keys.log,
-      intervalMs: options.epochIntervalMs,
-      published: () => ledger.log.published,
-      append: ledger.append,
-      uncovered: ledger.fold.untimed.length > 0,
+    const { policyPath, integrateIntervalMs, publishIntervalMs, epochIntervalMs } = options;
+    const networkLog = await openNetworkLog({
+      ...{ folder, keyFile, policyPath, clock, report, integrateIntervalMs, publishIntervalMs, epochIntervalMs },
     });
-    ledger.log.follow(epochs.follow);
-    closers.push(() => epochs.close());
+    closers.push(networkLog.close);
+    const { ledger, noteSigner } = networkLog;
+    if (await networkLog.rotate(keys.log, false)) return reopen(options, close);
     await enrol(ledger, keys);
+    if (options.rotateLogKey && (await networkLog.rotate(keys.log, true))) return reopen(options, close);
+    const begun = await networkLog.begin(keys.log);
     const hub = createHub({
       folder: folder.file("artifacts"),
       fold: ledger.fold,
@@ -127,6 +130,8 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
     const apiKey = await firstApiKey(folder, accounts, nowSeconds(clock));
     const adminToken = await openSecret(keyFile("admin"), () => hex(random(24)));
     const services = {
+      networkLog,
+      begun,
       options,
       folder,
       keys,
@@ -143,12 +148,18 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
     const logVkey = encodeNoteKey(noteSigner.key);
     const routes = composeRoutes(services, origin);
     const application = (url: string) => withPages(routes, services, { url, origin, logVkey });
-    const flush = () => ledger.log.flush();
-    return { application, data: folder.path, origin, logVkey, apiKey, flush, writeEpoch: epochs.write, close };
+    const { flush, writeEpoch } = begun;
+    return { application, data: folder.path, origin, logVkey, apiKey, flush, writeEpoch, close };
   } catch (error) {
     await close().catch(() => {}); // What went wrong first is what the operator is told.
     throw error;
   }
+}
+
+/** The log's key has changed, and with it what everything was opened with. */
+async function reopen(options: NetworkOptions, close: () => Promise<void>): Promise<Network> {
+  await close();
+  return openNetwork({ ...options, rotateLogKey: false });
 }
 
 type Closer = () => Promise<void> | void;
@@ -170,36 +181,15 @@ async function openSealingKey(path: string, random: Random): Promise<Uint8Array>
   throw new OperatorError(`${path} is not 64 digits of hex: restore it from a backup`);
 }
 
-/** The keys of every role. The log's Ed25519 key signs checkpoints; its P-256 key signs the entries of the role `log`. */
-async function openKeys(
-  keyFile: (name: KeyName) => string,
-  signing: Signing,
-): Promise<{ keys: Keys; noteSigner: NoteSigner }> {
+/** The keys that sign entries, one a role. The log's checkpoints are signed by another. */
+async function openKeys(keyFile: (name: KeyName) => string, signing: Signing): Promise<Keys> {
   const signer = (role: keyof Keys) => openSigner(keyFile(role), signing.signer);
   return {
-    noteSigner: await openNoteSigner(keyFile("checkpoint"), originOf),
-    keys: {
-      log: await signer("log"),
-      gateway: await signer("gateway"),
-      node: await signer("node"),
-      publisher: await signer("publisher"),
-    },
+    log: await signer("log"),
+    gateway: await signer("gateway"),
+    node: await signer("node"),
+    publisher: await signer("publisher"),
   };
-}
-
-/** A log is made once, with its folder. A folder that had one and has lost it is refused by the log itself. */
-async function openLog(
-  { clock, publishIntervalMs, report }: NetworkOptions,
-  folder: DataFolder,
-  signer: NoteSigner,
-  hasLog: boolean,
-): Promise<Ledger> {
-  const logOptions = { folder: folder.file("log"), signer, clock, report, publishIntervalMs, queueLength: 8_192 };
-  if (!hasLog) {
-    await Log.create(logOptions);
-    await folder.claim(signer.key.name);
-  }
-  return openLedger(logOptions, folder.file("projections"));
 }
 
 /** Enrols the keys of the network's own roles where the log does not know them. */
@@ -240,6 +230,8 @@ async function firstApiKey(folder: DataFolder, accounts: Accounts, now: number):
 }
 
 type Services = {
+  networkLog: NetworkLog;
+  begun: Begun;
   options: NetworkOptions;
   folder: DataFolder;
   keys: Keys;
@@ -257,15 +249,16 @@ type Services = {
 type Routes = { app: Hono; latest: ReturnType<typeof createReceipts>["latest"] };
 
 function composeRoutes(
-  { options, keys, ledger, hub, engine, signing, accounts, openings, adminToken, isReady }: Services,
+  { options, networkLog, begun, keys, ledger, hub, engine, signing, accounts, openings, adminToken, isReady }: Services,
   origin: string,
 ): Routes {
   const { clock, random, deadlineMs } = options;
-  const { fold, log, append, publish } = ledger;
+  const { fold, log, publish } = ledger;
   const published = () => log.published;
   const readEntry = (index: number) => log.tree.readEntry(index);
   const receipts = createReceipts(fold, {
-    published,
+    head: () => log.head,
+    witnessed: () => log.witnessed,
     readEntry,
     inclusionProof: (index, size) => log.tree.inclusionProof(index, size),
   });
@@ -285,7 +278,8 @@ function composeRoutes(
     random,
     deadlineMs,
     files: hub.files,
-    append,
+    checkRoom: () => log.checkRoom(),
+    append: ledger.appendAdmitted,
   });
   const findModel = hub.get;
   const gateway = createGateway({ fold, clock, random, accounts, openings, sessions, receipts, node, findModel });
@@ -295,7 +289,21 @@ function composeRoutes(
     "/",
     logRoutes({ admission: createAdmission({ fold, clock, publish }), published, findTile: ledger.findTile }),
   );
-  app.route("/", usageRoutes({ figures, published }));
+  const { witnesses, history } = networkLog;
+  app.route(
+    "/",
+    logApi({
+      log,
+      fold,
+      history: begun.checkpoints,
+      signer: keys.log,
+      policy: new TextDecoder().decode(witnesses.policyBytes),
+      witnesses: witnesses.listed,
+    }),
+  );
+  app.route("/checkpoints", tileRoutes(history));
+  app.route("/witnesses", witnesses.routes);
+  app.route("/", usageRoutes({ figures, head: () => log.head }));
   app.route(
     "/",
     hubRoutes({
@@ -332,7 +340,7 @@ function withPages({ app, latest }: Routes, { options, folder, keys, ledger }: S
   const view = () => ({
     ...place,
     figures: ledger.projection.figures(),
-    checkpoint: encodeNote(ledger.log.published.note),
+    checkpoint: encodeNote(ledger.log.head.note),
     firstCall: firstCall(place.url, `$(cat ${folder.file("keys", "api-key")})`),
     latest: latest(20),
   });

@@ -15,6 +15,9 @@ export type Options = {
   json: boolean;
   keys: KeyPlaces;
   tls?: TlsFiles;
+  publishIntervalMs: number;
+  policyPath?: string;
+  rotateLogKey: boolean;
   /** Where clients are told that the network is; else where it listens. */
   url?: string;
 };
@@ -40,6 +43,13 @@ export const HELP = `tallyd: a Tallystick network on this machine: hub, gateway,
   --tls-key FILE  its private key, PEM
   --behind-tls-proxy
                   a reverse proxy on this machine ends TLS
+  --policy FILE   the log's witnesses and their quorum, a
+                  tlog-policy                             (two witnesses of its own)
+  --checkpoint-interval MS
+                  the least time between two public
+                  checkpoints                             (1000)
+  --rotate-log-key
+                  begin by giving the log a new key
   --url URL       where clients are told to come          (the address listened on)
 `;
 
@@ -57,6 +67,9 @@ export function parseOptions(args: string[], defaultModels: string): Options | "
     "tls-cert": { type: "string" },
     "tls-key": { type: "string" },
     "behind-tls-proxy": { type: "boolean", default: false },
+    policy: { type: "string" },
+    "checkpoint-interval": { type: "string", default: "1000" },
+    "rotate-log-key": { type: "boolean", default: false },
     url: { type: "string" },
     help: { type: "boolean", short: "h", default: false },
   } as const;
@@ -74,12 +87,15 @@ export function parseOptions(args: string[], defaultModels: string): Options | "
     wholeNumber("port", values.port, 0, 65_535),
     wholeNumber("workers", values.workers, 1, 64),
   ];
+  const publishIntervalMs = wholeNumber("checkpoint-interval", values["checkpoint-interval"], 1, 60_000);
   const tls = tlsFiles(values["tls-cert"], values["tls-key"]);
   const url = values.url === undefined ? undefined : parseUrl(values.url);
   const keyPlaces: KeyPlaces = { ...(keys === undefined ? {} : { folder: keys }), files: keyFiles(values.key ?? []) };
   requireSafeExposure({ host, port, data, keys, tls, url, behindTlsProxy: values["behind-tls-proxy"] });
   return {
-    ...{ data, port, host, models, workerCount, json, keys: keyPlaces },
+    ...{ data, port, host, models, workerCount, json, keys: keyPlaces, publishIntervalMs },
+    rotateLogKey: values["rotate-log-key"],
+    ...(values.policy === undefined ? {} : { policyPath: values.policy }),
     ...(tls === undefined ? {} : { tls }),
     ...(url === undefined ? {} : { url }),
   };

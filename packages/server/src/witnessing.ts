@@ -2,13 +2,14 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import {
+  encodeNote,
   encodeNoteKey,
   equal,
   LOGGED_POLICY_SIZE_BYTES,
   Malformed,
   NOTE_SIZE_BYTES,
+  type Note,
   type NoteKey,
-  type Policy,
   type PolicyWitness,
   parseForeignCheckpoint,
   parsePolicy,
@@ -16,6 +17,7 @@ import {
 } from "@tallystick/protocol";
 import { Hono } from "hono";
 import type { KeyName } from "./keys.ts";
+import type { ListedWitness } from "./log/api.ts";
 import { createWitnessing, type Witnessing, type WitnessLink } from "./log/witnesses.ts";
 import type { Clock } from "./platform/clock.ts";
 import { OperatorError, systemCode } from "./platform/errors.ts";
@@ -43,9 +45,6 @@ export type WitnessingOptions = {
   report: Report;
   request: Outbound;
 };
-
-/** A witness of the policy, as pages and auditors are told of it. `here`: by the same operator, in this very process. */
-export type ListedWitness = { name: string; vkey: string; here: boolean; url?: string };
 
 export type NetworkWitnesses = {
   witnessing: Witnessing;
@@ -131,23 +130,29 @@ async function readPolicyBytes({ policyPath, logKeys }: WitnessingOptions, own: 
 }
 
 /** A policy whose quorum cannot be reached would leave every figure provisional for good. */
-function requireAskable(asked: readonly { listed: PolicyWitness; link: WitnessLink | undefined }[], logKey: NoteKey): void {
+function requireAskable(
+  asked: readonly { listed: PolicyWitness; link: WitnessLink | undefined }[],
+  logKey: NoteKey,
+): void {
   for (const { listed, link } of asked) {
     if (equal(listed.key.publicKey, logKey.publicKey))
-      throw new OperatorError(`the policy has the log's own key as the witness ${listed.name}: a log cannot witness itself`);
+      throw new OperatorError(
+        `the policy has the log's own key as the witness ${listed.name}: a log cannot witness itself`,
+      );
     if (link === undefined && listed.key.type === "cosignature")
       throw new OperatorError(`the policy has no URL for the witness ${listed.name}: say where to ask it`);
   }
 }
 
 function linkHere(witness: OpenWitness): WitnessLink {
+  const checkpointOf = (note: Note | undefined) => note && parseForeignCheckpoint(utf8(encodeNote(note)));
   return {
     key: witness.key,
     async addCheckpoint(body) {
       const answer = await witness.addCheckpoint(body);
       return { status: answer.status, body: utf8(answer.body) };
     },
-    latest: async (origin) => witness.latestCheckpoint(origin),
+    latest: async (origin) => checkpointOf(witness.latest(origin)),
   };
 }
 
@@ -168,10 +173,3 @@ function linkByUrl({ request }: WitnessingOptions, { key, url }: PolicyWitness):
     },
   };
 }
-
-/** What a policy says of its quorum, for people: every witness of a flat group, or how many of how many. */
-export function isOneOperator(listed: readonly ListedWitness[]): boolean {
-  return listed.every(({ here }) => here);
-}
-
-export type { Policy };

@@ -4,7 +4,6 @@
  */
 import {
   applyEntry,
-  cosignatureTimes,
   createFold,
   type Entry,
   equal,
@@ -21,11 +20,11 @@ import {
   signaturesOf,
   TILE_WIDTH,
   utf8,
-  verifyCheckpoint,
   verifyEs256,
 } from "@tallystick/protocol";
 import { fieldOf } from "../http.ts";
 import { readBundle } from "./bundles.ts";
+import { ClockCheck } from "./clock.ts";
 import { differencesOf, sizeOf } from "./differences.ts";
 import { type Finding, Findings, type Report } from "./findings.ts";
 import type { LogSource } from "./source.ts";
@@ -61,10 +60,12 @@ const BUNDLES_IN_FLIGHT = 8;
 export async function auditLog(source: LogSource, options: AuditOptions): Promise<Audit> {
   const findings = new Findings();
   const { report } = findings;
-  const head = await readHead(source, options.trust, report);
+  const clock = new ClockCheck(options.trust, report);
+  const head = await readHead(source, options.trust, clock, report);
   const comparedSize = Math.min(sizeOf(options.published) ?? head.size, head.size);
-  await checkPublished(options.published, head, options.trust, report);
-  const walk = await walkEntries(source, head.size, comparedSize, options, report);
+  await checkPublished(options.published, head, clock, report);
+  const walk = await walkEntries(source, head.size, comparedSize, clock, options, report);
+  await clock.finish(walk.fold);
   if (walk.entryCount === head.size) {
     if (!equal(walk.root, head.root)) report("root", "the entries do not hash to the checkpoint's root");
     await walk.tiles.compare(source, head.size, report);
@@ -82,16 +83,17 @@ type Head = { origin: string; size: number; root: Uint8Array; timeSeconds?: numb
 const BEHIND_SECONDS = 600;
 
 /** What is published is of a checkpoint that the log signed, and of one that is not long gone. */
-async function checkPublished(published: unknown, head: Head, trust: LogTrust, report: Report): Promise<void> {
+async function checkPublished(published: unknown, head: Head, clock: ClockCheck, report: Report): Promise<void> {
   const text = fieldOf(fieldOf(published, "meta"), "checkpoint");
   if (typeof text !== "string") return;
   try {
     const checkpoint = parseCheckpoint(utf8(text));
-    const verified = await verifyCheckpoint(checkpoint, trust);
-    if (!verified.ok) report("published", `the figures are of a checkpoint that is not the log's: ${verified.failure}`);
-    else if (checkpoint.size !== sizeOf(published))
-      report("published", "the figures are not of their checkpoint's size");
-    else if ((head.timeSeconds ?? 0) - verified.timeSeconds > BEHIND_SECONDS)
+    // It is the newest that the log has signed; its witnesses may not have seen it yet.
+    const timeSeconds = await clock.checkSigned(checkpoint, undefined, (failure) =>
+      report("published", `the figures are of a checkpoint that is not the log's: ${failure}`),
+    );
+    if (checkpoint.size !== sizeOf(published)) report("published", "the figures are not of their checkpoint's size");
+    else if (timeSeconds !== undefined && (head.timeSeconds ?? 0) - timeSeconds > BEHIND_SECONDS)
       report("published", `the figures are of ${checkpoint.size} entries, long before the log's ${head.size}`);
   } catch (error) {
     if (!(error instanceof Malformed)) throw error;
@@ -99,30 +101,39 @@ async function checkPublished(published: unknown, head: Head, trust: LogTrust, r
   }
 }
 
-async function readHead(source: LogSource, trust: LogTrust, report: Report): Promise<Head> {
+async function readHead(source: LogSource, trust: LogTrust, clock: ClockCheck, report: Report): Promise<Head> {
   try {
     const checkpoint = parseCheckpoint(await source.checkpoint());
-    const verified = await verifyCheckpoint(checkpoint, trust);
-    if (!verified.ok) report("checkpoint", `it is not one that ${trust.logKey.name} signed: ${verified.failure}`);
-    return verified.ok ? { ...checkpoint, timeSeconds: verified.timeSeconds } : checkpoint;
+    const timeSeconds = await clock.checkSigned(checkpoint, trust.policy, (failure) =>
+      report("checkpoint", `it is not one that ${trust.origin} signed: ${failure}`),
+    );
+    return timeSeconds === undefined ? checkpoint : { ...checkpoint, timeSeconds };
   } catch (error) {
     if (!(error instanceof Malformed)) throw error;
     report("checkpoint", `it ${error.message}`);
-    return { origin: trust.logKey.name, size: 0, root: new Uint8Array(32) };
+    return { origin: trust.origin, size: 0, root: new Uint8Array(32) };
   }
 }
 
-type Walk = { entryCount: number; signatureCount: number; root: Uint8Array; tiles: Tiles; figures: Figures };
+type Walk = {
+  entryCount: number;
+  signatureCount: number;
+  root: Uint8Array;
+  tiles: Tiles;
+  fold: FoldState;
+  figures: Figures;
+};
 
 /** Goes through the bundles in order: hashes and folds each entry, and has its signatures checked meanwhile. */
 async function walkEntries(
   source: LogSource,
   size: number,
   comparedSize: number,
+  clock: ClockCheck,
   options: AuditOptions,
   report: Report,
 ): Promise<Walk> {
-  const { verifyAll = verifyHere, onProgress, trust } = options;
+  const { verifyAll = verifyHere, onProgress } = options;
   const fold = createFold();
   const tiles = new Tiles();
   const frontier = new Frontier();
@@ -144,7 +155,8 @@ async function walkEntries(
       if (entry === undefined) fold.size++;
       else {
         collectJobs(fold, entry, index, jobs, owners, report);
-        await checkEpoch(entry, index, tiles, trust, report);
+        if (entry.kind === "epoch") await clock.checkEpoch(entry, index, fold, tiles);
+        if (entry.kind === "policy") await clock.checkPolicy(entry, index, fold);
         applyEntry(fold, entry);
       }
       if (entryCount === comparedSize) figures = figuresOf(fold);
@@ -155,7 +167,7 @@ async function walkEntries(
     onProgress?.(entryCount, size);
   }
   await Promise.all(inFlight);
-  return { entryCount, signatureCount, root: frontier.root(), tiles, figures: figures ?? figuresOf(fold) };
+  return { entryCount, signatureCount, root: frontier.root(), tiles, fold, figures: figures ?? figuresOf(fold) };
 }
 
 function parseOrReport(bytes: Uint8Array, index: number, report: Report): Entry | undefined {
@@ -194,23 +206,4 @@ async function reportBad(verified: Promise<boolean[]>, owners: readonly number[]
 
 async function verifyHere(jobs: readonly SignatureJob[]): Promise<boolean[]> {
   return Promise.all(jobs.map(({ spki, message, signature }) => verifyEs256(spki, message, signature)));
-}
-
-/** An epoch is the folds' clock: its checkpoint must be the log's own, of this very tree, and carry no other time. */
-async function checkEpoch(entry: Entry, index: number, tiles: Tiles, trust: LogTrust, report: Report): Promise<void> {
-  if (entry.kind !== "epoch") return;
-  try {
-    const checkpoint = parseCheckpoint(entry.says.checkpoint);
-    const verified = await verifyCheckpoint(checkpoint, trust);
-    if (!verified.ok) report("epoch", `its checkpoint is not one that the log signed: ${verified.failure}`, index);
-    else if (checkpoint.size > index)
-      report("epoch", `its checkpoint is of ${checkpoint.size} entries, more than are before it`, index);
-    else if (!equal(tiles.rootAt(checkpoint.size), checkpoint.root))
-      report("epoch", "its checkpoint is of another tree", index);
-    else if (cosignatureTimes(checkpoint.note, checkpoint.origin).some((time) => time !== verified.timeSeconds))
-      report("epoch", "its checkpoint has a time that no key of the log signed", index);
-  } catch (error) {
-    if (!(error instanceof Malformed)) throw error;
-    report("epoch", `its checkpoint ${error.message}`, index);
-  }
 }

@@ -1,6 +1,6 @@
 /**
  * Deterministic CBOR (RFC 8949 §4.2.1), the subset Tallystick signs: integers, byte and text strings, arrays and maps
- * of definite length, tag 18. Shortest form only; what is not in that form is malformed. No floats.
+ * of definite length, tag 18, null. Shortest form only; what is not in that form is malformed. No floats.
  */
 import { parseUtf8, utf8 } from "../bytes.ts";
 
@@ -61,6 +61,11 @@ export class CborWriter {
     this.raw(encoded);
   }
 
+  /** The simple value 22. */
+  null(): void {
+    this.raw(NULL);
+  }
+
   /** Bytes that are CBOR already. */
   raw(value: Uint8Array): void {
     this.#reserve(value.length);
@@ -78,6 +83,7 @@ export class CborWriter {
 }
 
 const EMPTY = new Uint8Array(0);
+const NULL = Uint8Array.of(0xf6);
 
 function takeSpare(): Uint8Array {
   const buffer = spare ?? new Uint8Array(SPARE_SIZE_BYTES);
@@ -145,6 +151,12 @@ export class CborReader {
     if (value >= 24 || this.#bytes[this.#at] !== value) return false;
     this.#at++;
     return true;
+  }
+
+  /** The simple value 22, and no other spelling of nothing. */
+  null(): void {
+    if (this.#bytes[this.#at] !== NULL[0]) throw new Malformed(`has something at byte ${this.#at} where null is due`);
+    this.#at++;
   }
 
   /** The major type of the next item; undefined at the end. */

@@ -4,7 +4,7 @@ import { jsonOf, readVectors, type Vector } from "../../../../test/vectors.ts";
 import { concat, hex, parseHex } from "../bytes.ts";
 import { Malformed } from "../cbor/bytes.ts";
 import { encode } from "../cbor/codec.ts";
-import { ENTRY_SIZE_BYTES, MANIFEST_SIZE_BYTES, NOTE_SIZE_BYTES, RECEIPT_SIZE_BYTES } from "../limits.ts";
+import { ENTRY_SIZE_BYTES, EPOCH_CHECKPOINT_SIZE_BYTES, MANIFEST_SIZE_BYTES, RECEIPT_SIZE_BYTES } from "../limits.ts";
 import { keyId, type Signed, signedId, verifySigned } from "../sign/cose.ts";
 import { parseAuthorization, parseEntry, signAuthorization, signEntry } from "./entry.ts";
 import { authorizationPayload } from "./payload.ts";
@@ -141,8 +141,8 @@ test("an entry of more than 65,535 bytes is refused before it is read, and so is
   expect(parseEntry(longest.signed.bytes).kind).toBe("model");
   await expect(signEntry(unsigned, "model", model(new Uint8Array(MANIFEST_SIZE_BYTES + 1)))).rejects.toThrow(Malformed);
   const epoch = (checkpoint: Uint8Array) => signEntry(unsigned, "epoch", { version: 1, checkpoint });
-  expect((await epoch(new Uint8Array(NOTE_SIZE_BYTES))).kind).toBe("epoch");
-  await expect(epoch(new Uint8Array(NOTE_SIZE_BYTES + 1))).rejects.toThrow(Malformed);
+  expect((await epoch(new Uint8Array(EPOCH_CHECKPOINT_SIZE_BYTES))).kind).toBe("epoch");
+  await expect(epoch(new Uint8Array(EPOCH_CHECKPOINT_SIZE_BYTES + 1))).rejects.toThrow(Malformed);
 });
 
 test("an authorization of more than 512 bytes is refused before it is read", () => {

@@ -18,11 +18,11 @@ import {
 } from "../cbor/codec.ts";
 import {
   AUTHORIZATION_SIZE_BYTES,
+  EPOCH_CHECKPOINT_SIZE_BYTES,
   HANDOVER_SIZE_BYTES,
   LOGGED_POLICY_SIZE_BYTES,
   MANIFEST_SIZE_BYTES,
   NAME_LENGTH,
-  NOTE_SIZE_BYTES,
   TIME_SECONDS,
 } from "../limits.ts";
 
@@ -168,7 +168,7 @@ export const acknowledgementPayload = struct({ version, receipt: required(1, dig
 export const reliancePayload = struct({ version, receipt: required(1, digest) });
 
 /** Signed by the log's role key: the only clock that folds know. */
-export const epochPayload = struct({ version, checkpoint: required(1, byteString(NOTE_SIZE_BYTES)) });
+export const epochPayload = struct({ version, checkpoint: required(1, byteString(EPOCH_CHECKPOINT_SIZE_BYTES)) });
 
 /**
  * Signed by the log's role key: the keys by which checkpoints are verified from here on. `handover` is there when the log's own

@@ -114,7 +114,26 @@ export class Frontier {
   }
 }
 
-/** Whether `proof` leads from leaf `index` to `root` in a tree of `size` (RFC 9162 §2.1.3.2). */
+/** The root that `proof` leads to from leaf `index` in a tree of `size`, if it is a proof there (RFC 9162 §2.1.3.2). */
+export function rootByInclusion(
+  leaf: Uint8Array,
+  index: number,
+  size: number,
+  proof: readonly Uint8Array[],
+): Uint8Array | undefined {
+  if (!isIndex(index) || !isIndex(size) || index >= size || leaf.length !== 32) return undefined;
+  const ranges = inclusionRanges(index, size);
+  if (ranges.length !== proof.length || proof.some(({ length }) => length !== 32)) return undefined;
+  return ranges.reduce(
+    (hash, { start }, i) => (start > index ? nodeHash(hash, proof[i]!) : nodeHash(proof[i]!, hash)),
+    leaf,
+  );
+}
+
+/**
+ * Whether `proof` leads from leaf `index` to `root` in a tree of `size` (RFC 9162 §2.1.3.2). The size only steers the
+ * way: that `root` is of a tree of `size` is the checkpoint's to say.
+ */
 export function verifyInclusion(
   leaf: Uint8Array,
   index: number,
@@ -122,14 +141,8 @@ export function verifyInclusion(
   proof: readonly Uint8Array[],
   root: Uint8Array,
 ): boolean {
-  if (!isIndex(index) || !isIndex(size) || index >= size || leaf.length !== 32) return false;
-  const ranges = inclusionRanges(index, size);
-  if (ranges.length !== proof.length || proof.some(({ length }) => length !== 32)) return false;
-  const found = ranges.reduce(
-    (hash, { start }, i) => (start > index ? nodeHash(hash, proof[i]!) : nodeHash(proof[i]!, hash)),
-    leaf,
-  );
-  return equal(found, root);
+  const found = rootByInclusion(leaf, index, size, proof);
+  return found !== undefined && equal(found, root);
 }
 
 /** Whether the tree of `first` leaves and `firstRoot` is a prefix of that of `second` and `secondRoot` (RFC 9162 §2.1.4.2). */

@@ -1,7 +1,7 @@
 /** Proofs of inclusion that stand alone (C2SP tlog-proof): index, hashes, and the checkpoint they lead to. */
 import { base64, parseBase64, utf8 } from "../bytes.ts";
 import { Malformed } from "../cbor/bytes.ts";
-import { PROOF_HASHES } from "../limits.ts";
+import { LOG_PROOF_SIZE_BYTES, PROOF_HASHES } from "../limits.ts";
 import { type Checkpoint, parseCheckpoint } from "./checkpoint.ts";
 import { leafHash, verifyInclusion } from "./merkle.ts";
 import { encodeNote, type Note } from "./note.ts";
@@ -15,8 +15,13 @@ export function encodeLogProof(index: number, hashes: readonly Uint8Array[], che
   return [HEADER, `index ${index}`, ...hashes.map(base64), "", encodeNote(checkpoint)].join("\n");
 }
 
-/** Reads a proof. The unauthenticated `extra` line is refused: nothing here may be changed unnoticed. Throws Malformed. */
+/**
+ * Reads a proof from our own log. Stricter than C2SP: the `extra` line is refused, since nobody signs it and it could
+ * change unnoticed; so are a checkpoint's extension lines, more than 63 hashes and an index over 2^53 - 1. Throws Malformed.
+ */
 export function parseLogProof(text: string): LogProof {
+  if (text.length > LOG_PROOF_SIZE_BYTES)
+    throw new Malformed(`is a proof of ${text.length} characters; at most ${LOG_PROOF_SIZE_BYTES} are allowed`);
   const end = text.indexOf("\n\n");
   const [header, indexLine = "", ...lines] = text.slice(0, end).split("\n");
   const index = /^index (0|[1-9][0-9]{0,15})$/.exec(indexLine)?.[1];

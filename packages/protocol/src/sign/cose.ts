@@ -6,8 +6,9 @@ import { sha256, verifyEs256 } from "#platform";
 import { equal } from "../bytes.ts";
 import { CborReader, CborWriter, MAJOR, Malformed } from "../cbor/bytes.ts";
 
-const SIGN1_TAG = 18;
-const ES256 = 6; // Algorithm -7 is the CBOR negative integer 6.
+export const SIGN1_TAG = 18;
+/** Algorithm -7, as the CBOR negative integer 6. */
+export const ES256 = 6;
 
 /** What signs: a P-256 key that stays where it is. */
 export type Signer = {
@@ -47,7 +48,7 @@ function protectedHeader(contentType: string, kid: Uint8Array): Uint8Array {
 }
 
 /** Sig_structure = ["Signature1", protected, external_aad = h'', payload] (RFC 9052 §4.4). */
-function sigStructure(header: Uint8Array, payload: Uint8Array): Uint8Array {
+export function sigStructure(header: Uint8Array, payload: Uint8Array): Uint8Array {
   const writer = new CborWriter();
   writer.head(MAJOR.array, 4);
   writer.text("Signature1");

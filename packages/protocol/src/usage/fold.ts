@@ -168,6 +168,7 @@ function applyPolicy(fold: FoldState, { says }: EntryOf<"policy">): void {
   const handover = orUndefined(() => says.handover && parseHandover(says.handover));
   if (policy?.logs.length !== 1 || (says.handover !== undefined && handover === undefined)) return;
   fold.policy = policy;
+  fold.policyDigest = keyOf(sha256(says.policy));
   if (handover !== undefined) fold.handovers.push(handover);
 }
 

@@ -114,6 +114,7 @@ export type FoldState = {
   timeSeconds: number | undefined;
   /** By whom checkpoints are verified, as the log itself says; undefined before it says so. */
   policy: Policy | undefined;
+  policyDigest: Key | undefined;
   /** How the log's own key changed, in order. */
   handovers: Handover[];
   /** Receipt ids under which the log has another receipt too, and where: evidence against who signed it. */
@@ -138,6 +139,7 @@ export function createFold(): FoldState {
     epochs: [],
     timeSeconds: undefined,
     policy: undefined,
+    policyDigest: undefined,
     handovers: [],
     equivocations: new Map(),
     nodeSequences: new Map(),

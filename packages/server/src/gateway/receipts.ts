@@ -17,7 +17,10 @@ import { ServiceError } from "../platform/errors.ts";
 
 /** What is read from the log. */
 export type ReadableLog = {
-  published(): { size: number; note: Note };
+  /** The newest state that the log has signed. */
+  head(): { size: number; note: Note };
+  /** The newest that a quorum of witnesses has cosigned; undefined while there is none. */
+  witnessed(): { size: number; note: Note } | undefined;
   readEntry(index: number): Promise<Uint8Array>;
   inclusionProof(index: number, size: number): Promise<Uint8Array[]>;
 };
@@ -48,8 +51,10 @@ const RECENT_KEPT = 20_000;
 export function createReceipts(fold: FoldState, log: ReadableLog): Receipts {
   const recent = new Map<string, { index: number; receipt: Uint8Array }>();
 
+  /** Where witnesses have seen the entry, its proof leads to what they cosigned. */
   async function logged(index: number | undefined, what: string): Promise<LoggedEntry> {
-    const { size, note } = log.published();
+    const witnessed = log.witnessed();
+    const { size, note } = witnessed !== undefined && (index ?? 0) < witnessed.size ? witnessed : log.head();
     if (index === undefined || index >= size)
       throw new ServiceError("internal", `the ${what} behind a receipt is not in the log`);
     const [bytes, hashes] = await Promise.all([log.readEntry(index), log.inclusionProof(index, size)]);
@@ -96,7 +101,12 @@ export function createReceipts(fold: FoldState, log: ReadableLog): Receipts {
       const others = await Promise.all(
         Object.entries(indexes).map(async ([part, index]) => [part, await logged(index, part)] as const),
       );
-      return encodeReceiptFile({ id, parts: { receipt, ...Object.fromEntries(others) } as Record<Part, LoggedEntry> });
+      const { handovers } = fold;
+      return encodeReceiptFile({
+        id,
+        handovers,
+        parts: { receipt, ...Object.fromEntries(others) } as Record<Part, LoggedEntry>,
+      });
     },
 
     latest(count) {

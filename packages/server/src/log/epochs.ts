@@ -6,43 +6,45 @@ export type EpochParts = {
   /** Signs for the role `log`. */
   signer: Signer;
   intervalMs: number;
-  published(): { size: number; note: Note };
+  /** The newest state that a quorum of witnesses has cosigned; undefined while there is none. */
+  witnessed(): { size: number; note: Note } | undefined;
   append(entry: Uint8Array): Promise<number>;
-  /** Whether there are entries that no epoch covers at the start. */
-  uncovered: boolean;
+  /** How many entries the epochs so far cover, and up to where there are entries that are no epochs. */
+  coveredSize: number;
+  othersEnd: number;
 };
 
 export type Epochs = {
   follow: Follower;
-  /** Writes one at once: what is published by then has its time as soon as the epoch is. */
+  /** Writes one at once: what is witnessed by then has its time as soon as the epoch is. */
   write(): Promise<void>;
   close(): void;
 };
 
 const EPOCH = "application/vnd.tallystick.epoch+cbor";
 
-/** Writes an epoch each interval in which something else was published. */
-export function startEpochs({ signer, intervalMs, published, append, uncovered }: EpochParts): Epochs {
-  let due = uncovered;
+/** Writes an epoch each interval in which something else was witnessed, so that an idle log is still. */
+export function startEpochs({ signer, intervalMs, witnessed, append, ...start }: EpochParts): Epochs {
+  let { coveredSize, othersEnd } = start;
   let writing = Promise.resolve();
 
   async function write(): Promise<void> {
-    const checkpoint = utf8(encodeNote(published().note));
-    const { signed } = await signEntry(signer, "epoch", { version: 1, checkpoint });
+    const state = witnessed();
+    if (state === undefined) return;
+    const { signed } = await signEntry(signer, "epoch", { version: 1, checkpoint: utf8(encodeNote(state.note)) });
     await append(signed.bytes);
+    coveredSize = Math.max(coveredSize, state.size);
   }
 
+  const isDue = () => coveredSize < othersEnd && (witnessed()?.size ?? 0) > coveredSize;
   const timer = setInterval(() => {
-    if (!due) return;
-    due = false;
-    writing = writing.then(write).catch(() => {
-      due = true; // The log says why it cannot write; the next tick tries again.
-    });
+    writing = writing.then(() => (isDue() ? write() : undefined)).catch(() => {}); // The log says why it cannot write; the next tick tries again.
   }, intervalMs);
 
   return {
-    follow(entries) {
-      due ||= entries.some((entry) => parseSigned(entry).contentType !== EPOCH);
+    follow(entries, { size }) {
+      const others = entries.findLastIndex((entry) => parseSigned(entry).contentType !== EPOCH);
+      if (others >= 0) othersEnd = size - entries.length + others + 1;
     },
     write,
     close: () => clearInterval(timer),

@@ -1,9 +1,10 @@
 /** The log over HTTP: C2SP tlog-tiles as they lie on disk, and the door for statements by strangers. */
-import { ENTRY_SIZE_BYTES, encodeNote, type Note, parseTilePath, type Tile } from "@tallystick/protocol";
+import { ENTRY_SIZE_BYTES, encodeNote, type Note, parseTilePath, type Tile, tileWidth } from "@tallystick/protocol";
 import { Hono } from "hono";
 import { ServiceError } from "../platform/errors.ts";
 import { readBody } from "../platform/http.ts";
 import type { Admission } from "./admission.ts";
+import type { Log } from "./service.ts";
 
 export type LogRoutes = {
   admission: Admission;
@@ -34,5 +35,29 @@ export function logRoutes({ admission, published, findTile }: LogRoutes): Hono {
   });
 
   app.post("/v1/entries", async (c) => c.json(await admission.submit(await readBody(c, ENTRY_SIZE_BYTES))));
+  return app;
+}
+
+/** A log's checkpoint and tiles, wherever they are mounted. */
+export function tileRoutes(log: Pick<Log, "published" | "tree">): Hono {
+  const app = new Hono();
+  app.get("/checkpoint", (c) =>
+    c.body(encodeNote(log.published.note), 200, {
+      "content-type": "text/plain; charset=utf-8",
+      "cache-control": "no-cache",
+    }),
+  );
+  app.get("/tile/*", async (c) => {
+    const path = c.req.path.slice(c.req.path.indexOf("/tile/") + 1);
+    const tile = parseTilePath(path);
+    const isPublished = tile !== undefined && tile.width <= tileWidth(tile.level, tile.index, log.published.size);
+    const bytes = isPublished ? await log.tree.findTile(tile) : undefined;
+    if (bytes === undefined)
+      throw new ServiceError("not_found", `no tile ${path} in a log of ${log.published.size} entries`);
+    return c.body(new Uint8Array(bytes), 200, {
+      "content-type": "application/octet-stream",
+      "cache-control": "public, max-age=31536000, immutable",
+    });
+  });
   return app;
 }

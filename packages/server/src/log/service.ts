@@ -138,6 +138,11 @@ export class Log {
     return this.#options.witnessing.asksNobody ? this.#head : this.#witnessed;
   }
 
+  /** What signs it. */
+  get signer(): LogOptions["signer"] {
+    return this.#options.signer;
+  }
+
   get tree(): Tree {
     return this.#tree;
   }

@@ -75,7 +75,9 @@ export const NO_WITNESSES: Witnessing = {
 };
 
 export function createWitnessing({ policy, links, clock, timeoutMs, report }: WitnessingParts): Witnessing {
-  const asked = links.map((link): Asked => ({ link, lastSize: 0, failures: 0, pausedUntilMs: 0, asking: undefined, cosigned: undefined }));
+  const asked = links.map(
+    (link): Asked => ({ link, lastSize: 0, failures: 0, pausedUntilMs: 0, asking: undefined, cosigned: undefined }),
+  );
 
   /** The cosignatures of one witness, none where it fails; the reason is reported once, until it answers again. */
   async function ask(witness: Asked, state: ToCosign): Promise<NoteSignature[]> {

@@ -61,6 +61,8 @@ export type NodeParts = {
   random: Random;
   deadlineMs: number;
   files(manifest: Manifest): Promise<Map<string, Uint8Array>>;
+  /** Throws where the log could not take a receipt: asked before the work is done. */
+  checkRoom(): void;
   /** Durable when it resolves. */
   append(entry: Uint8Array): Promise<number>;
 };
@@ -92,6 +94,7 @@ export function createNode(parts: NodeParts): InferenceNode {
     const name = keyOf(id);
     if (spent.has(name) || fold.receipts.has(name))
       throw new ServiceError("conflict", `the authorization ${hex(id)} was used already: sign a new one`);
+    parts.checkRoom();
     spent.add(name);
     const execution = await execute(model, inputs).catch((error: unknown) => {
       spent.delete(name); // Nothing was signed.
