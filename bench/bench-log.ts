@@ -18,7 +18,9 @@ import {
   utf8,
 } from "@tallystick/protocol";
 import { Log } from "../packages/server/src/log/service.ts";
+import { NO_WITNESSES } from "../packages/server/src/log/witnesses.ts";
 import { systemClock } from "../packages/server/src/platform/clock.ts";
+import { systemDisk } from "../packages/server/src/platform/disk.ts";
 import { createSigner, generateKey, openNoteSigner } from "../packages/server/src/platform/keys.ts";
 import { createSystemRandom } from "../packages/server/src/platform/random.ts";
 
@@ -73,7 +75,16 @@ export async function writeBenchLog(
 ): Promise<{ key: NoteKey; largestReceiptBytes: number }> {
   const random = createSystemRandom();
   const signer = await openNoteSigner(join(folder, "checkpoint.pem"), () => "bench.example/log");
-  const options = { folder, signer, clock: systemClock, publishIntervalMs: 100, queueLength: 4_096, report: () => {} };
+  const options = {
+    ...{ folder, signer, disk: systemDisk, clock: systemClock, report: () => {}, queueLength: 4_096 },
+    ...{
+      formerKeys: [],
+      witnessing: NO_WITNESSES,
+      restored: false,
+      integrateIntervalMs: 100,
+      publishIntervalMs: 1_000,
+    },
+  };
   await Log.create(options);
   const log = await Log.open(options);
   const { keys, revision } = await foundNetwork((entry) => log.append(entry));

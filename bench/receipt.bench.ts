@@ -10,9 +10,11 @@ import { createGateway } from "../packages/server/src/gateway/service.ts";
 import { createSessions } from "../packages/server/src/gateway/sessions.ts";
 import { openLedger } from "../packages/server/src/ledger.ts";
 import { Log } from "../packages/server/src/log/service.ts";
+import { NO_WITNESSES } from "../packages/server/src/log/witnesses.ts";
 import { createNode, type Engine } from "../packages/server/src/node/service.ts";
 import { systemClock } from "../packages/server/src/platform/clock.ts";
 import { closeDatabase, openDatabase } from "../packages/server/src/platform/database.ts";
+import { systemDisk } from "../packages/server/src/platform/disk.ts";
 import { generateKey, openNoteSigner } from "../packages/server/src/platform/keys.ts";
 import { createSystemRandom } from "../packages/server/src/platform/random.ts";
 import { openSigning } from "../packages/server/src/platform/signing.ts";
@@ -40,13 +42,18 @@ export async function benchReceipt(): Promise<Row[]> {
     folder: join(folder, "log"),
     signer,
     clock,
-    publishIntervalMs: 200,
-    queueLength: 8_192,
+    disk: systemDisk,
+    formerKeys: [],
+    witnessing: NO_WITNESSES,
+    restored: false,
+    integrateIntervalMs: 200,
+    publishIntervalMs: 1_000,
+    queueLength: 4_096,
     report: () => {},
   };
   await Log.create(options);
   const ledger = await openLedger(options, join(folder, "projections"));
-  const { fold, append, publish } = ledger;
+  const { fold, publish } = ledger;
   const signing = openSigning(() => {});
   const newSigner = () => signing.signer(generateKey());
   const { keys, revision } = await foundNetwork(publish, newSigner);
@@ -55,7 +62,8 @@ export async function benchReceipt(): Promise<Row[]> {
   const openings = createOpenings({ database, sealingKey: random(32), random, report: () => {} });
   const sessions = createSessions({ origin: signer.key.name, signer: keys.gateway, newSigner, fold, clock, publish });
   const receipts = createReceipts(fold, {
-    published: () => ledger.log.published,
+    head: () => ledger.log.head,
+    witnessed: () => ledger.log.witnessed,
     readEntry: (index) => ledger.log.tree.readEntry(index),
     inclusionProof: (index, size) => ledger.log.tree.inclusionProof(index, size),
   });
@@ -68,7 +76,8 @@ export async function benchReceipt(): Promise<Row[]> {
     random,
     deadlineMs: 30_000,
     files,
-    append,
+    checkRoom: () => ledger.log.checkRoom(),
+    append: ledger.appendAdmitted,
   });
   const model = fold.models.get(keyOf(revision))!;
   const gateway = createGateway({

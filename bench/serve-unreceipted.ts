@@ -35,7 +35,8 @@ const sessions = createSessions({
   publish: left,
 });
 const receipts = createReceipts(fold, {
-  published: () => ({ size: 0, note: { text: "", signatures: [] } }),
+  witnessed: () => undefined,
+  head: () => ({ size: 0, note: { text: "", signatures: [] } }),
   readEntry: left,
   inclusionProof: left,
 });

@@ -115,7 +115,7 @@ export async function issueReceipt(changes: Changes = {}, log: LogInMemory = new
     publisher: partOf("publisher"),
   };
   const id = signedId(authorization.signed);
-  const text = encodeReceiptFile({ id, parts, opening: changes.opening ?? OPENING });
+  const text = encodeReceiptFile({ id, parts, handovers: [], opening: changes.opening ?? OPENING });
   return { log, entries, authorization, text };
 }
 

@@ -96,7 +96,7 @@ export function slowFigures(entries: readonly Entry[]): Figures {
     receipts.filter(({ exclusion }) => exclusion === reason).length,
   ]);
   return {
-    rules: "tallystick-usage-v1",
+    rules: "tallystick-usage-v2",
     size: entries.length,
     asOfSeconds,
     today,

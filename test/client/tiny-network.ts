@@ -188,7 +188,7 @@ export class TinyNetwork {
       model: part("model"),
       publisher: part("publisher"),
     };
-    return encodeReceiptFile({ id: Uint8Array.from(Buffer.from(name, "hex")), parts });
+    return encodeReceiptFile({ id: Uint8Array.from(Buffer.from(name, "hex")), parts, handovers: [] });
   }
 
   #submit(entry: Uint8Array): Response {

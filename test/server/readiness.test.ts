@@ -35,6 +35,7 @@ test("a network that is closing is not ready", async () => {
     clock: systemClock,
     random: createSystemRandom(),
     report: () => {},
+    integrateIntervalMs: 1,
     publishIntervalMs: 1,
     epochIntervalMs: 3_600_000,
     deadlineMs: 1_000,

@@ -6,9 +6,10 @@ import { readVectors, type Vector } from "../../../test/vectors.ts";
 import { hex, parseHex, utf8 } from "./bytes.ts";
 import { commit, parseAnswer, parseCall } from "./call/call.ts";
 import { parseAuthorization, parseEntry } from "./entry/entry.ts";
-import { parseCheckpoint, trustInLog, verifyCheckpoint } from "./log/checkpoint.ts";
+import { parseCheckpoint } from "./log/checkpoint.ts";
 import { type NoteKey, parseNoteKey } from "./log/note.ts";
 import { parseLogProof, proves } from "./log/proof.ts";
+import { trustInLog, verifyCheckpoint } from "./log/trust.ts";
 import { signedId } from "./sign/cose.ts";
 import type { Failure } from "./verdict.ts";
 

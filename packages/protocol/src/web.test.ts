@@ -6,9 +6,9 @@ import { fixedSigner } from "../../../test/fixed-keys.ts";
 import { jsonOf, readVectors, type Vector } from "../../../test/vectors.ts";
 import { hex, parseHex, utf8 } from "./bytes.ts";
 import { parseAuthorization, parseEntry, signEntry } from "./entry/entry.ts";
-import { trustInLog } from "./log/checkpoint.ts";
 import { parseNoteKey } from "./log/note.ts";
 import { parseLogProof, proves } from "./log/proof.ts";
+import { trustInLog } from "./log/trust.ts";
 import { verifyReceiptFile } from "./receipt/verify.ts";
 import { signedId, verifySigned } from "./sign/cose.ts";
 

@@ -4,8 +4,9 @@ import { LogInMemory, ORIGIN_IN_MEMORY } from "../../../../test/log-in-memory.ts
 import { readVectors, type Vector } from "../../../../test/vectors.ts";
 import { hex, utf8 } from "../bytes.ts";
 import { Malformed } from "../cbor/bytes.ts";
-import { checkpointText, encodeCheckpoint, parseCheckpoint, trustInLog, verifyCheckpoint } from "./checkpoint.ts";
+import { checkpointText, encodeCheckpoint, parseCheckpoint } from "./checkpoint.ts";
 import { createNoteKey, encodeNote, parseNote, parseNoteKey } from "./note.ts";
+import { trustInLog, verifyCheckpoint } from "./trust.ts";
 
 type CheckpointVector = Vector & {
   checkpoint: string;

@@ -5,8 +5,8 @@ import { issueReceipt, MANIFEST, NOON_SECONDS, type OneReceipt, OPENING } from "
 import { readVectors, type Vector } from "../../../../test/vectors.ts";
 import { hex, utf8 } from "../bytes.ts";
 import { TIME_SECONDS } from "../limits.ts";
-import { trustInLog } from "../log/checkpoint.ts";
 import { parseNoteKey } from "../log/note.ts";
+import { trustInLog } from "../log/trust.ts";
 import { signedId } from "../sign/cose.ts";
 import type { Check, Failure, Verdict } from "../verdict.ts";
 import { encodeOpening, PARTS, type Part } from "./file.ts";

@@ -168,6 +168,7 @@ test("gross is never under valid, the strata add up, and the rows sum to the tot
 /** Whether an entry that did nothing where it first stood can do nothing further on either. */
 function isSettledAtFirst({ kind, says }: Entry): boolean {
   if (kind === "reliance" || kind === "acknowledgement") return false;
+  if (kind === "policy") return false;
   return (
     kind === "receipt" || kind === "grant" || kind === "epoch" || says.action === "enrol" || says.action === "publish"
   );

@@ -3,13 +3,14 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { fixedSigner } from "../../../../test/fixed-keys.ts";
 import { LogInMemory } from "../../../../test/log-in-memory.ts";
 import { type Epochs, startEpochs } from "./epochs.ts";
-import type { Published } from "./service.ts";
+import type { Signed } from "./service.ts";
 
 const INTERVAL_MS = 10_000;
 const log = new LogInMemory();
 let note: Note;
 let appended: Uint8Array[];
 let isBroken: boolean;
+let isWitnessed: boolean;
 let epochs: Epochs | undefined;
 
 beforeEach(() => {
@@ -18,6 +19,7 @@ beforeEach(() => {
   note = log.checkpoint(1_790_000_000);
   appended = [];
   isBroken = false;
+  isWitnessed = true;
 });
 afterEach(() => {
   epochs?.close();
@@ -28,12 +30,13 @@ function start(uncovered = false): Epochs {
   epochs = startEpochs({
     signer: fixedSigner("log"),
     intervalMs: INTERVAL_MS,
-    published: () => ({ size: log.entries.length, note }),
+    witnessed: () => (isWitnessed ? { size: log.entries.length, note } : undefined),
     async append(entry) {
       if (isBroken) throw new Error("the disk is full");
       return appended.push(entry) - 1;
     },
-    uncovered,
+    coveredSize: 0,
+    othersEnd: uncovered ? log.entries.length : 0,
   });
   return epochs;
 }
@@ -42,9 +45,8 @@ function start(uncovered = false): Epochs {
 async function publish(entry: Uint8Array): Promise<void> {
   log.append(entry);
   note = log.checkpoint(1_790_000_000);
-  const { length: size } = log.entries;
-  const published: Published = { size, root: log.root(), note, timeSeconds: 1_790_000_000 };
-  await epochs?.follow([entry], published);
+  const state: Signed = { size: log.entries.length, root: log.root(), note };
+  await epochs?.follow([entry], state);
 }
 
 const intervals = (count: number) => vi.advanceTimersByTimeAsync(count * INTERVAL_MS);
@@ -78,7 +80,19 @@ test("however much is published in an interval, one epoch covers it", async () =
   expect(appended).toHaveLength(1);
 });
 
+test("while no witness has cosigned nothing is dated, and as soon as one has, all of it is", async () => {
+  start();
+  isWitnessed = false;
+  for (let i = 0; i < 3; i++) await publish(await anEntry());
+  await intervals(100);
+  expect(appended).toEqual([]);
+  isWitnessed = true;
+  await intervals(2);
+  expect(appended).toHaveLength(1);
+});
+
 test("what an earlier process left without a day gets an epoch at the start", async () => {
+  log.append(utf8("left over"));
   start(true);
   await intervals(1);
   expect(appended).toHaveLength(1);

@@ -4,9 +4,11 @@ import { join } from "node:path";
 import { equal, hex, leafHash, rootOf, utf8 } from "@tallystick/protocol";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { interruptions } from "../../../../test/server/interrupted.ts";
+import { systemDisk } from "../platform/disk.ts";
 import { OperatorError } from "../platform/errors.ts";
 import { openNoteSigner } from "../platform/keys.ts";
 import { Log, type LogOptions } from "./service.ts";
+import { NO_WITNESSES } from "./witnesses.ts";
 
 vi.mock("node:fs/promises", async (importOriginal) =>
   (await import("../../../../test/server/interrupted.ts")).watched(await importOriginal()),
@@ -21,7 +23,12 @@ beforeAll(async () => {
     folder: join(root, "log"),
     signer,
     clock: { nowMs: () => 1_790_000_000_000 },
+    integrateIntervalMs: 3_600_000,
     publishIntervalMs: 3_600_000,
+    disk: systemDisk,
+    formerKeys: [],
+    witnessing: NO_WITNESSES,
+    restored: false,
     queueLength: 8_192,
     report: () => {},
   };
@@ -136,12 +143,14 @@ test("a log that cannot publish refuses what waits for that, says so to its oper
 
 test("a clock that is set back does not put the next checkpoint off", async () => {
   let nowMs = 1_790_000_000_000;
-  const log = await Log.open(await newLog("set-back", { clock: { nowMs: () => nowMs }, publishIntervalMs: 1 }));
+  const log = await Log.open(
+    await newLog("set-back", { clock: { nowMs: () => nowMs }, integrateIntervalMs: 1, publishIntervalMs: 1 }),
+  );
   await fill(log, 1);
   nowMs -= 86_400_000;
   const index = await log.append(entry(1));
   await log.followed(index);
-  expect(log.published.size).toBe(2);
+  expect(log.head.size).toBe(2);
   await log.close();
 });
 

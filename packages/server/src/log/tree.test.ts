@@ -14,6 +14,7 @@ import {
   verifyInclusion,
 } from "@tallystick/protocol";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { systemDisk } from "../platform/disk.ts";
 import { Tree } from "./tree.ts";
 import type { Sequenced } from "./wal.ts";
 
@@ -66,7 +67,7 @@ async function filesIn(path: string): Promise<Map<string, string>> {
 
 test("at every size up to 600 the root is that of the entries, and the tiles a checkpoint needs are on disk, to the byte", async () => {
   const path = join(folder, "small");
-  const tree = new Tree(path);
+  const tree = new Tree(systemDisk, path);
   const all = sequence(0, 600);
   expect(hex(tree.root())).toBe(hex(rootOf([])));
   for (let size = 1; size <= 600; size++) {
@@ -85,7 +86,7 @@ test("however entries come in batches, the tiles of the last size are the same",
   const expected = tilesOf(sequence(0, 700).map(({ entry }) => entry));
   for (const cuts of [[700], [256, 700], [255, 256, 257, 512, 700], [1, 300, 513, 700], [699, 700]]) {
     const path = join(folder, `cuts-${cuts}`);
-    const tree = new Tree(path);
+    const tree = new Tree(systemDisk, path);
     let from = 0;
     for (const to of cuts) {
       await tree.integrate(sequence(from, to));
@@ -100,9 +101,9 @@ test("however entries come in batches, the tiles of the last size are the same",
 test("past 65,536 entries there is a third level, and a tree that is opened again goes on from it", async () => {
   const path = join(folder, "large");
   const all = sequence(0, 65_536 + 300);
-  const before = new Tree(path);
+  const before = new Tree(systemDisk, path);
   await before.integrate(all.slice(0, 65_535));
-  const tree = new Tree(path);
+  const tree = new Tree(systemDisk, path);
   await tree.open(65_535, before.root());
   await tree.integrate(all.slice(65_535));
   await tree.dropPartials(65_535, all.length);
@@ -122,14 +123,14 @@ test("past 65,536 entries there is a third level, and a tree that is opened agai
 
 test("a tree opened at any published size has its root, its entries and their proofs", async () => {
   const path = join(folder, "open");
-  const writer = new Tree(path);
+  const writer = new Tree(systemDisk, path);
   const all = sequence(0, 520);
   let from = 0;
   for (const size of [0, 1, 2, 255, 256, 257, 511, 512, 513, 520]) {
     await writer.integrate(all.slice(from, size));
     await writer.dropPartials(from, size);
     from = size;
-    const tree = new Tree(path);
+    const tree = new Tree(systemDisk, path);
     await tree.open(size, writer.root());
     for (const index of [0, 1, 254, 255, 256, 511, 512, 519].filter((index) => index < size)) {
       const proof = await tree.inclusionProof(index, size);
@@ -142,7 +143,7 @@ test("a tree opened at any published size has its root, its entries and their pr
 test("a tree does not open where a tile or the open bundle is not what its checkpoint says", async () => {
   for (const size of [3, 256, 259]) {
     const path = join(folder, `damaged-${size}`);
-    const tree = new Tree(path);
+    const tree = new Tree(systemDisk, path);
     await tree.integrate(sequence(0, size));
     const needed = [
       "tile/0/000.p/3",
@@ -158,11 +159,13 @@ test("a tree does not open where a tile or the open bundle is not what its check
       flipped[5] = (flipped[5] ?? 0) ^ 1;
       for (const damage of [flipped, bytes.subarray(0, bytes.length - 1), new Uint8Array(0), undefined]) {
         await (damage === undefined ? rm(join(path, name)) : writeFile(join(path, name), damage));
-        await expect(new Tree(path).open(size, tree.root()), `${name} at ${size}`).rejects.toThrow(/backup/);
+        await expect(new Tree(systemDisk, path).open(size, tree.root()), `${name} at ${size}`).rejects.toThrow(
+          /backup/,
+        );
       }
       await writeFile(join(path, name), bytes);
     }
-    await expect(new Tree(path).open(size, leafHash(utf8("another")))).rejects.toThrow(/backup/);
-    await new Tree(path).open(size, tree.root());
+    await expect(new Tree(systemDisk, path).open(size, leafHash(utf8("another")))).rejects.toThrow(/backup/);
+    await new Tree(systemDisk, path).open(size, tree.root());
   }
 });

@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { leafHash, utf8 } from "@tallystick/protocol";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { openWal, type Sequenced } from "./wal.ts";
+import { systemDisk } from "../platform/disk.ts";
+import { frame, openWal, type Sequenced, type Wal } from "./wal.ts";
 
 let folder: string;
 beforeAll(async () => {
@@ -23,15 +24,19 @@ function entries(first: number, count: number): Sequenced[] {
 /** A folder with a segment of three writes: two entries, three, one. */
 async function writeThree(name: string): Promise<{ path: string; batches: Sequenced[][]; ends: number[] }> {
   const path = join(folder, name);
-  const { wal } = await openWal(path, 0);
+  const { wal } = await openWal(systemDisk, path, 0);
   const batches = [entries(0, 2), entries(2, 3), entries(5, 1)];
   const ends: number[] = [];
   for (const batch of batches) {
-    await wal.write(batch);
+    await write(wal, batch);
     ends.push((await readFile(join(path, SEGMENT))).length);
   }
   await wal.close();
   return { path, batches, ends };
+}
+
+function write(wal: Wal, batch: Sequenced[]): Promise<void> {
+  return wal.write(batch[0]!.index, frame(batch));
 }
 
 async function copyWith(from: string, name: string, segment: Uint8Array): Promise<string> {
@@ -43,7 +48,7 @@ async function copyWith(from: string, name: string, segment: Uint8Array): Promis
 }
 
 async function recover(path: string, size = 0): Promise<Sequenced[]> {
-  const { wal, recovered } = await openWal(path, size);
+  const { wal, recovered } = await openWal(systemDisk, path, size);
   await wal.close();
   return recovered;
 }
@@ -59,11 +64,11 @@ test("a write cut short at any byte loses nothing that was written before it, an
   for (const [torn, end] of ends.entries())
     for (let cut = ends[torn - 1] ?? 0; cut < end; cut++) {
       const copy = await copyWith(path, "torn-copy", whole.subarray(0, cut));
-      const { wal, recovered } = await openWal(copy, 0);
+      const { wal, recovered } = await openWal(systemDisk, copy, 0);
       const before = batches.slice(0, torn).flat();
       expect(recovered.slice(0, before.length), `cut at ${cut}`).toEqual(before);
       const next = entries(recovered.length, 2);
-      await wal.write(next);
+      await write(wal, next);
       await wal.close();
       expect(await recover(copy), `after a cut at ${cut}`).toEqual([...recovered, ...next]);
     }
@@ -83,8 +88,8 @@ test("a byte that flips in an entry which a later write follows is damage, and i
 
 test("a segment that is damaged although another follows it is refused", async () => {
   const { path } = await writeThree("two");
-  const again = await openWal(path, 0);
-  await again.wal.write(entries(6, 1));
+  const again = await openWal(systemDisk, path, 0);
+  await write(again.wal, entries(6, 1));
   await again.wal.close();
   expect(await recover(path)).toHaveLength(7);
   const first = await readFile(join(path, SEGMENT));
@@ -95,8 +100,8 @@ test("a segment that is damaged although another follows it is refused", async (
 test("a segment that is missing between two others is refused", async () => {
   const { path } = await writeThree("gap");
   for (const first of [6, 7]) {
-    const { wal } = await openWal(path, 0);
-    await wal.write(entries(first, 1));
+    const { wal } = await openWal(systemDisk, path, 0);
+    await write(wal, entries(first, 1));
     await wal.close();
   }
   await rm(join(path, "6".padStart(16, "0")));
@@ -105,9 +110,9 @@ test("a segment that is missing between two others is refused", async () => {
 
 test("a trim removes a segment only once a checkpoint covers all of it", async () => {
   const { path } = await writeThree("trim");
-  const { wal, recovered } = await openWal(path, 4);
+  const { wal, recovered } = await openWal(systemDisk, path, 4);
   expect(recovered.map(({ index }) => index)).toEqual([4, 5]);
-  await wal.write(entries(6, 2));
+  await write(wal, entries(6, 2));
   await wal.trim(5);
   expect(await recover(path, 4)).toHaveLength(4);
   await wal.trim(6);

@@ -40,6 +40,7 @@ async function openNode(changes: Parameters<typeof issueReceipt>[0] = {}) {
     random: createSystemRandom(),
     deadlineMs: 1_000,
     files: async () => new Map(),
+    checkRoom: () => {},
     append: async (entry) => fold.size + appended.push(entry) - 1,
   });
   const { salt, bytes: call } = OPENING.request;
