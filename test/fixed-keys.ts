@@ -88,7 +88,7 @@ export function fixedNoteSigner(name: string, label: string = name): NoteSigner 
   const cosignerKey = createNoteKey(name, "cosignature", publicKey);
   return {
     key,
-    sign: (text) => ({ name, id: key.id, signature: sign(null, Buffer.from(text), secret) }),
+    sign: (text) => ({ name, id: key.id, signature: new Uint8Array(sign(null, Buffer.from(text), secret)) }),
     cosign(text, timeSeconds) {
       const signature = sign(null, cosignatureMessage(timeSeconds, text), secret);
       return { name, id: cosignerKey.id, signature: encodeCosignature(timeSeconds, signature) };

@@ -37,6 +37,17 @@ export function policyVectors(): object[] {
   return [...goodPolicies(), ...badPolicies(), ...badGroups()];
 }
 
+const OWN_AND_OTHER = [
+  "# Our log, our own witness, and one of two that others run.",
+  `log ${LOG_VKEY} https://log.example/tallystick`,
+  witness("own"),
+  witness("a", "https://a.example/witness"),
+  witness("b"),
+  "group others any a b",
+  "group both all own others",
+  "quorum both",
+];
+
 function goodPolicies(): object[] {
   const nested = [
     "# One log, two operators.",
@@ -62,6 +73,12 @@ function goodPolicies(): object[] {
   const one = (cases = [yes("W"), no()]) => ({ witnesses: named("W"), quorum: "W", cases });
   const invalidUtf8 = Buffer.concat([Buffer.from("witness "), Buffer.of(0xe9), Buffer.from(` ${vkeyOf("W")}`)]);
   return [
+    good("the example of docs/spec/log.md: our own witness and one of two others", OWN_AND_OTHER, {
+      logs: [{ vkey: LOG_VKEY, url: "https://log.example/tallystick" }],
+      witnesses: [...named("own"), { name: "a", vkey: vkeyOf("a"), url: "https://a.example/witness" }, ...named("b")],
+      quorum: { threshold: 2, members: ["own", { threshold: 1, members: ["a", "b"] }] },
+      cases: [no(), no("own"), no("a", "b"), yes("own", "a"), yes("own", "b"), yes("own", "a", "b")],
+    }),
     good("two of three and one of three", nested, {
       logs: [{ vkey: LOG_VKEY, url: "https://log.example/tallystick" }],
       witnesses: [...named("X1", "X2", "X3"), ...withUrls],

@@ -3,11 +3,13 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { readVectors, type Vector } from "../../../test/vectors.ts";
-import { hex, parseHex, utf8 } from "./bytes.ts";
+import { base64, hex, parseHex, utf8 } from "./bytes.ts";
 import { commit, parseAnswer, parseCall } from "./call/call.ts";
 import { parseAuthorization, parseEntry } from "./entry/entry.ts";
 import { parseCheckpoint } from "./log/checkpoint.ts";
-import { type NoteKey, parseNoteKey } from "./log/note.ts";
+import { parseCoseReceipt, verifyCoseReceipt } from "./log/cose-receipt.ts";
+import { createNoteKey, encodeNoteKey, type NoteKey, parseNoteKey } from "./log/note.ts";
+import { isQuorum, parsePolicy } from "./log/policy.ts";
 import { parseLogProof, proves } from "./log/proof.ts";
 import { trustInLog, verifyCheckpoint } from "./log/trust.ts";
 import { signedId } from "./sign/cose.ts";
@@ -31,9 +33,12 @@ test("every block that is said to be something is checked below", () => {
     "hex authorization",
     "hex call",
     "hex answer",
+    "hex cose",
     "text vkey",
     "text checkpoint",
     "text proof",
+    "text mldsa",
+    "text policy",
     "json figures",
   ];
   expect(new Set(blocks.map(({ is }) => is))).toEqual(new Set(known));
@@ -90,6 +95,36 @@ test("log.md: the checkpoint verifies by the vkey, and the proof leads from the 
   const parsed = parseLogProof(proof?.body ?? "");
   expect([parsed.index, parsed.checkpoint]).toEqual([3, parseCheckpoint(utf8(checkpoint?.body ?? ""))]);
   expect(proves(parsed, utf8("d"))).toBe(true);
+});
+
+test("log.md: the policy is one of our vectors, and its quorums are those that the text says", () => {
+  const [block] = blocksOf("text policy");
+  if (block === undefined) return expect.fail("log.md has a policy");
+  const encoded = readVectors<Vector & { policy: string }>("log/policies.json").map(({ policy }) => policy);
+  expect(encoded).toContain(base64(utf8(block.body)));
+  const { logs, quorum } = parsePolicy(utf8(block.body));
+  expect(logs.map(({ key }) => encodeNoteKey(key))).toEqual(blocksOf("text vkey").map(({ body }) => body.trim()));
+  const isOne = (...names: string[]) => isQuorum(quorum, ({ name }) => names.includes(name.replace(/^.*\//, "")));
+  expect([isOne("own", "a"), isOne("own", "b"), isOne("a", "b"), isOne("own")]).toEqual([true, true, false, false]);
+});
+
+test("log.md: the vkey of ML-DSA-44 begins as it says", () => {
+  const [block] = blocksOf("text mldsa");
+  const vkey = encodeNoteKey(createNoteKey("witness.example/two", "ml-dsa-44", new Uint8Array(1312)));
+  expect(block && vkey.startsWith(block.body.trim())).toBe(true);
+  expect(vkey.split("+").at(-1)).toHaveLength(1752);
+});
+
+test("log.md: the COSE Receipt is one of our vectors, and verifies for the letter d by the key that is shown", async () => {
+  const [block] = blocksOf("hex cose");
+  if (block === undefined) return expect.fail("log.md has a COSE Receipt");
+  const bytes = bytesOf(block);
+  const vectors = readVectors<Vector & { hex: string; spki: string }>("log/cose-receipts.json");
+  const vector = vectors.find((some) => some.hex === hex(bytes));
+  expect(block.spec).toContain(`\`${vector?.spki}\``);
+  expect(block.spec).toContain(`${bytes.length} bytes`);
+  const spki = parseHex(vector?.spki ?? "") ?? new Uint8Array(0);
+  expect(await verifyCoseReceipt(parseCoseReceipt(bytes), utf8("d"), spki)).toBe(true);
 });
 
 test("usage.md: the figures are those of the vector that the text names", () => {
