@@ -16,8 +16,11 @@ export type Listening = {
   close(): Promise<void>;
 };
 
-/** Serves `network` on `host`; port 0 is any. */
-export async function listen(network: Network, { host, port }: { host: string; port: number }): Promise<Listening> {
+/** Serves the application of `network` on `host`; port 0 is any. */
+export async function listen(
+  network: Pick<Network, "application">,
+  { host, port }: { host: string; port: number },
+): Promise<Listening> {
   let url = "";
   let application: ReturnType<Network["application"]> | undefined;
   // The port may be any, so where the application is reached is known only once it listens.

@@ -10,12 +10,17 @@ import { systemClock } from "./platform/clock.ts";
 import { OperatorError, ServiceError, systemCode } from "./platform/errors.ts";
 import { writeDurably } from "./platform/files.ts";
 import { createSystemRandom } from "./platform/random.ts";
+import { runWitness } from "./witness-main.ts";
 
 /** The models beside the packages, in a checkout. */
 const MODELS = join(dirname(fileURLToPath(import.meta.url)), "../../../models");
 /** Runs until a signal ends it. The process's exit status: 0 when it ended cleanly, 1 when it could not start. */
 export async function main(args: string[]): Promise<number> {
   try {
+    if (args[0] === "witness") {
+      await runWitness(args.slice(1), signalled());
+      return 0;
+    }
     const options = parseOptions(args, MODELS);
     if (options === "help") {
       process.stdout.write(HELP);

@@ -8,6 +8,7 @@ export type Options = { data: string; port: number; host: string; models: string
 export const HELP = `tallyd: a Tallystick network on this machine: hub, gateway, node, log, usage
 
   tallyd [--data DIR] [--port N] [--json]
+  tallyd witness --help    cosigns the checkpoints of other logs
 
   --data DIR      where keys, log and artifacts lie      (.tallystick)
   --port N        the port to listen on; 0 is any         (8787)
@@ -49,7 +50,8 @@ export function parseOptions(args: string[], defaultModels: string): Options | "
   return { data: values.data, port, host: values.host, models: values.models, workerCount, json: values.json };
 }
 
-function wholeNumber(name: string, text: string, least: number, most: number): number {
+/** Reads the whole number given with `--name`, within its range. Throws an OperatorError. */
+export function wholeNumber(name: string, text: string, least: number, most: number): number {
   const value = /^[0-9]{1,6}$/.test(text) ? Number(text) : Number.NaN;
   if (value >= least && value <= most) return value;
   throw new OperatorError(`--${name} takes a whole number from ${least} to ${most}, not ${JSON.stringify(text)}`);

@@ -16,6 +16,7 @@ import { fixedNoteSigner } from "../../../../test/fixed-keys.ts";
 import { LogInMemory, ORIGIN_IN_MEMORY } from "../../../../test/log-in-memory.ts";
 import { closeDatabase, openDatabase } from "../platform/database.ts";
 import { errorResponse } from "../platform/http.ts";
+import { openNoteSigner } from "../platform/keys.ts";
 import { type OpenWitnessOptions, openWitness } from "./open.ts";
 import { witnessRoutes } from "./routes.ts";
 import { createWitness, type Witness, type WitnessAnswer } from "./service.ts";
@@ -166,15 +167,24 @@ test("a key without its store is refused: who forgot what it cosigned could cosi
   await first.close();
   const keyPath = join(first.folder, "keys", "witness.pem");
   const elsewhere = join(root, "elsewhere");
-  await expect(open({ folder: elsewhere, keyPath })).rejects.toThrow(
-    /a witness that has forgotten could cosign a fork/,
-  );
-  await expect(open({ folder: elsewhere, keyPath })).rejects.toThrow(/Restore the store, or remove the key/);
+  await expect(open({ folder: elsewhere, keyPath })).rejects.toThrow(/could cosign a fork of what it cosigned/);
+  await expect(open({ folder: elsewhere, keyPath })).rejects.toThrow(/restore the store, or remove the key/);
   await mkdir(join(root, "moved"));
   await copyFile(join(first.folder, "witness.sqlite"), join(root, "moved", "witness.sqlite"));
   await using moved = await open({ folder: join(root, "moved"), keyPath });
   expect(moved.key).toEqual(first.key);
   expect(await moved.addCheckpoint(body(0, 9))).toMatchObject({ status: 409, body: "9\n" });
+});
+
+test("a key that was made before the store, and cosigned nothing, is taken once and on its operator's word", async () => {
+  const [folder, keyPath] = [join(root, "prepared"), join(root, "prepared.pem")];
+  const { key } = await openNoteSigner(keyPath, () => "witness.example/prepared");
+  await expect(open({ folder, keyPath })).rejects.toThrow(/taken with --unused-key/);
+  const first = await open({ folder, keyPath, isKeyUnused: true });
+  expect(first.key.publicKey).toEqual(key.publicKey);
+  await first.close();
+  await expect(open({ folder, keyPath, isKeyUnused: true })).rejects.toThrow(/leave --unused-key out/);
+  await (await open({ folder, keyPath })).close();
 });
 
 test("another key on the same store remembers the trees, and serves no cosignature that is not its own", async () => {
