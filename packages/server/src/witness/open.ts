@@ -66,7 +66,7 @@ export async function openWitness({
       witness.setLog(origin, keys);
     }
     const close = async () => {
-      await witness.settled();
+      await witness.close();
       closeDatabase(database);
     };
     return { ...witness, close };

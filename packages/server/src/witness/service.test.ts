@@ -117,6 +117,22 @@ test("two requests at once from one size: one is cosigned, the other is told the
   expect(witness.latest(ORIGIN_IN_MEMORY)?.text).toBe(log.checkpoint(0, 12).text);
 });
 
+test("requests of one log are answered in the order in which they came", async () => {
+  await using witness = await open();
+  const sizes = [0, 5, 6, 12, 20];
+  const answers = await Promise.all(sizes.slice(1).map((size, i) => witness.addCheckpoint(body(sizes[i] ?? 0, size))));
+  expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+});
+
+test("closing answers what was asked before, and refuses what is asked after", async () => {
+  const witness = await open();
+  const asked = witness.addCheckpoint(body(0, 5));
+  const closed = witness.close();
+  expect(await witness.addCheckpoint(body(5, 6))).toMatchObject({ status: 503, body: "the witness is closing\n" });
+  expect((await asked).status).toBe(200);
+  await closed;
+});
+
 test("more requests for one log than may wait are refused, those of another log are not", async () => {
   const other = new LogInMemory("log.example/other");
   await using witness = await open();
