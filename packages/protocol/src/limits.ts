@@ -21,9 +21,9 @@ export const NOTE_SIZE_BYTES = 16_384;
 export const NOTE_SIGNATURES = 64;
 /** An inclusion or consistency proof: a tree of 2^63 leaves is 63 levels high. */
 export const PROOF_HASHES = 63;
-/** A request to a witness: the old size, a consistency proof, a checkpoint. */
-export const ADD_CHECKPOINT_SIZE_BYTES: number = NOTE_SIZE_BYTES + 45 * PROOF_HASHES + 22;
 /** A receipt file with its proofs and opening: the largest call and the largest answer fit, in base64. */
 export const RECEIPT_FILE_SIZE_BYTES = 3 * CALL_SIZE_BYTES;
 /** The last second that a time may name, 2106-02-07T06:28:15Z. */
 export const TIME_SECONDS = 0xffff_ffff;
+/** A request to a witness: the old size, a consistency proof, a checkpoint. */
+export const ADD_CHECKPOINT_SIZE_BYTES: number = NOTE_SIZE_BYTES + 45 * PROOF_HASHES + 22;
