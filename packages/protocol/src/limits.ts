@@ -35,9 +35,9 @@ export const POLICY_SIZE_BYTES = 262_144;
 export const LOGGED_POLICY_SIZE_BYTES = 32_768;
 /** Logs, witnesses and groups of one policy, of each kind. C2SP tlog-policy recommends 32 at least. */
 export const POLICY_LINES_OF_KIND = 64;
-/** A request to a witness: the old size, a consistency proof, a checkpoint. */
-export const ADD_CHECKPOINT_SIZE_BYTES: number = NOTE_SIZE_BYTES + 45 * PROOF_HASHES + 22;
 /** A receipt file with its proofs and opening: the largest call and the largest answer fit, in base64. */
 export const RECEIPT_FILE_SIZE_BYTES = 3 * CALL_SIZE_BYTES;
 /** The last second that a time of Tallystick may name, 2106-02-07T06:28:15Z. */
 export const TIME_SECONDS = 0xffff_ffff;
+/** A request to a witness: the old size, a consistency proof, a checkpoint. */
+export const ADD_CHECKPOINT_SIZE_BYTES: number = NOTE_SIZE_BYTES + 45 * PROOF_HASHES + 22;

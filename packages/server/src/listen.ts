@@ -30,8 +30,11 @@ export type ListenOptions = {
   url?: string;
 };
 
-/** Serves `network` on `host`. */
-export async function listen(network: Network, { host, port, tls, url: told }: ListenOptions): Promise<Listening> {
+/** Serves the application of `network` on `host`. */
+export async function listen(
+  network: Pick<Network, "application">,
+  { host, port, tls, url: told }: ListenOptions,
+): Promise<Listening> {
   let url = "";
   let application: ReturnType<Network["application"]> | undefined;
   // The port may be any, so where the application is reached is known only once it listens.

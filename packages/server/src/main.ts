@@ -14,6 +14,7 @@ import { writeDurably } from "./platform/files.ts";
 import type { Report } from "./platform/http.ts";
 import { createSystemRandom } from "./platform/random.ts";
 import { readTls } from "./platform/tls.ts";
+import { runWitness } from "./witness-main.ts";
 
 /** The models beside the packages, in a checkout. */
 const MODELS = join(dirname(fileURLToPath(import.meta.url)), "../../../models");
@@ -24,6 +25,10 @@ export async function main(args: string[]): Promise<number> {
   try {
     if (args[0] === "keys") {
       await makeKeys(args.slice(1), createSystemRandom(), (text) => void process.stdout.write(text));
+      return 0;
+    }
+    if (args[0] === "witness") {
+      await runWitness(args.slice(1), signalled());
       return 0;
     }
     const options = parseOptions(args, MODELS);

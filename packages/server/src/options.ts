@@ -26,6 +26,7 @@ export const HELP = `tallyd: a Tallystick network on this machine: hub, gateway,
 
   tallyd [--data DIR] [--port N] [--json]
   tallyd keys --keys DIR   makes the keys of a network that others reach
+  tallyd witness --help    cosigns the checkpoints of other logs
 
   --data DIR      where keys, log and artifacts lie      (.tallystick)
   --port N        the port to listen on; 0 is any         (8787)
@@ -101,7 +102,8 @@ export function parseOptions(args: string[], defaultModels: string): Options | "
   };
 }
 
-function wholeNumber(name: string, text: string, least: number, most: number): number {
+/** Reads the whole number given with `--name`, within its range. Throws an OperatorError. */
+export function wholeNumber(name: string, text: string, least: number, most: number): number {
   const value = /^[0-9]{1,6}$/.test(text) ? Number(text) : Number.NaN;
   if (value >= least && value <= most) return value;
   throw new OperatorError(`--${name} takes a whole number from ${least} to ${most}, not ${JSON.stringify(text)}`);

@@ -6,12 +6,7 @@ import { RUNS } from "../../../../test/runs.ts";
 import { readVectors, type Vector } from "../../../../test/vectors.ts";
 import { hex, utf8 } from "../bytes.ts";
 import { Malformed } from "../cbor/bytes.ts";
-import {
-  checkpointText,
-  encodeCheckpoint,
-  parseCheckpoint,
-  parseForeignCheckpoint,
-} from "./checkpoint.ts";
+import { checkpointText, encodeCheckpoint, parseCheckpoint, parseForeignCheckpoint } from "./checkpoint.ts";
 import { createNoteKey, encodeNote, encodeNoteKey, parseNote, parseNoteKey, verifyNote } from "./note.ts";
 import { parsePolicy } from "./policy.ts";
 import { trustInLog, verifyCheckpoint } from "./trust.ts";

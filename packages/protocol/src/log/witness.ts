@@ -2,14 +2,14 @@
 import { base64, parseBase64, parseUtf8, utf8 } from "../bytes.ts";
 import { Malformed } from "../cbor/bytes.ts";
 import { ADD_CHECKPOINT_SIZE_BYTES, PROOF_HASHES } from "../limits.ts";
-import { type ForeignCheckpoint, parseForeignCheckpoint } from "./checkpoint.ts";
+import { type Checkpoint, parseForeignCheckpoint } from "./checkpoint.ts";
 import { encodeNote, type Note, type NoteSignature, parseSignatureLines, signatureLine } from "./note.ts";
 
 /** The type of the body that says which size a witness has cosigned last. */
 export const TLOG_SIZE_TYPE = "text/x.tlog.size";
 
 /** A checkpoint to be cosigned, and the proof that it extends the one of `oldSize`. Nothing is verified yet. */
-export type AddCheckpoint = { oldSize: number; proof: Uint8Array[]; checkpoint: ForeignCheckpoint };
+export type AddCheckpoint = { oldSize: number; proof: Uint8Array[]; checkpoint: Checkpoint };
 
 /** The body of a request for a cosignature of `note`. */
 export function encodeAddCheckpoint({

@@ -12,7 +12,7 @@ import {
 } from "@tallystick/protocol";
 import type { Clock } from "../platform/clock.ts";
 import { closeDatabase, openDatabase } from "../platform/database.ts";
-import { OperatorError } from "../platform/errors.ts";
+import { OperatorError, systemCode } from "../platform/errors.ts";
 import { makeFolder } from "../platform/files.ts";
 import type { Report } from "../platform/http.ts";
 import { type NoteSigner, openNoteSigner } from "../platform/keys.ts";
@@ -27,12 +27,14 @@ export type LogToWitness = { origin: string; keys: NoteKey[] };
 
 export type OpenWitnessOptions = {
   folder: string;
-  /** The Ed25519 key, which signs cosignatures and nothing else; made with the store. */
+  /** The Ed25519 key, which signs cosignatures and nothing else; made when the store is. */
   keyPath: string;
+  /** That the key is there before the store, and has never cosigned anything. */
+  isKeyUnused?: boolean;
   /** The name of its key; undefined for one that follows from the key. */
   name: string | undefined;
   logs: readonly LogToWitness[];
-  /** Whether its key may be there already although it has never cosigned: keys can be made beforehand. */
+  /** Whether it may be its first start, which a crash may have cut short anywhere. */
   mayBegin?: boolean;
   clock: Clock;
   report: Report;
@@ -44,20 +46,21 @@ export type OpenWitness = Witness & { close(): Promise<void> };
 export async function openWitness({
   folder,
   keyPath,
+  isKeyUnused = false,
   name,
   logs,
   mayBegin = false,
   clock,
   report,
 }: OpenWitnessOptions): Promise<OpenWitness> {
-  await makeFolder(folder);
+  await makeFolder(folder).catch((cause: unknown) => {
+    if (systemCode(cause) !== "EEXIST" && systemCode(cause) !== "ENOTDIR") throw cause;
+    throw new OperatorError(`${folder} is a file: give a folder with --data`, { cause });
+  });
   const path = join(folder, STORE);
   const database = openDatabase(path, "FULL");
   try {
-    if (!mayBegin && isNewStore(database) && existsSync(keyPath))
-      throw new OperatorError(
-        `${keyPath} is there and ${path} is lost: a witness that has forgotten could cosign a fork. Restore the store, or remove the key to begin as another witness`,
-      );
+    if (!mayBegin) requireMemory({ path, isNew: isNewStore(database) }, { path: keyPath, isUnused: isKeyUnused });
     const store = createStore(database); // Before the key, which is then never without a store.
     const cosigner = await openCosigner(keyPath, name);
     const witness = createWitness({ store, cosigner, clock, report });
@@ -66,7 +69,7 @@ export async function openWitness({
       witness.setLog(origin, keys);
     }
     const close = async () => {
-      await witness.settled();
+      await witness.close();
       closeDatabase(database);
     };
     return { ...witness, close };
@@ -79,6 +82,16 @@ export async function openWitness({
 /** The key of the cosignatures of a witness whose private key is in `path`, which is made where it is not there. */
 export async function openWitnessKey(path: string, name?: string): Promise<NoteKey> {
   return (await openCosigner(path, name)).key;
+}
+
+/** A witness that has forgotten what it cosigned would cosign whatever it is shown first, a fork of that too. */
+function requireMemory(store: { path: string; isNew: boolean }, key: { path: string; isUnused: boolean }): void {
+  if (!store.isNew && key.isUnused)
+    throw new OperatorError(`${store.path} is there, so the key may have cosigned: leave --unused-key out`);
+  if (store.isNew && !key.isUnused && existsSync(key.path))
+    throw new OperatorError(
+      `${key.path} is there and ${store.path} holds nothing, so the witness could cosign a fork of what it cosigned before: restore the store, or remove the key to have another made. A key that never cosigned anything is taken with --unused-key`,
+    );
 }
 
 async function openCosigner(path: string, name: string | undefined): Promise<Cosigner> {

@@ -16,6 +16,7 @@ import { fixedNoteSigner } from "../../../../test/fixed-keys.ts";
 import { LogInMemory, ORIGIN_IN_MEMORY } from "../../../../test/log-in-memory.ts";
 import { closeDatabase, openDatabase } from "../platform/database.ts";
 import { errorResponse } from "../platform/http.ts";
+import { openNoteSigner } from "../platform/keys.ts";
 import { type OpenWitnessOptions, openWitness } from "./open.ts";
 import { witnessRoutes } from "./routes.ts";
 import { createWitness, type Witness, type WitnessAnswer } from "./service.ts";
@@ -98,6 +99,20 @@ test("a clock that says 1970, or a time past the last, cosigns nothing", async (
   }
 });
 
+test("extension lines are cosigned whole, and another checkpoint of the same tree is another text", async () => {
+  await using witness = await open();
+  const { text } = log.checkpoint(0, 5);
+  const extended = `${text}an extension\nof two lines\n`;
+  const request = (oldSize: number, signed: string) =>
+    encodeAddCheckpoint({ oldSize, proof: [], note: { text: signed, signatures: [log.signer.sign(signed)] } });
+  const answer = await witness.addCheckpoint(request(0, extended));
+  expect(await timeOf(witness, answer, { text: extended, signatures: [] })).toBe(NOON);
+  expect(witness.latest(ORIGIN_IN_MEMORY)?.text).toBe(extended);
+  const bare = await witness.addCheckpoint(request(5, text));
+  expect(await timeOf(witness, bare, { text, signatures: [] })).toBe(NOON);
+  expect(bare.body).not.toBe(answer.body);
+});
+
 test("asked again, it cosigns the same tree with the new time, and within the second says what it said", async () => {
   await using witness = await open();
   const first = await witness.addCheckpoint(body(0, 5));
@@ -114,6 +129,22 @@ test("two requests at once from one size: one is cosigned, the other is told the
   expect(await timeOf(witness, longer, log.checkpoint(0, 12))).toBe(NOON);
   expect(shorter).toEqual({ status: 409, contentType: "text/x.tlog.size", body: "12\n" });
   expect(witness.latest(ORIGIN_IN_MEMORY)?.text).toBe(log.checkpoint(0, 12).text);
+});
+
+test("requests of one log are answered in the order in which they came", async () => {
+  await using witness = await open();
+  const sizes = [0, 5, 6, 12, 20];
+  const answers = await Promise.all(sizes.slice(1).map((size, i) => witness.addCheckpoint(body(sizes[i] ?? 0, size))));
+  expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+});
+
+test("closing answers what was asked before, and refuses what is asked after", async () => {
+  const witness = await open();
+  const asked = witness.addCheckpoint(body(0, 5));
+  const closed = witness.close();
+  expect(await witness.addCheckpoint(body(5, 6))).toMatchObject({ status: 503, body: "the witness is closing\n" });
+  expect((await asked).status).toBe(200);
+  await closed;
 });
 
 test("more requests for one log than may wait are refused, those of another log are not", async () => {
@@ -166,15 +197,24 @@ test("a key without its store is refused: who forgot what it cosigned could cosi
   await first.close();
   const keyPath = join(first.folder, "keys", "witness.pem");
   const elsewhere = join(root, "elsewhere");
-  await expect(open({ folder: elsewhere, keyPath })).rejects.toThrow(
-    /a witness that has forgotten could cosign a fork/,
-  );
-  await expect(open({ folder: elsewhere, keyPath })).rejects.toThrow(/Restore the store, or remove the key/);
+  await expect(open({ folder: elsewhere, keyPath })).rejects.toThrow(/could cosign a fork of what it cosigned/);
+  await expect(open({ folder: elsewhere, keyPath })).rejects.toThrow(/restore the store, or remove the key/);
   await mkdir(join(root, "moved"));
   await copyFile(join(first.folder, "witness.sqlite"), join(root, "moved", "witness.sqlite"));
   await using moved = await open({ folder: join(root, "moved"), keyPath });
   expect(moved.key).toEqual(first.key);
   expect(await moved.addCheckpoint(body(0, 9))).toMatchObject({ status: 409, body: "9\n" });
+});
+
+test("a key that was made before the store, and cosigned nothing, is taken once and on its operator's word", async () => {
+  const [folder, keyPath] = [join(root, "prepared"), join(root, "prepared.pem")];
+  const { key } = await openNoteSigner(keyPath, () => "witness.example/prepared");
+  await expect(open({ folder, keyPath })).rejects.toThrow(/taken with --unused-key/);
+  const first = await open({ folder, keyPath, isKeyUnused: true });
+  expect(first.key.publicKey).toEqual(key.publicKey);
+  await first.close();
+  await expect(open({ folder, keyPath, isKeyUnused: true })).rejects.toThrow(/leave --unused-key out/);
+  await (await open({ folder, keyPath })).close();
 });
 
 test("another key on the same store remembers the trees, and serves no cosignature that is not its own", async () => {

@@ -57,13 +57,14 @@ type WitnessedLog = {
   isForkReported: boolean;
 };
 
-/** A witness that knows no log yet. `settled` resolves when what it was asked so far is answered. */
+/** A witness that knows no log yet. `close` takes no more requests, and resolves when those before it are answered. */
 export function createWitness({ store, cosigner, clock, report }: WitnessOptions): Witness & {
-  settled(): Promise<void>;
+  close(): Promise<void>;
 } {
   const { key } = cosigner;
   const logs = new Map<string, WitnessedLog>();
   let isBroken = false;
+  let isClosed = false;
 
   async function answer(checkpoint: Checkpoint, decided: Decision, latest: Cosigned | undefined, log?: WitnessedLog) {
     if (decided.kind === "refuse") return refusal(decided.status, decided.message);
@@ -110,6 +111,7 @@ export function createWitness({ store, cosigner, clock, report }: WitnessOptions
     key,
 
     async addCheckpoint(body) {
+      if (isClosed) return refusal(503, "the witness is closing");
       const read = readRequest(body);
       if (read.kind === "refuse") return refusal(read.status, read.message);
       const { request } = read;
@@ -144,7 +146,8 @@ export function createWitness({ store, cosigner, clock, report }: WitnessOptions
       else log.keys = keys;
     },
 
-    async settled() {
+    async close() {
+      isClosed = true;
       await Promise.all([...logs.values()].map(({ last }) => last));
     },
   };

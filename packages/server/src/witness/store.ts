@@ -35,8 +35,12 @@ export function isNewStore(database: Database.Database): boolean {
   return database.prepare("SELECT name FROM sqlite_master WHERE name = 'witnessed'").get([]) === undefined;
 }
 
+/** SQLite's number for synchronous=FULL. */
+const FULL = 2;
+
 /** The store in `database`, which is open with synchronous=FULL: what was answered must survive power loss. */
 export function createStore(database: Database.Database): WitnessStore {
+  assert.deepEqual(database.pragma("synchronous"), [{ synchronous: FULL }], "a witness's commits are synced");
   if (isNewStore(database)) database.exec(SCHEMA);
   const byOrigin = database.prepare("SELECT * FROM witnessed WHERE origin = ?");
   const byHash = database.prepare("SELECT * FROM witnessed WHERE origin_hash = ?");

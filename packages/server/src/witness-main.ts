@@ -1,0 +1,59 @@
+/** `tallyd witness`: opens a witness, listens, says by which key it cosigns, and ends cleanly. */
+import { encodeNoteKey } from "@tallystick/protocol";
+import type { Hono } from "hono";
+import { type Listening, listen } from "./listen.ts";
+import { systemClock } from "./platform/clock.ts";
+import { ServiceError } from "./platform/errors.ts";
+import { errorResponse, type Report } from "./platform/http.ts";
+import { openWitness } from "./witness/open.ts";
+import { witnessRoutes } from "./witness/routes.ts";
+import type { Witness } from "./witness/service.ts";
+import { parseWitnessOptions, WITNESS_HELP, type WitnessCommand } from "./witness-options.ts";
+
+/** Runs until `stopped` resolves. Throws where it cannot start. */
+export async function runWitness(args: string[], stopped: Promise<void>): Promise<void> {
+  const command = parseWitnessOptions(args);
+  if (command === "help") {
+    process.stdout.write(WITNESS_HELP);
+    return;
+  }
+  // Who reads what it prints may go away; the witness goes on.
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
+  const report: Report = (event, detail) => void process.stderr.write(`${JSON.stringify({ event, ...detail })}\n`);
+  const witness = await openWitness({ ...command, folder: command.data, clock: systemClock, report });
+  let listening: Listening | undefined;
+  try {
+    const application = witnessApplication(witness, report);
+    listening = await listen({ application: () => application }, command);
+    process.stdout.write(readyText(command, witness, listening.url));
+    await stopped;
+  } finally {
+    await listening?.close();
+    await witness.close();
+  }
+}
+
+function witnessApplication(witness: Witness, report: Report): Hono {
+  const app = witnessRoutes(witness);
+  app.notFound((c) =>
+    errorResponse(c, new ServiceError("not_found", `nothing at ${c.req.method} ${c.req.path}`), report),
+  );
+  app.onError((error, c) => errorResponse(c, error, report));
+  return app;
+}
+
+/** What it prints when it is ready: where, and the line by which others trust it (C2SP tlog-policy). */
+function readyText({ logs, json }: WitnessCommand, { key }: Witness, url: string): string {
+  const vkey = encodeNoteKey(key);
+  const policyLine = `witness ${key.name} ${vkey} ${url}`;
+  if (json) return `${JSON.stringify({ url, name: key.name, vkey, policyLine })}\n`;
+  return `The witness is ready at ${url}
+
+It cosigns the checkpoints of:
+
+${logs.map(({ origin }) => `  ${origin}\n`).join("")}
+For the trust policy of whoever relies on it:
+
+  ${policyLine}
+`;
+}
