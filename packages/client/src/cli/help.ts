@@ -13,19 +13,21 @@ export const OPTIONS = {
   "max-price": { type: "string", takes: "N", does: "the most that the call may cost; else the model's price" },
   key: { type: "string", takes: "FILE", does: "the relier's key, PEM; else your own, made on first use" },
   usage: { type: "string", takes: "FILE", does: "the published figures to compare with, as /v1/usage gives them" },
+  data: { type: "string", takes: "DIR", does: "the network's data folder; else .tallystick here" },
   help: { type: "boolean", short: "h", default: false, does: "say this" },
 } as const;
 export type OptionName = keyof typeof OPTIONS;
 
-/** Options of every command. */
+/** Options of every command that asks a network. */
 export const COMMON: readonly OptionName[] = ["network", "vkey", "json", "help"];
+/** Options of every command that looks at this machine alone. */
+export const LOCAL: readonly OptionName[] = ["json", "help"];
 
 export type Command = {
   /** What stands after the name. */
   takes: string;
   does: string;
   about: string;
-  /** Besides the common ones. */
   options: readonly OptionName[];
   example: string;
   /** What each exit status but 2 means here. */
@@ -41,7 +43,7 @@ export const COMMANDS = new Map<string, Command>([
       takes: "",
       does: "what is offered, the most used first",
       about: "Lists the models that the network offers, by decisions relied on and then by valid inferences.",
-      options: [],
+      options: COMMON,
       example: "tally models",
       exits: { 0: "listed", 1: "the network refused", 5: UNREACHABLE },
     },
@@ -53,7 +55,7 @@ export const COMMANDS = new Map<string, Command>([
       does: "run a model on a file, a text or numbers (--example: on its own example)",
       about:
         "Signs a request, runs the model, checks that the answer is the one in the receipt, verifies the receipt and keeps its file.",
-      options: ["input", "example", "save", "decision", "max-price", "api-key"],
+      options: ["input", "example", "save", "decision", "max-price", "api-key", ...COMMON],
       example: "tally infer paddle/ocr --input models/paddle-ocr/example.png",
       exits: {
         0: "answered, and the receipt holds",
@@ -71,7 +73,7 @@ export const COMMANDS = new Map<string, Command>([
       does: "every check of a receipt: by its id, its file or its URL",
       about:
         "Makes every check of a receipt and says what each found. A file needs no network. A receipt of your own is opened with the half that was kept for you.",
-      options: [],
+      options: COMMON,
       example: "tally verify receipt.json",
       exits: {
         0: "verified",
@@ -89,7 +91,7 @@ export const COMMANDS = new Map<string, Command>([
       does: "sign that you act on an answer",
       about:
         "Verifies a receipt, then signs and logs that the holder of your key acts on its answer. One decision counts once, however many receipts and reliers are behind it.",
-      options: ["key"],
+      options: ["key", ...COMMON],
       example: "tally rely receipt.json",
       exits: {
         0: "logged, or logged before",
@@ -106,7 +108,7 @@ export const COMMANDS = new Map<string, Command>([
       takes: "",
       does: "the network's figures",
       about: "Prints the figures that the network publishes. tally audit recomputes them.",
-      options: [],
+      options: COMMON,
       example: "tally usage",
       exits: { 0: "printed", 1: "the network refused", 5: UNREACHABLE },
     },
@@ -118,13 +120,28 @@ export const COMMANDS = new Map<string, Command>([
       does: "recompute all of them from the log's tiles, and print the difference",
       about:
         "Reads the whole log, from a network, any server of its tiles or a folder; checks every hash and every signature; recomputes every figure and compares it with the published one.",
-      options: ["usage"],
+      options: ["usage", ...COMMON],
       example: "tally audit .tallystick/log/tiles",
       exits: {
         0: "everything holds, and the difference is 0",
         1: "the network refused, or the folder cannot be read",
         3: "a check failed, or a figure differs: each is named",
         5: UNREACHABLE,
+      },
+    },
+  ],
+  [
+    "disk",
+    {
+      takes: "",
+      does: "what a network on this machine takes on its disk, and when that is full",
+      about:
+        "Measures a data folder, running or not; takes the log's growth from its own clock; and says when its disk is full if it goes on so.",
+      options: ["data", ...LOCAL],
+      example: "tally disk --data .tallystick",
+      exits: {
+        0: "measured, and there is room",
+        1: "a warning: less than 10 % is free, or the log fills the disk within 30 days; or a file cannot be read",
       },
     },
   ],
@@ -156,7 +173,7 @@ export function helpOf(name: string, { takes, about, options, example, exits }: 
 
 ${about}
 
-${[...options, ...COMMON].map(optionRow).join("\n")}
+${options.map(optionRow).join("\n")}
 
 Example
 

@@ -6,7 +6,8 @@ import { UnreachableError, UnverifiedError } from "../errors.ts";
 import { audit } from "./audit.ts";
 import { models, rely, usage, verify } from "./commands.ts";
 import type { Context } from "./context.ts";
-import { COMMANDS, COMMON, helpOf, OPTIONS, overview } from "./help.ts";
+import { disk } from "./disk.ts";
+import { COMMANDS, helpOf, OPTIONS, overview } from "./help.ts";
 import { openHome } from "./home.ts";
 import { infer } from "./infer.ts";
 import { EXIT, type Exit, printable, type Terminal, UsageError } from "./terminal.ts";
@@ -49,7 +50,7 @@ async function run(args: string[], context: Context): Promise<Exit> {
   }
   const [stray] = command.takes === "" && subject !== undefined ? [subject] : rest;
   if (stray !== undefined) throw new UsageError(`${name} does not take ${JSON.stringify(stray)}: tally ${name} --help`);
-  const allowed: readonly string[] = [...command.options, ...COMMON];
+  const allowed: readonly string[] = command.options;
   const option = Object.entries(values).find(([key, value]) => value !== false && !allowed.includes(key));
   if (option !== undefined) throw new UsageError(`--${option[0]} is not an option of ${name}: tally ${name} --help`);
   if (values.vkey !== undefined) checkVkey(values.vkey);
@@ -106,6 +107,8 @@ function dispatch(name: string, subject: string | undefined, values: Values, con
       return verify({ ...network, what: needed("a receipt"), json }, context);
     case "rely":
       return rely({ ...network, what: needed("a receipt"), json, ...defined({ key }) }, context);
+    case "disk":
+      return disk({ json, ...defined({ data: values.data }) }, context);
     case "usage":
       return usage({ ...network, json }, context);
     default:
