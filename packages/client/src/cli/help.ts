@@ -180,10 +180,10 @@ export const COMMANDS = new Map<string, Command>([
   [
     "log export",
     {
-      takes: "--out DIR [URL | FOLDER]",
+      takes: "[LOG] --out DIR",
       does: "copy a log into a folder that verifies offline, or bring a copy up to date",
       about:
-        "Copies checkpoint, tiles and entries under the paths that C2SP gives them, so that any server of files can serve the copy. Each file is held to the signed tree before it is written. What is there and right is not fetched again. An earlier copy is extended once the log is proved to extend it.",
+        "Copies checkpoint, tiles and entries under the paths that C2SP gives them, so that any server of files can serve the copy. Each file is held to the signed tree before it is written. What is there and right is not fetched again. An earlier copy is extended once the log is proved to extend it. LOG is a URL or a folder; else it is that of the network.",
       options: ["out"],
       example: "tally log export --out mirror",
       exits: {
@@ -197,11 +197,11 @@ export const COMMANDS = new Map<string, Command>([
   [
     "log prove",
     {
-      takes: "INDEX [URL | FOLDER]",
+      takes: "INDEX [LOG]",
       words: 2,
       does: "print a proof that an entry is in a log",
       about:
-        "Makes a tlog-proof of an entry from the log's tiles, checks it and prints it. It leads to the newest checkpoint, or to the earlier one that is given.",
+        "Makes a tlog-proof of an entry from the log's tiles, checks it and prints it. It leads to the newest checkpoint, or to the earlier one that is given. LOG is a URL or a folder; else it is that of the network.",
       options: ["size", "checkpoint", "out"],
       example: "tally log prove 7 --out entry-7.tlog-proof",
       exits: {
@@ -218,7 +218,7 @@ const USAGE = "wrong usage: a name, an option or an input that cannot be";
 
 /** What `tally` alone prints. */
 export function overview(): string {
-  const lines = [...COMMANDS].map(([name, { takes, does }]) => row(`tally ${name} ${takes}`.trimEnd(), 30, does));
+  const lines = [...COMMANDS].map(([name, { takes, does }]) => row(`tally ${name} ${takes}`.trimEnd(), 32, does));
   return `tally: ask a Tallystick network, verify its receipts, recompute its figures
 
 ${lines.join("\n")}

@@ -1,8 +1,8 @@
 /** `tally log`: every file of a log checked, a copy made of it, an entry proved. */
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { parseNoteKey } from "@tallystick/protocol";
-import { RefusedError, UnverifiedError } from "../errors.ts";
+import { parseCheckpoint, parseNoteKey } from "@tallystick/protocol";
+import { orUnverified, RefusedError, UnverifiedError } from "../errors.ts";
 import { createHttp } from "../http.ts";
 import { copyLog } from "../log/copy.ts";
 import { type Fsck, fsckLog } from "../log/fsck.ts";
@@ -55,7 +55,7 @@ export async function exportLog(args: LogArguments & { out: string; json: boolea
   const { terminal, edges } = context;
   const opened = await openLog(args, context);
   const { name: origin } = parseNoteKey(opened.logKey.vkey);
-  await checkFolder(args.out, opened.logKey);
+  await checkFolder(args.out, origin);
   const usage = await findUsage(opened, context); // Before the checkpoint, which then covers what it is of.
   const served = await readHeldCheckpoint(opened, context);
   const place = openCopyPlace(args.out);
@@ -79,13 +79,18 @@ export async function exportLog(args: LogArguments & { out: string; json: boolea
   }
 }
 
-/** A copy goes into a folder that is new, empty or one of this very log's. */
-async function checkFolder(folder: string, { vkey }: LogKey): Promise<void> {
+/** A copy goes into a folder that is new, empty or one of this very log's: its checkpoint or, before that is there, its key says so. */
+async function checkFolder(folder: string, origin: string): Promise<void> {
   const names = await readdir(folder).catch((): string[] => []);
-  if (names.length === 0 || names.includes("checkpoint")) return; // The checkpoint says itself of which log it is.
-  const there = new TextDecoder().decode(await findFile(join(folder, "log.vkey"))).trim();
-  if (there === "") throw new UsageError(`${folder} holds other files: give --out a folder that is new or empty`);
-  if (there !== vkey) throw new UnverifiedError(`${folder} holds the beginning of a copy of another log: ${there}`);
+  if (names.length === 0) return;
+  const checkpoint = await findFile(join(folder, "checkpoint"));
+  const vkey = new TextDecoder().decode(await findFile(join(folder, "log.vkey"))).trim();
+  if (checkpoint === undefined && vkey === "")
+    throw new UsageError(`${folder} holds other files: give --out a folder that is new or empty`);
+  const there = orUnverified(`what ${folder} holds`, () =>
+    checkpoint === undefined ? parseNoteKey(vkey).name : parseCheckpoint(checkpoint).origin,
+  );
+  if (there !== origin) throw new UnverifiedError(`${folder} holds a copy of another log, ${there}`);
 }
 
 async function findUsage({ url }: OpenedLog, { edges }: Context): Promise<Uint8Array | undefined> {

@@ -133,8 +133,7 @@ class Monitor {
   #say({ checkpoint: { origin, size }, timeSeconds }: Accepted, before: number | undefined, ageSeconds: number): void {
     const { out } = this.#context.terminal;
     const newEntries = before === undefined ? null : size - before;
-    if (this.#args.json)
-      out(`${JSON.stringify({ origin, size, newEntries, timeSeconds, alarm: null, evidence: null })}\n`);
+    if (this.#args.json) out(`${JSON.stringify({ origin, size, newEntries, timeSeconds })}\n`);
     else {
       const what = newEntries === null ? "met for the first time; its entries were not read" : `${newEntries} new`;
       out(
