@@ -57,6 +57,20 @@ describe("auditing", () => {
     expect(stdout).toMatch(/\n {2}FAILED {2}tile at entry 0: /);
   });
 
+  test("a copy that tally made holds offline, figures included, and so do its files and a proof of each entry", async () => {
+    const { logVkey } = me.daemon.ready;
+    const { size, folder } = await me.tallyJson(["log", "export", "--out", "mirror"]);
+    expect((await readdir(join(me.folder, folder))).sort()).toEqual(["checkpoint", "log.vkey", "tile", "usage.json"]);
+    const stranger = me.stranger("elsewhere");
+    const usage = ["--usage", "mirror/usage.json"];
+    const audited = await me.tallyJson(["audit", "mirror", "--vkey", logVkey, ...usage], stranger);
+    expect(audited).toMatchObject({ size, findings: [], differences: [] });
+    expect(await me.tallyJson(["log", "fsck", "mirror"])).toMatchObject({ size, findings: [], notes: [] });
+    for (const log of [[], ["mirror"]])
+      expect(await me.tallyJson(["log", "prove", "0", ...log])).toMatchObject({ index: 0, size });
+    expect(await me.tallyJson(["monitor", "--once"])).toMatchObject({ size, newEntries: 0 });
+  });
+
   test("names each figure that was published otherwise", async () => {
     const usage = await me.tallyJson(["usage"]);
     usage.totals.valid += 1;

@@ -26,6 +26,29 @@ export class UnverifiedError extends Error {
   override name = "UnverifiedError";
 }
 
+/** A log lacks a file that its checkpoint covers: it cannot be checked, which is no proof of anything. */
+export class IncompleteLogError extends Error {
+  override name = "IncompleteLogError";
+
+  constructor(path: string) {
+    super(`the log has no ${path}, which its checkpoint covers`);
+  }
+}
+
+/** A tile or a bundle of a log is not of the tree that its checkpoint signs. */
+export class WrongTileError extends UnverifiedError {
+  override name = "WrongTileError";
+  readonly path: string;
+  /** What was found in its place, and what it was held to. */
+  readonly found: readonly Uint8Array[];
+
+  constructor(path: string, problem: string, found: readonly Uint8Array[]) {
+    super(`${path} ${problem}`);
+    this.path = path;
+    this.found = found;
+  }
+}
+
 /** What `parse` gives. Throws UnverifiedError, saying `what` is malformed. */
 export function orUnverified<T>(what: string, parse: () => T): T {
   try {

@@ -1,10 +1,11 @@
 /** Requests to one network: its refusals as errors, everything else as the response. */
+import { concat } from "@tallystick/protocol";
 import type { Edges } from "./edges.ts";
 import { RefusedError, UnreachableError } from "./errors.ts";
 
 export type Http = {
-  /** The body of a response that is 2xx. Throws RefusedError or UnreachableError. */
-  bytes(path: string, init?: RequestInit): Promise<Uint8Array>;
+  /** The body of a response that is 2xx, of `limitBytes` at most. Throws RefusedError or UnreachableError. */
+  bytes(path: string, init?: RequestInit, limitBytes?: number): Promise<Uint8Array>;
   json(path: string, init?: RequestInit): Promise<unknown>;
 };
 
@@ -22,13 +23,14 @@ export function createHttp(url: string, { fetch }: Pick<Edges, "fetch">): Http {
     return response;
   }
 
-  async function bytes(path: string, init?: RequestInit): Promise<Uint8Array> {
+  async function bytes(path: string, init?: RequestInit, limitBytes?: number): Promise<Uint8Array> {
     const response = await request(path, init);
-    try {
-      return new Uint8Array(await response.arrayBuffer());
-    } catch (cause) {
+    const body = await read(response, limitBytes).catch((cause: unknown) => {
       throw new UnreachableError(`${base}${path} broke off`, { cause });
-    }
+    });
+    if (body === undefined)
+      throw new UnreachableError(`${base}${path} is of more than ${limitBytes} bytes: is that a log?`);
+    return body;
   }
 
   return {
@@ -52,6 +54,24 @@ function whyUnreachable(base: string, error: unknown): string {
   return typeof code === "string" && OF_A_CERTIFICATE.test(code)
     ? `${base} shows a certificate that is not trusted here (${code}): where it is by an authority of your own, name its file in NODE_EXTRA_CA_CERTS`
     : `no answer from ${base}: is the network running there?`;
+}
+
+/** The body of a response; undefined where it is longer than `limitBytes`, and then it is not read to its end. */
+async function read(response: Response, limitBytes: number | undefined): Promise<Uint8Array | undefined> {
+  if (limitBytes === undefined || response.body === null) return new Uint8Array(await response.arrayBuffer());
+  const reader = response.body.getReader();
+  const chunks: Uint8Array[] = [];
+  let sizeBytes = 0;
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return concat(...chunks);
+    sizeBytes += value.length;
+    if (sizeBytes > limitBytes) {
+      await reader.cancel();
+      return undefined;
+    }
+    chunks.push(value);
+  }
 }
 
 async function refusalOf(response: Response, path: string): Promise<RefusedError> {

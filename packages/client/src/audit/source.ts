@@ -1,5 +1,5 @@
 /** Where a log is read from: its tiles over HTTP, or in a folder. */
-import { TILE_WIDTH, type Tile, tilePath } from "@tallystick/protocol";
+import { ENTRY_SIZE_BYTES, NOTE_SIZE_BYTES, TILE_WIDTH, type Tile, tilePath } from "@tallystick/protocol";
 import type { Edges } from "../edges.ts";
 import { RefusedError } from "../errors.ts";
 import { createHttp } from "../http.ts";
@@ -12,13 +12,16 @@ export type LogSource = {
   list?(): Promise<string[]>;
 };
 
+/** The longest bundle, each entry behind its length; every tile is shorter. */
+const BUNDLE_SIZE_BYTES = TILE_WIDTH * (2 + ENTRY_SIZE_BYTES);
+
 /** A log served at `url`, by a network or by any server of static files. */
 export function fetchSource(url: string, edges: Pick<Edges, "fetch">): LogSource {
   const http = createHttp(url, edges);
   return {
-    checkpoint: () => http.bytes("/checkpoint"),
+    checkpoint: () => http.bytes("/checkpoint", {}, NOTE_SIZE_BYTES),
     findTile: (tile) =>
-      http.bytes(`/${tilePath(tile)}`).catch((error: unknown) => {
+      http.bytes(`/${tilePath(tile)}`, {}, BUNDLE_SIZE_BYTES).catch((error: unknown) => {
         if (error instanceof RefusedError && error.status === 404) return undefined;
         throw error;
       }),
@@ -29,7 +32,7 @@ export function fetchSource(url: string, edges: Pick<Edges, "fetch">): LogSource
  * The bytes of a tile, or undefined. A partial tile may have given way to the full one since the checkpoint was read
  * (C2SP tlog-tiles, "Partial tiles"): then it is what the full one begins with.
  */
-export async function findTile(source: LogSource, tile: Tile): Promise<Uint8Array | undefined> {
+export async function findTile(source: Pick<LogSource, "findTile">, tile: Tile): Promise<Uint8Array | undefined> {
   const exact = await source.findTile(tile);
   if (exact !== undefined || tile.width === TILE_WIDTH) return exact;
   const full = await source.findTile({ ...tile, width: TILE_WIDTH });

@@ -3,7 +3,6 @@ import {
   equal,
   hashInTile,
   joinSubtrees,
-  nodeHash,
   parseTilePath,
   subtrees,
   TILE_WIDTH,
@@ -11,11 +10,10 @@ import {
   tilePath,
   tileWidth,
 } from "@tallystick/protocol";
+import { HASH_SIZE_BYTES, hashOfTile } from "../log/edge.ts";
 import { firstStray, leavesOf } from "./bundles.ts";
 import type { Report } from "./findings.ts";
 import { findTile, type LogSource } from "./source.ts";
-
-const HASH_SIZE = 32;
 
 /** All hashes of one level, as they lie in its tiles one after another. 32 bytes a leaf, and 1/255 more for the levels above. */
 type Level = { bytes: Uint8Array; count: number };
@@ -29,30 +27,25 @@ export class Tiles {
   }
 
   #push(level: number, hash: Uint8Array): void {
-    const row = this.#levels[level] ?? { bytes: new Uint8Array(TILE_WIDTH * HASH_SIZE), count: 0 };
+    const row = this.#levels[level] ?? { bytes: new Uint8Array(TILE_WIDTH * HASH_SIZE_BYTES), count: 0 };
     this.#levels[level] = row;
-    if (row.count * HASH_SIZE === row.bytes.length) {
+    if (row.count * HASH_SIZE_BYTES === row.bytes.length) {
       const grown = new Uint8Array(2 * row.bytes.length);
       grown.set(row.bytes);
       row.bytes = grown;
     }
-    row.bytes.set(hash, row.count++ * HASH_SIZE);
+    row.bytes.set(hash, row.count++ * HASH_SIZE_BYTES);
     if (row.count % TILE_WIDTH !== 0) return;
-    let hashes = Array.from({ length: TILE_WIDTH }, (_, i) => this.#hash(level, row.count - TILE_WIDTH + i));
-    while (hashes.length > 1)
-      hashes = Array.from({ length: hashes.length / 2 }, (_, i) => nodeHash(hashes[2 * i]!, hashes[2 * i + 1]!));
-    this.#push(level + 1, hashes[0]!);
-  }
-
-  #hash(level: number, index: number): Uint8Array {
-    return this.#levels[level]!.bytes.subarray(index * HASH_SIZE, (index + 1) * HASH_SIZE);
+    const index = row.count / TILE_WIDTH - 1;
+    this.#push(level + 1, hashOfTile(this.tile({ level, index, width: TILE_WIDTH })));
   }
 
   /** The bytes that `tile` must have. */
   tile({ level, index, width }: Tile): Uint8Array {
     const row = level === "entries" ? undefined : this.#levels[level];
     return (
-      row?.bytes.subarray(index * TILE_WIDTH * HASH_SIZE, (index * TILE_WIDTH + width) * HASH_SIZE) ?? new Uint8Array(0)
+      row?.bytes.subarray(index * TILE_WIDTH * HASH_SIZE_BYTES, (index * TILE_WIDTH + width) * HASH_SIZE_BYTES) ??
+      new Uint8Array(0)
     );
   }
 
@@ -109,7 +102,7 @@ export class Tiles {
   #firstDifference(tile: Tile, served: Uint8Array): number {
     const due = this.tile(tile);
     const at = due.findIndex((byte, i) => byte !== served[i]);
-    const hash = tile.index * TILE_WIDTH + Math.floor((at < 0 ? due.length - 1 : at) / HASH_SIZE);
+    const hash = tile.index * TILE_WIDTH + Math.floor((at < 0 ? due.length - 1 : at) / HASH_SIZE_BYTES);
     return hash * TILE_WIDTH ** Number(tile.level);
   }
 }

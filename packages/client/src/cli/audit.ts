@@ -1,24 +1,13 @@
 /** `tally audit`: recomputes every figure from the tiles, and says what does not hold. */
-import { parseCheckpoint } from "@tallystick/protocol";
 import { type Audit, auditLog } from "../audit/audit.ts";
-import { fetchSource, type LogSource } from "../audit/source.ts";
-import { orUnverified, RefusedError } from "../errors.ts";
 import { createHttp } from "../http.ts";
 import { figuresText, readJsonFile } from "./commands.ts";
 import type { Context } from "./context.ts";
-import { openFolderSource } from "./folder-source.ts";
-import {
-  findNetwork,
-  findRunning,
-  GIVEN,
-  isUrl,
-  type LogKey,
-  MET_BEFORE,
-  type NetworkOptions,
-  trustOf,
-} from "./networks.ts";
+import { rememberLog } from "./fork-memory.ts";
+import { type OpenedLog, openLog } from "./logs.ts";
+import { type LogKey, type NetworkOptions, trustOf } from "./networks.ts";
 import { openSignaturePool } from "./signature-pool.ts";
-import { createProgress, EXIT, type Exit, printable, UsageError } from "./terminal.ts";
+import { createProgress, EXIT, type Exit, printable } from "./terminal.ts";
 
 export type AuditArguments = NetworkOptions & { log?: string; usage?: string; json: boolean };
 
@@ -27,7 +16,10 @@ const FINDINGS_SHOWN = 20;
 
 export async function audit(args: AuditArguments, context: Context): Promise<Exit> {
   const { terminal, edges } = context;
-  const { source, logKey, published } = await openAudited(args, context);
+  const opened = await openLog(args, context);
+  const { logKey } = opened;
+  const published = await findPublished(args, opened, context);
+  const source = await rememberLog(opened, context);
   const pool = openSignaturePool();
   const progress = createProgress(terminal, "auditing", edges.nowMs);
   try {
@@ -46,50 +38,11 @@ export async function audit(args: AuditArguments, context: Context): Promise<Exi
   }
 }
 
-type Audited = { source: LogSource; logKey: LogKey; published?: unknown };
-
-/** The log to audit, whose word it must be, and what is published of it. */
-async function openAudited(args: AuditArguments, context: Context): Promise<Audited> {
-  const { log, usage } = args;
-  const published = usage === undefined ? {} : { published: await readJsonFile(usage) };
-  if (log !== undefined && !isUrl(log)) {
-    const source = await openFolderSource(log);
-    const running = args.vkey === undefined ? await findRunning(log) : undefined;
-    if (running === undefined) return { source, logKey: await findLogKey(source, args, context), ...published };
-    await context.home.rememberLog(running.logKey.vkey);
-    return { source, logKey: running.logKey, ...published };
-  }
-  const place = await findNetwork({ ...args, ...(log === undefined ? {} : { network: log }) }, context).catch(
-    (error: unknown) => {
-      if (log === undefined || !(error instanceof RefusedError) || error.status !== 404) throw error;
-      return undefined; // No network, then: a copy of its tiles on any server of files.
-    },
-  );
-  if (place === undefined) {
-    const source = fetchSource(log ?? "", context.edges);
-    return { source, logKey: await findLogKey(source, args, context), ...published };
-  }
-  const source = fetchSource(place.url, context.edges);
-  // The figures first: the log that is then read has at least the entries that they are of. A network that publishes
-  // none is refused, not taken for a server of files.
-  return {
-    source,
-    logKey: place.logKey,
-    published: await createHttp(place.url, context.edges).json("/v1/usage"),
-    ...published,
-  };
-}
-
-/** The key of a log that cannot say itself whose it is. */
-async function findLogKey(source: LogSource, { vkey }: AuditArguments, { home }: Context): Promise<LogKey> {
-  if (vkey !== undefined) return { vkey, because: GIVEN };
-  const bytes = await source.checkpoint();
-  const { origin } = orUnverified("the checkpoint", () => parseCheckpoint(bytes));
-  const known = await home.findLog(origin);
-  if (known !== undefined) return { vkey: known, because: MET_BEFORE };
-  throw new UsageError(
-    `the log ${origin} was not met before: give its key with --vkey, as its network's page and ready.json have it`,
-  );
+/** The published figures to compare with. Those of a network are asked for before its log is read, which then covers them. */
+async function findPublished({ usage }: AuditArguments, { url }: OpenedLog, { edges }: Context): Promise<unknown> {
+  // A network that publishes none is refused, not taken for a server of files.
+  const published = url === undefined ? undefined : await createHttp(url, edges).json("/v1/usage");
+  return usage === undefined ? published : readJsonFile(usage);
 }
 
 function auditText(

@@ -1,9 +1,10 @@
 /** A log in a folder: a copy of its tiles, or a network's data folder. */
-import { readdir } from "node:fs/promises";
+import { readdir, rm } from "node:fs/promises";
 import { join, relative, sep } from "node:path";
 import { tilePath } from "@tallystick/protocol";
 import type { LogSource } from "../audit/source.ts";
-import { findFile } from "./home.ts";
+import type { CopyPlace } from "../log/copy.ts";
+import { findFile, writePublicly } from "./home.ts";
 import { UsageError } from "./terminal.ts";
 
 /** The folder, at or below `folder`, in which a checkpoint and tiles lie. */
@@ -11,6 +12,15 @@ export async function openFolderSource(folder: string): Promise<LogSource> {
   for (const path of [folder, join(folder, "log", "tiles"), join(folder, "tiles")])
     if ((await findFile(join(path, "checkpoint"))) !== undefined) return folderSource(path);
   throw new UsageError(`${folder} holds no log: give the folder with its checkpoint and tiles, or a URL`);
+}
+
+/** The folder in which a copy of a log is kept, and served from by whoever wants to. */
+export function openCopyPlace(folder: string): CopyPlace {
+  return {
+    find: (path) => findFile(join(folder, path)),
+    write: (path, bytes) => writePublicly(join(folder, path), bytes),
+    removeFolder: (path) => rm(join(folder, path), { recursive: true, force: true }),
+  };
 }
 
 function folderSource(folder: string): LogSource {

@@ -14,6 +14,18 @@ export const OPTIONS = {
   key: { type: "string", takes: "FILE", does: "the relier's key, PEM; else your own, made on first use" },
   usage: { type: "string", takes: "FILE", does: "the published figures to compare with, as /v1/usage gives them" },
   data: { type: "string", takes: "DIR", does: "the network's data folder; else .tallystick here" },
+  out: { type: "string", takes: "PATH", does: "where to write: the folder of a copy, the file of a proof" },
+  size: { type: "string", takes: "N", does: "how many entries the proof's checkpoint is of; else all" },
+  checkpoint: { type: "string", takes: "FILE", does: "the earlier checkpoint that the proof is to lead to" },
+  interval: { type: "string", takes: "SECONDS", does: "how long to wait before the next look; else 60" },
+  once: { type: "boolean", default: false, does: "look once, for whoever has a scheduler" },
+  stale: { type: "string", takes: "SECONDS", does: "an alarm where the newest checkpoint was cosigned before that" },
+  witness: {
+    type: "string",
+    multiple: true,
+    takes: "URL",
+    does: "a witness's monitoring path, whose word to compare; as often as there are",
+  },
   help: { type: "boolean", short: "h", default: false, does: "say this" },
 } as const;
 export type OptionName = keyof typeof OPTIONS;
@@ -26,12 +38,14 @@ export const LOCAL: readonly OptionName[] = ["json", "help"];
 export type Command = {
   /** What stands after the name. */
   takes: string;
+  /** How many words that may be, where not one. */
+  words?: number;
   does: string;
   about: string;
   options: readonly OptionName[];
   example: string;
   /** What each exit status but 2 means here. */
-  exits: Readonly<Partial<Record<0 | 1 | 3 | 4 | 5, string>>>;
+  exits: Readonly<Partial<Record<0 | 1 | 3 | 4 | 5 | 6, string>>>;
 };
 
 const UNREACHABLE = "the network cannot be reached";
@@ -125,7 +139,77 @@ export const COMMANDS = new Map<string, Command>([
       exits: {
         0: "everything holds, and the difference is 0",
         1: "the network refused, or the folder cannot be read",
-        3: "a check failed, or a figure differs: each is named",
+        3: "a check failed, a figure differs, or the log contradicts what it signed before: each is named",
+        5: UNREACHABLE,
+      },
+    },
+  ],
+  [
+    "monitor",
+    {
+      takes: "[URL | FOLDER]",
+      does: "follow a log: new checkpoints held to the last, new entries to their tiles",
+      about:
+        "Looks at a log again and again. Each checkpoint is verified and proved to extend the last one that was kept, each new entry to be in it; a line says so. Ends with an alarm, and keeps the evidence, where the log forks, shrinks or serves what it did not sign. Network trouble is no alarm.",
+      options: ["interval", "once", "stale", "witness"],
+      example: "tally monitor http://localhost:8787 --interval 60 --stale 3600",
+      exits: {
+        0: "looked once and found nothing wrong, or ended by Ctrl-C",
+        1: "with --once: refused, or a file was missing, so that nothing could be said",
+        3: "the log was met with another key before",
+        5: "with --once: the network cannot be reached",
+        6: "an alarm: it is named, and the evidence is where the last line says",
+      },
+    },
+  ],
+  [
+    "log fsck",
+    {
+      takes: "[URL | FOLDER]",
+      does: "check every file of a log against its entries and its signed root",
+      about:
+        "Computes every tile and the root again from the entries, and compares them with each file there is and with the signed checkpoint. Says which file is damaged, and at which entry. Of a folder it names files that do not belong there.",
+      options: [],
+      example: "tally log fsck .tallystick/log/tiles",
+      exits: {
+        0: "every file is right",
+        1: "the network refused, or the folder cannot be read",
+        3: "a file is damaged, missing or astray: each is named",
+        5: UNREACHABLE,
+      },
+    },
+  ],
+  [
+    "log export",
+    {
+      takes: "[LOG] --out DIR",
+      does: "copy a log into a folder that verifies offline, or bring a copy up to date",
+      about:
+        "Copies checkpoint, tiles and entries under the paths that C2SP gives them, so that any server of files can serve the copy. Each file is held to the signed tree before it is written. What is there and right is not fetched again. An earlier copy is extended once the log is proved to extend it. LOG is a URL or a folder; else it is that of the network.",
+      options: ["out"],
+      example: "tally log export --out mirror",
+      exits: {
+        0: "the folder holds the log",
+        1: "the network refused, a file was missing, or the folder cannot be written",
+        3: "the log has a file that is not of its tree, or is not the one in the folder: nothing wrong was written",
+        5: "the network cannot be reached; what was copied stays, and the next run goes on from there",
+      },
+    },
+  ],
+  [
+    "log prove",
+    {
+      takes: "INDEX [LOG]",
+      words: 2,
+      does: "print a proof that an entry is in a log",
+      about:
+        "Makes a tlog-proof of an entry from the log's tiles, checks it and prints it. It leads to the newest checkpoint, or to the earlier one that is given. LOG is a URL or a folder; else it is that of the network.",
+      options: ["size", "checkpoint", "out"],
+      example: "tally log prove 7 --out entry-7.tlog-proof",
+      exits: {
+        0: "proved",
+        1: "the network refused, or a file was missing",
+        3: "the log has a file that is not of its tree, or contradicts a checkpoint that it signed",
         5: UNREACHABLE,
       },
     },
@@ -151,7 +235,7 @@ const USAGE = "wrong usage: a name, an option or an input that cannot be";
 
 /** What `tally` alone prints. */
 export function overview(): string {
-  const lines = [...COMMANDS].map(([name, { takes, does }]) => row(`tally ${name} ${takes}`.trimEnd(), 30, does));
+  const lines = [...COMMANDS].map(([name, { takes, does }]) => row(`tally ${name} ${takes}`.trimEnd(), 32, does));
   return `tally: ask a Tallystick network, verify its receipts, recompute its figures
 
 ${lines.join("\n")}
@@ -162,7 +246,8 @@ TALLYSTICK_NETWORK and TALLYSTICK_API_KEY stand in for --network and --api-key.
 TALLYSTICK_HOME is where receipts, known logs and your own key are kept; else ~/.config/tallystick.
 
 tally COMMAND --help says more of each.
-Exit status: 0 fine, 1 failed or refused, 2 wrong usage, 3 verification failed, 4 inconclusive, 5 network unreachable.
+Exit status: 0 fine, 1 failed or refused, 2 wrong usage, 3 verification failed, 4 inconclusive, 5 network unreachable,
+6 a monitor's alarm.
 `;
 }
 

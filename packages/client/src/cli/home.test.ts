@@ -1,9 +1,10 @@
-import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { encodeNoteKey } from "@tallystick/protocol";
+import { encodeNoteKey, parseCheckpoint, utf8 } from "@tallystick/protocol";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { fixedNoteSigner } from "../../../../test/fixed-keys.ts";
+import { LogInMemory } from "../../../../test/log-in-memory.ts";
 import { UnverifiedError } from "../errors.ts";
 import { findFile, type Home, openHome, writePrivately } from "./home.ts";
 
@@ -41,6 +42,20 @@ test("a damaged list of known logs is not taken for an empty one", async () => {
   await home.rememberLog(vkeyOf("a.example"));
   await writeFile(KNOWN(), `${vkeyOf("a.example")}x\n`);
   await expect(home.findLog("a.example")).rejects.toThrow(/known-logs has as the key of a log/);
+});
+
+test("a checkpoint that was kept and is damaged, or another log's, is not taken for none", async () => {
+  const log = new LogInMemory("a.example");
+  const bytes = utf8(log.checkpointFile(1_800_000_000));
+  expect(await home.findCheckpoint("a.example")).toBeUndefined();
+  await home.keepCheckpoint({ checkpoint: parseCheckpoint(bytes), bytes });
+  expect(await home.findCheckpoint("a.example")).toMatchObject({ bytes, checkpoint: { size: 0 } });
+  expect(await home.findCheckpoint("b.example")).toBeUndefined();
+  const [name = ""] = await readdir(join(home.folder, "checkpoints"));
+  for (const other of ["", "hello", new LogInMemory("b.example").checkpointFile(1_800_000_000)]) {
+    await writeFile(join(home.folder, "checkpoints", name), other);
+    await expect(home.findCheckpoint("a.example")).rejects.toThrow(/restore it, or remove it to forget it/);
+  }
 });
 
 test("what is kept is for its owner alone, and no half of it is left beside it", async () => {

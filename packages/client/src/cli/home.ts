@@ -1,9 +1,10 @@
-/** What `tally` keeps for its user: the halves of receipts, the keys of logs it has met, a relier's key. */
+/** What `tally` keeps for its user: the halves of receipts, keys and checkpoints of logs it has met, a relier's key. */
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
-import { Malformed, parseNoteKey } from "@tallystick/protocol";
+import { hex, Malformed, parseCheckpoint, parseNoteKey, sha256, utf8 } from "@tallystick/protocol";
 import { UnverifiedError } from "../errors.ts";
+import type { SignedCheckpoint } from "../log/alarm.ts";
 
 export type Home = {
   /** `TALLYSTICK_HOME`, or `tallystick` in the user's configuration folder. */
@@ -12,6 +13,11 @@ export type Home = {
   receiptPath(receiptId: string): string;
   /** The vkey by which a log was first met. */
   findLog(origin: string): Promise<string | undefined>;
+  /** The newest checkpoint of a log that was believed here, as it came: what the log signs from then on is held to it. */
+  findCheckpoint(origin: string): Promise<SignedCheckpoint | undefined>;
+  keepCheckpoint(kept: SignedCheckpoint): Promise<void>;
+  /** Keeps what shows that a log did what it must not do. The folder in which it lies; the same evidence lies there once. */
+  keepEvidence(origin: string, evidence: ReadonlyMap<string, Uint8Array>): Promise<string>;
   /** Remembers a log's vkey. Throws UnverifiedError where the same origin was met with another key. */
   rememberLog(vkey: string): Promise<void>;
 };
@@ -19,6 +25,7 @@ export type Home = {
 export function openHome(env: NodeJS.ProcessEnv): Home {
   const folder = env.TALLYSTICK_HOME || join(env.XDG_CONFIG_HOME || join(homedir(), ".config"), "tallystick");
   const knownLogs = join(folder, "known-logs");
+  const checkpointPath = (origin: string) => join(folder, "checkpoints", nameOf(origin));
 
   async function known(): Promise<Map<string, string>> {
     const bytes = await findFile(knownLogs);
@@ -30,6 +37,17 @@ export function openHome(env: NodeJS.ProcessEnv): Home {
     folder,
     relierKeyPath: join(folder, "relier.pem"),
     receiptPath: (receiptId) => join(folder, "receipts", `${receiptId}.json`),
+    findCheckpoint: (origin) => findCheckpoint(checkpointPath(origin), origin),
+    keepCheckpoint: ({ checkpoint, bytes }) => writePrivately(checkpointPath(checkpoint.origin), bytes),
+
+    async keepEvidence(origin, evidence) {
+      const names = [...evidence.keys()].sort();
+      const digest = sha256(...names.flatMap((name) => [utf8(name), sha256(evidence.get(name) ?? utf8(""))]));
+      const place = join(folder, "evidence", nameOf(origin), hex(digest).slice(0, 16));
+      for (const [name, bytes] of evidence) await writePrivately(join(place, name), bytes);
+      return place;
+    },
+
     findLog: async (origin) => (await known()).get(origin),
 
     async rememberLog(vkey) {
@@ -44,6 +62,25 @@ export function openHome(env: NodeJS.ProcessEnv): Home {
       await writePrivately(knownLogs, [...logs.values(), vkey, ""].join("\n"));
     },
   };
+}
+
+/** An origin as the name of a file: it may have slashes itself. */
+function nameOf(origin: string): string {
+  return hex(sha256(utf8(origin)));
+}
+
+async function findCheckpoint(path: string, origin: string): Promise<SignedCheckpoint | undefined> {
+  const bytes = await findFile(path);
+  if (bytes === undefined) return undefined;
+  try {
+    const checkpoint = parseCheckpoint(bytes);
+    if (checkpoint.origin === origin) return { checkpoint, bytes };
+  } catch (cause) {
+    if (!(cause instanceof Malformed)) throw cause;
+  }
+  throw new Error(
+    `${path} is not the checkpoint of ${origin} that was kept there: restore it, or remove it to forget it`,
+  );
 }
 
 function originOf(vkey: string, where: string): string {
@@ -62,9 +99,20 @@ let writes = 0;
 
 /** Writes a file that its owner alone reads, whole or not at all. */
 export async function writePrivately(path: string, content: string | Uint8Array): Promise<void> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  await writeWhole(path, content, { folder: 0o700, file: 0o600 });
+}
+
+/** Writes a file that anybody may read, as the umask has it, whole or not at all. */
+export async function writePublicly(path: string, content: string | Uint8Array): Promise<void> {
+  await writeWhole(path, content, { folder: 0o777, file: 0o666 });
+}
+
+type Modes = { folder: number; file: number };
+
+async function writeWhole(path: string, content: string | Uint8Array, { folder, file }: Modes): Promise<void> {
+  await mkdir(dirname(path), { recursive: true, mode: folder });
   const aside = `${path}.${process.pid}-${writes++}.new`; // Two commands may write the same file at once.
-  await writeFile(aside, content, { mode: 0o600 });
+  await writeFile(aside, content, { mode: file });
   await rename(aside, path);
 }
 

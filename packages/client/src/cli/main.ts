@@ -10,6 +10,8 @@ import { disk } from "./disk.ts";
 import { COMMANDS, helpOf, OPTIONS, overview } from "./help.ts";
 import { openHome } from "./home.ts";
 import { infer } from "./infer.ts";
+import { exportLog, fsck, prove } from "./log.ts";
+import { monitor } from "./monitor.ts";
 import { EXIT, type Exit, printable, type Terminal, UsageError } from "./terminal.ts";
 
 /** Runs one command. The process's exit status. */
@@ -37,29 +39,39 @@ function ignoreClosedPipe(error: NodeJS.ErrnoException): void {
 
 async function run(args: string[], context: Context): Promise<Exit> {
   const { values, positionals } = parse(args);
-  const [name = "help", subject, ...rest] = positionals;
-  if (name === "help") {
-    context.terminal.out(helpAbout(subject));
+  const [first = "help"] = positionals;
+  if (first === "help") {
+    context.terminal.out(helpAbout(positionals.slice(1)));
     return EXIT.ok;
   }
+  const name = nameIn(positionals);
   const command = COMMANDS.get(name);
   if (command === undefined) throw new UsageError(`no command ${JSON.stringify(name)}: tally --help lists them`);
   if (values.help) {
     context.terminal.out(helpOf(name, command));
     return EXIT.ok;
   }
-  const [stray] = command.takes === "" && subject !== undefined ? [subject] : rest;
+  const words = positionals.slice(name.split(" ").length);
+  const stray = words[command.words ?? (command.takes === "" ? 0 : 1)];
   if (stray !== undefined) throw new UsageError(`${name} does not take ${JSON.stringify(stray)}: tally ${name} --help`);
   const allowed: readonly string[] = command.options;
   const option = Object.entries(values).find(([key, value]) => value !== false && !allowed.includes(key));
   if (option !== undefined) throw new UsageError(`--${option[0]} is not an option of ${name}: tally ${name} --help`);
   if (values.vkey !== undefined) checkVkey(values.vkey);
-  return dispatch(name, subject, values, context);
+  return dispatch(name, words, values, context);
 }
 
-function helpAbout(name: string | undefined): string {
-  const command = COMMANDS.get(name ?? "");
-  return name === undefined || command === undefined ? overview() : helpOf(name, command);
+/** The command that the words begin with: one word, or two, as of `log fsck`. */
+function nameIn([first = "", second = ""]: readonly string[]): string {
+  return COMMANDS.has(first)
+    ? first
+    : [first, second].filter((word) => first === "log" && word !== "").join(" ") || first;
+}
+
+function helpAbout(words: readonly string[]): string {
+  const name = nameIn(words);
+  const command = COMMANDS.get(name);
+  return command === undefined ? overview() : helpOf(name, command);
 }
 
 function checkVkey(vkey: string): void {
@@ -82,8 +94,9 @@ function parse(args: string[]) {
   }
 }
 
-function dispatch(name: string, subject: string | undefined, values: Values, context: Context): Promise<Exit> {
-  const { json, input, example, save, decision, key, usage: usageFile } = values;
+function dispatch(name: string, words: readonly string[], values: Values, context: Context): Promise<Exit> {
+  const [subject, second] = words;
+  const { json, input, example, save, decision, key, usage: usageFile, out, size, checkpoint } = values;
   const network = defined({ network: values.network, apiKey: values["api-key"], vkey: values.vkey });
   const needed = (what: string): string => {
     if (subject === undefined) throw new UsageError(`${name} needs ${what}: tally ${name} --help`);
@@ -111,6 +124,20 @@ function dispatch(name: string, subject: string | undefined, values: Values, con
       return disk({ json, ...defined({ data: values.data }) }, context);
     case "usage":
       return usage({ ...network, json }, context);
+    case "monitor": {
+      const { interval, stale, once, witness: witnesses = [] } = values;
+      return monitor({ ...network, once, witnesses, json, ...defined({ log: subject, interval, stale }) }, context);
+    }
+    case "log fsck":
+      return fsck({ ...network, json, ...defined({ log: subject }) }, context);
+    case "log export":
+      if (out === undefined) throw new UsageError(`log export needs a folder: --out DIR`);
+      return exportLog({ ...network, out, json, ...defined({ log: subject }) }, context);
+    case "log prove":
+      return prove(
+        { ...network, index: needed("an entry's index"), json, ...defined({ log: second, size, checkpoint, out }) },
+        context,
+      );
     default:
       return audit({ ...network, json, ...defined({ log: subject, usage: usageFile }) }, context);
   }

@@ -11,7 +11,7 @@ export class UsageError extends Error {
   override name = "UsageError";
 }
 
-export const EXIT = { ok: 0, failure: 1, usage: 2, unverified: 3, inconclusive: 4, network: 5 } as const;
+export const EXIT = { ok: 0, failure: 1, usage: 2, unverified: 3, inconclusive: 4, network: 5, alarm: 6 } as const;
 export type Exit = (typeof EXIT)[keyof typeof EXIT];
 
 /** Rows under their headings, columns as wide as they need be; numbers to the right. */

@@ -1,0 +1,51 @@
+/** Which log a command is about: that of a network, or one that a server of files or a folder has; and by which key. */
+import { parseCheckpoint } from "@tallystick/protocol";
+import { fetchSource, type LogSource } from "../audit/source.ts";
+import { orUnverified, RefusedError } from "../errors.ts";
+import type { Context } from "./context.ts";
+import { openFolderSource } from "./folder-source.ts";
+import { findNetwork, findRunning, GIVEN, isUrl, type LogKey, MET_BEFORE, type NetworkOptions } from "./networks.ts";
+import { UsageError } from "./terminal.ts";
+
+export type LogArguments = NetworkOptions & { log?: string };
+
+export type OpenedLog = {
+  source: LogSource;
+  logKey: LogKey;
+  /** The network that serves it, where one does. */
+  url?: string;
+};
+
+/** Opens the log that `log` names, a URL or a folder; else that of the network which is meant. */
+export async function openLog(args: LogArguments, context: Context): Promise<OpenedLog> {
+  const { log } = args;
+  if (log !== undefined && !isUrl(log)) {
+    const source = await openFolderSource(log);
+    const running = args.vkey === undefined ? await findRunning(log) : undefined;
+    if (running === undefined) return { source, logKey: await findLogKey(source, args, context) };
+    await context.home.rememberLog(running.logKey.vkey);
+    return { source, logKey: running.logKey };
+  }
+  const place = await findNetwork({ ...args, ...(log === undefined ? {} : { network: log }) }, context).catch(
+    (error: unknown) => {
+      if (log === undefined || !(error instanceof RefusedError) || error.status !== 404) throw error;
+      return undefined; // No network, then: a copy of its tiles on any server of files.
+    },
+  );
+  const source = fetchSource(place?.url ?? log ?? "", context.edges);
+  return place === undefined
+    ? { source, logKey: await findLogKey(source, args, context) }
+    : { source, logKey: place.logKey, url: place.url };
+}
+
+/** The key of a log that cannot say itself whose it is. */
+async function findLogKey(source: LogSource, { vkey }: LogArguments, { home }: Context): Promise<LogKey> {
+  if (vkey !== undefined) return { vkey, because: GIVEN };
+  const bytes = await source.checkpoint();
+  const { origin } = orUnverified("the checkpoint", () => parseCheckpoint(bytes));
+  const known = await home.findLog(origin);
+  if (known !== undefined) return { vkey: known, because: MET_BEFORE };
+  throw new UsageError(
+    `the log ${origin} was not met before: give its key with --vkey, as its network's page and ready.json have it`,
+  );
+}
