@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { copyModels } from "../network.ts";
-import { callDaemon, expectOneSentence, startDaemon } from "./daemon.ts";
+import { callDaemon, expectOneSentence, runOnce, startDaemon } from "./daemon.ts";
 
 const TALLYD = join(import.meta.dirname, "..", "..", "packages", "server", "bin", "tallyd.js");
 const FILES = ["admin-token", "checkpoint.pem", "gateway.pem", "log.pem", "node.pem", "publisher.pem", "sealing-key"];
@@ -96,6 +96,16 @@ test("a network runs on keys outside its data, and makes none where one of them 
   await copyFile(join(folder, "gateway.pem"), join(folder, "checkpoint.pem"));
   await using wrong = startDaemon(data, models, { args: [...args, "--key", `node=${found}`] });
   expectOneSentence(await wrong.ended, /outside\/checkpoint\.pem holds a key of another type/);
+});
+
+test("a network that ran on the keys of its first start goes on under the same origin with them moved out", async () => {
+  const [folder, data] = [join(root, "moved"), join(root, "moved-data")];
+  const before = await runOnce(data, models);
+  await mkdir(folder, { mode: 0o700 });
+  for (const name of FILES) await rename(join(data, "keys", name), join(folder, name));
+  await using daemon = startDaemon(data, models, { args: ["--keys", folder] });
+  expect(await daemon.ready).toMatchObject({ logVkey: before.logVkey, apiKey: before.apiKey });
+  expect((await readdir(folder)).sort()).toEqual(FILES);
 });
 
 test("behind a proxy that ends TLS it tells the proxy's URL, and listens on this machine", async () => {
