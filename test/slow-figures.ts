@@ -16,6 +16,7 @@ import {
   parseAuthorization,
   parseCheckpoint,
   parseManifest,
+  parsePolicy,
   type Role,
   sha256,
   signedId,
@@ -110,6 +111,8 @@ export function slowFigures(entries: readonly Entry[]): Figures {
     models: models.map((model, i) => ({ ...model, rank: i + 1 })),
     rows,
     exclusions: Object.fromEntries(reasons),
+    equivocations: log.equivocations(),
+    clock: log.clock(),
   };
 }
 
@@ -127,6 +130,21 @@ class SlowLog {
 
   all<K extends Entry["kind"]>(kind: K): At<K>[] {
     return this.#entries.flatMap((entry, at) => (isOf(kind, entry) ? [{ at, entry }] : []));
+  }
+
+  /** Receipt ids with two different statements under them. */
+  equivocations(): number {
+    const statements = new Map<string, Set<string>>();
+    for (const { entry } of this.all("receipt")) {
+      const id = hex(signedId(parseAuthorization(entry.says.authorization).signed));
+      statements.set(id, (statements.get(id) ?? new Set()).add(hex(signedId(entry.signed))));
+    }
+    return [...statements.values()].filter(({ size }) => size > 1).length;
+  }
+
+  clock(): "log" | "witnesses" {
+    const asks = this.all("policy").map(({ entry }) => parsePolicy(entry.says.policy).quorum.kind !== "none");
+    return asks.at(-1) === true ? "witnesses" : "log";
   }
 
   roleAt(key: string, at: number): Role | undefined {
