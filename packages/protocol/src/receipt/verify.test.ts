@@ -84,7 +84,7 @@ test("a verdict says every check by name, and what the receipt says", async () =
     "checkpoint: passed, signed by log.example/tallystick at size 6, 2026-11-22T12:00:00.000Z",
     "request opening: passed, the request in this file is the one committed to",
     "response opening: passed, the response in this file is the one committed to",
-    "witnesses: not_checked, no witness cosigned: the time is the log operator's own word",
+    "witnesses: not_checked, no policy says which witnesses to ask for: the time is the log operator's own word",
     'execution: not_checked, tier "signed": that the node told the truth is not shown',
   ]);
   if (verdict.outcome !== "verified") return expect.fail("the receipt is good");
@@ -109,7 +109,7 @@ test("without a key of the log to trust, a receipt is inconclusive, and only its
 });
 
 test("trust in another log's key fails the checkpoint, also where it has the same name", async () => {
-  const imposter = { ...one.log.trust, logKey: { ...new LogInMemory("other.example").key, name: one.log.key.name } };
+  const imposter = trustInLog({ ...new LogInMemory("other.example").key, name: one.log.key.name });
   const verdict = await verifyReceiptFile(utf8(one.text), imposter);
   expect(verdict).toMatchObject({ outcome: "failed", failure: "bad_checkpoint" });
   const other = await verifyReceiptFile(utf8(one.text), new LogInMemory("other.example").trust);

@@ -105,7 +105,7 @@ test("a follower is told of every entry once, in order, with a checkpoint that c
   log.follow((entries, { size }) => {
     told.push(...entries.map(hex));
     expect(told.length).toBe(size);
-    expect(log.published.size, "the checkpoint that is served is of what followers know").toBe(size);
+    expect(log.head.size, "the state that is served is of what followers know").toBe(size);
   });
   for (let i = 0; i < 5; i++) {
     await log.append(entry(i));

@@ -140,32 +140,59 @@ test("a tree opened at any published size has its root, its entries and their pr
   }
 });
 
-test("a tree does not open where a tile or the open bundle is not what its checkpoint says", async () => {
-  for (const size of [3, 256, 259]) {
-    const path = join(folder, `damaged-${size}`);
+/** Files that a tree of some size rests on, and what may become of one. */
+const EDGE = [3, 256, 259, 600].flatMap((size) => [
+  { size, level: "entries" as const, index: Math.floor((size - 1) / TILE_WIDTH) },
+  { size, level: 0, index: Math.floor((size - 1) / TILE_WIDTH) },
+  ...(size < TILE_WIDTH ? [] : [{ size, level: 1, index: 0 }]),
+]);
+
+function damagesOf(bytes: Uint8Array): (Uint8Array | undefined)[] {
+  const flipped = Uint8Array.from(bytes);
+  flipped[5] = (flipped[5] ?? 0) ^ 1;
+  return [flipped, bytes.subarray(0, bytes.length - 1), new Uint8Array(0), undefined];
+}
+
+test.each(EDGE)(
+  "lost at its edge, tile $level/$index of $size entries is made again where the root shows it to be the same",
+  async ({ size, ...tile }) => {
+    const path = join(folder, `edge-${size}-${tile.level}`);
     const tree = new Tree(systemDisk, path);
-    await tree.integrate(sequence(0, size));
-    const needed = [
-      "tile/0/000.p/3",
-      "tile/entries/000.p/3",
-      "tile/0/001.p/3",
-      "tile/entries/001.p/3",
-      "tile/1/000.p/1",
-    ];
-    const found = await filesIn(path);
-    for (const name of needed.filter((name) => found.has(name))) {
-      const bytes = await readFile(join(path, name));
-      const flipped = Uint8Array.from(bytes);
-      flipped[5] = (flipped[5] ?? 0) ^ 1;
-      for (const damage of [flipped, bytes.subarray(0, bytes.length - 1), new Uint8Array(0), undefined]) {
-        await (damage === undefined ? rm(join(path, name)) : writeFile(join(path, name), damage));
-        await expect(new Tree(systemDisk, path).open(size, tree.root()), `${name} at ${size}`).rejects.toThrow(
-          /backup/,
-        );
+    const all = sequence(0, size);
+    await tree.integrate(all);
+    const whole = await filesIn(path);
+    const name = tilePath({ ...tile, width: tileWidth(tile.level, tile.index, size) });
+    const file = join(path, name);
+    const bytes = await readFile(file);
+    // What the write-ahead segments still have: all, from the middle of a bundle, from the start of the last, or nothing.
+    for (const kept of [all, all.slice(-(size % TILE_WIDTH || TILE_WIDTH) - 2), all.slice(-1), []])
+      for (const damage of damagesOf(bytes)) {
+        await (damage === undefined ? rm(file) : writeFile(file, damage));
+        const opening = new Tree(systemDisk, path).open(size, tree.root(), kept);
+        const isKept = tile.level !== "entries" || (kept[0]?.index ?? size) <= tile.index * TILE_WIDTH;
+        if (isKept) {
+          expect(await opening, `${name} of ${size}, ${kept.length} kept`).toEqual({ repaired: true });
+          expect(await filesIn(path)).toEqual(whole);
+        } else await expect(opening, `${name} of ${size}, ${kept.length} kept`).rejects.toThrow(/backup/);
+        await writeFile(file, bytes);
       }
-      await writeFile(join(path, name), bytes);
-    }
-    await expect(new Tree(systemDisk, path).open(size, leafHash(utf8("another")))).rejects.toThrow(/backup/);
-    await new Tree(systemDisk, path).open(size, tree.root());
-  }
+    expect(await new Tree(systemDisk, path).open(size, tree.root(), all)).toEqual({ repaired: false });
+  },
+);
+
+test("a checkpoint that is newer than its tiles opens where the entries were kept, and by no others", async () => {
+  const path = join(folder, "newer");
+  const old = new Tree(systemDisk, path);
+  await old.integrate(sequence(0, 300));
+  const whole = new Tree(systemDisk, join(folder, "newer-whole"));
+  await whole.integrate(sequence(0, 700));
+  for (const first of [0, 100, 256])
+    expect(await new Tree(systemDisk, path).open(700, whole.root(), sequence(first, 700))).toBeDefined();
+  const lost = join(folder, "newer-lost");
+  await new Tree(systemDisk, lost).integrate(sequence(0, 300));
+  await expect(new Tree(systemDisk, lost).open(700, whole.root(), sequence(600, 700))).rejects.toThrow(/backup/);
+  await expect(new Tree(systemDisk, lost).open(700, whole.root(), sequence(0, 699))).rejects.toThrow(/backup/);
+  await expect(new Tree(systemDisk, lost).open(300, leafHash(utf8("another")), sequence(0, 300))).rejects.toThrow(
+    /backup/,
+  );
 });

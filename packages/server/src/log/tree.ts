@@ -102,14 +102,15 @@ export class Tree {
   /** Whether the tree could be made again: full tiles up to a bundle's beginning, and from there on the entries themselves. */
   async #rebuild(size: number, root: Uint8Array, kept: readonly Sequenced[]): Promise<boolean> {
     const open = Math.floor(size / TILE_WIDTH) * TILE_WIDTH;
-    const first = Math.ceil((kept[0]?.index ?? size) / TILE_WIDTH) * TILE_WIDTH;
-    for (const start of new Set([open, Math.min(open, first)])) {
+    const firstKept = Math.ceil((kept[0]?.index ?? size) / TILE_WIDTH) * TILE_WIDTH;
+    const lastFull = Math.max(0, open - TILE_WIDTH);
+    for (const start of new Set([open, lastFull, Math.min(lastFull, firstKept)])) {
       const entries = await this.#entriesFrom(start, size, kept);
       const edge = entries === undefined ? undefined : await this.#edgeFromFullTiles(start);
       if (entries === undefined || edge === undefined) continue;
       this.#take({ hashes: edge, entries: [] }, start);
       const files = this.#grow(entries);
-      if (!equal(this.root(), root)) continue;
+      if (!equal(this.root(), root) || !(await this.#hasLastFull(start))) continue;
       await this.#disk.write(files);
       this.#writtenSize = size;
       return true;
@@ -117,18 +118,24 @@ export class Tree {
     return false;
   }
 
-  /** The entries from `start`, the beginning of a bundle, up to `size`: from `kept`, or the open bundle's from any file of it. */
+  /** Whether the last full bundle before `start`, which is not written again, is there and right. */
+  async #hasLastFull(start: number): Promise<boolean> {
+    if (start === 0) return true;
+    const damage = await this.readCheckedBundle(start / TILE_WIDTH - 1, TILE_WIDTH).then(() => undefined, asDamage);
+    this.#cache.clear();
+    return damage === undefined;
+  }
+
+  /** The entries from `start`, the beginning of a bundle, up to `size`: from `kept`, and before that from bundles. */
   async #entriesFrom(start: number, size: number, kept: readonly Sequenced[]): Promise<Sequenced[] | undefined> {
-    const offset = start - (kept[0]?.index ?? size);
-    if (start === size) return [];
-    if (offset >= 0) return kept.slice(offset);
-    if (size - start >= TILE_WIDTH) return undefined;
-    const bundle = Math.floor(start / TILE_WIDTH);
-    const entries = await this.#longestBundle(bundle, size - start);
-    const missing = size - start - entries.length;
-    const rest = missing > kept.length ? undefined : missing === 0 ? [] : kept.slice(-missing);
-    if (rest === undefined) return undefined;
-    return [...entries.map((entry, i) => ({ index: start + i, entry, leaf: leafHash(entry) })), ...rest];
+    const firstKept = kept[0]?.index ?? size;
+    const entries: Sequenced[] = [];
+    for (let at = start; at < Math.min(size, firstKept); at += TILE_WIDTH) {
+      const bundle = await this.#longestBundle(at / TILE_WIDTH, Math.min(size, firstKept) - at);
+      entries.push(...bundle.map((entry, i) => ({ index: at + i, entry, leaf: leafHash(entry) })));
+      if (bundle.length < Math.min(TILE_WIDTH, firstKept - at, size - at)) return undefined;
+    }
+    return [...entries, ...kept.slice(Math.max(0, start - firstKept))];
   }
 
   /** What can be read of a bundle, at most `most` of it: from its full file or from the widest partial one that is whole. */
@@ -139,7 +146,7 @@ export class Tree {
       const bytes = await this.#read(tilePath({ level: "entries", index, width }));
       if (bytes === undefined) continue;
       try {
-        return parseBundle(bytes, width).slice(0, most);
+        return parseBundle(bytes, width).slice(0, Math.min(most, TILE_WIDTH));
       } catch (error) {
         if (!(error instanceof Malformed)) throw error;
       }
