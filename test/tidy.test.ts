@@ -51,8 +51,8 @@ const HOMES: [pattern: RegExp, home: RegExp, why: string][] = [
   ],
   [
     /\bfetch\(/,
-    /client\/src\/|explorer\/src\/islands\/|server\/src\/listen\.ts$/,
-    "only the client and the page reach out",
+    /client\/src\/|explorer\/src\/islands\/|server\/src\/(listen|platform\/outbound)\.ts$/,
+    "only the client, the page and what an operator configured reach out",
   ],
   [/process\.env\b/, /bin\//, "the environment is read once, where a command begins"],
   [/process\.exit\(/, /execution\/(child|guard|worker)\.ts$/, "shutting down is an empty event loop"],

@@ -32,10 +32,12 @@ test("a running network's folder is measured, and its growth is that of its own 
   const checkpoint = await (await network.fetch("/checkpoint")).arrayBuffer();
   expect(disk.entryCount).toBe(parseCheckpoint(new Uint8Array(checkpoint)).size);
   expect(disk.bytes).toEqual({
-    tiles: blocksOf(join(data, "log", "tiles")),
-    writeAhead: blocksOf(join(data, "log", "wal")),
+    tiles: blocksOf(join(data, "log", "tiles")) + blocksOf(join(data, "log", "checkpoints", "tiles")),
+    writeAhead: blocksOf(join(data, "log", "wal")) + blocksOf(join(data, "log", "checkpoints", "wal")),
     artifacts: blocksOf(join(data, "artifacts")),
-    database: ["", "-wal", "-shm"].reduce((sum, end) => sum + blocksIfThere(join(data, `gateway.sqlite${end}`)), 0),
+    database:
+      blocksOf(join(data, "witnesses")) +
+      ["", "-wal", "-shm"].reduce((sum, end) => sum + blocksIfThere(join(data, `gateway.sqlite${end}`)), 0),
     other: blocksOf(join(data, "keys")) + blocksOf(join(data, "tallystick.json")),
   });
   expect(disk.bytesAnEntry).toBe(disk.bytes.tiles / disk.entryCount);

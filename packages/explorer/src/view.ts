@@ -9,6 +9,10 @@ export type HomeView = {
   logVkey: string;
   /** The latest checkpoint, as `/checkpoint` serves it; empty before the first. */
   checkpoint: string;
+  /** Who is asked to cosign the log's checkpoints; `here` says that the network's own operator runs it. */
+  witnesses: readonly { name: string; here: boolean }[];
+  /** The entries of the newest checkpoint that a quorum of them cosigned; undefined while there is none. */
+  witnessedSize: number | undefined;
   /** Where this network is reached. */
   url: string;
   /** A command that makes a first call when pasted. */

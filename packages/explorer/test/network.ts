@@ -143,6 +143,8 @@ export class TestNetwork {
       url: "http://127.0.0.1:4780",
       firstCall: "curl -s http://127.0.0.1:4780/v2/models/example/double/infer -d @example.json",
       latest: this.#latest.slice(0, 10),
+      witnesses: [],
+      witnessedSize: undefined,
     };
   }
 

@@ -335,12 +335,18 @@ function composeRoutes(
 type Place = { url: string; origin: string; logVkey: string };
 
 /** All that is served, at the place where it is reached. */
-function withPages({ app, latest }: Routes, { options, folder, keys, ledger }: Services, place: Place): Hono {
+function withPages(
+  { app, latest }: Routes,
+  { options, folder, keys, ledger, networkLog }: Services,
+  place: Place,
+): Hono {
   app.get("/v1/network", (c) => c.json({ ...place, gateway: base64(keyId(keys.gateway.spki)), version: VERSION }));
   const view = () => ({
     ...place,
     figures: ledger.projection.figures(),
     checkpoint: encodeNote(ledger.log.head.note),
+    witnesses: networkLog.witnesses.listed,
+    witnessedSize: ledger.log.witnessed?.size,
     firstCall: firstCall(place.url, `$(cat ${folder.file("keys", "api-key")})`),
     latest: latest(20),
   });

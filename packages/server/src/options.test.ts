@@ -18,6 +18,7 @@ test("each option is taken, and the help names each", () => {
       " ",
     ),
     ..."--tls-cert c.pem --tls-key t.pem --url https://tallystick.example:8443/".split(" "),
+    ..."--policy p.policy --checkpoint-interval 500 --rotate-log-key".split(" "),
   ];
   expect(parseOptions(args, "models")).toEqual({
     data: "d",
@@ -29,6 +30,9 @@ test("each option is taken, and the help names each", () => {
     keys: { folder: "k", files: { node: "n.pem", admin: "a=b" } },
     tls: { certPath: "c.pem", keyPath: "t.pem" },
     url: "https://tallystick.example:8443",
+    policyPath: "p.policy",
+    publishIntervalMs: 500,
+    rotateLogKey: true,
   });
   for (const name of [...args, "--behind-tls-proxy"].filter((arg) => arg.startsWith("--")))
     expect(HELP).toContain(`  ${name}`);

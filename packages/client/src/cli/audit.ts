@@ -1,5 +1,8 @@
 /** `tally audit`: recomputes every figure from the tiles, and says what does not hold. */
+import { Malformed, parseCheckpoint } from "@tallystick/protocol";
 import { type Audit, auditLog } from "../audit/audit.ts";
+import { sizeOf } from "../audit/differences.ts";
+import type { LogSource } from "../audit/source.ts";
 import { createHttp } from "../http.ts";
 import { figuresText, readJsonFile } from "./commands.ts";
 import type { Context } from "./context.ts";
@@ -13,18 +16,22 @@ export type AuditArguments = NetworkOptions & { log?: string; usage?: string; js
 
 /** Findings shown to a person; `--json` has them all. */
 const FINDINGS_SHOWN = 20;
+/** How long a public checkpoint is waited for, and how often it is asked for meanwhile. */
+const CHECKPOINT_MS = 10_000;
+const CHECKPOINT_STEP_MS = 200;
 
 export async function audit(args: AuditArguments, context: Context): Promise<Exit> {
   const { terminal, edges } = context;
   const opened = await openLog(args, context);
   const { logKey } = opened;
   const published = await findPublished(args, opened, context);
+  if (opened.url !== undefined) await awaitCheckpoint(opened.source, sizeOf(published) ?? 0, context);
   const source = await rememberLog(opened, context);
   const pool = openSignaturePool();
   const progress = createProgress(terminal, "auditing", edges.nowMs);
   try {
     const result = await auditLog(source, {
-      trust: trustOf(logKey),
+      trust: await trustOf(logKey, context.policy),
       verifyAll: pool.verifyAll,
       onProgress: progress.update,
       ...(published === undefined ? {} : { published }),
@@ -43,6 +50,26 @@ async function findPublished({ usage }: AuditArguments, { url }: OpenedLog, { ed
   // A network that publishes none is refused, not taken for a server of files.
   const published = url === undefined ? undefined : await createHttp(url, edges).json("/v1/usage");
   return usage === undefined ? published : readJsonFile(usage);
+}
+
+/** A public checkpoint waits for witnesses, and so is a moment behind the figures: waits for one that covers them. */
+async function awaitCheckpoint(source: LogSource, size: number, { edges }: Context): Promise<void> {
+  for (let waitedMs = 0; waitedMs < CHECKPOINT_MS; waitedMs += CHECKPOINT_STEP_MS) {
+    const checkpoint = await source.checkpoint();
+    const covers = isMalformed(checkpoint) || parseCheckpoint(checkpoint).size >= size;
+    if (covers) return;
+    await edges.sleep(CHECKPOINT_STEP_MS);
+  }
+}
+
+function isMalformed(checkpoint: Uint8Array): boolean {
+  try {
+    parseCheckpoint(checkpoint);
+    return false;
+  } catch (error) {
+    if (error instanceof Malformed) return true; // The audit says what is wrong with it.
+    throw error;
+  }
 }
 
 function auditText(

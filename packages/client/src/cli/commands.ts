@@ -34,7 +34,10 @@ export async function verify(
   context: Context,
 ): Promise<Exit> {
   const { file, logKey, note } = await findReceipt(what, options, context);
-  const verdict = await verifyReceiptFile(file, logKey === undefined ? undefined : trustOf(logKey));
+  const verdict = await verifyReceiptFile(
+    file,
+    logKey === undefined ? undefined : await trustOf(logKey, context.policy),
+  );
   if (note !== undefined) context.terminal.err(`${note}\n`);
   context.terminal.out(json ? `${verdictJson(verdict, logKey)}\n` : verdictText(verdict, logKey));
   return exitOf(verdict);
@@ -46,7 +49,10 @@ export type RelyArguments = NetworkOptions & { what: string; key?: string; json:
 export async function rely({ what, key, json, ...options }: RelyArguments, context: Context): Promise<Exit> {
   const { terminal, home, edges } = context;
   const { file, logKey } = await findReceipt(what, options, context);
-  const verdict = await verifyReceiptFile(file, logKey === undefined ? undefined : trustOf(logKey));
+  const verdict = await verifyReceiptFile(
+    file,
+    logKey === undefined ? undefined : await trustOf(logKey, context.policy),
+  );
   if (verdict.outcome !== "verified") {
     terminal.err(verdictText(verdict, logKey));
     return exitOf(verdict);

@@ -12,10 +12,10 @@ export type DiskArguments = { data?: string; json: boolean };
 
 /** What lies where in a data folder. The first that fits; the rest is `other`. */
 const PLACES = [
-  ["tiles", /^log\/tiles\//],
-  ["writeAhead", /^log\/wal\//],
+  ["tiles", /^log\/(checkpoints\/)?tiles\//],
+  ["writeAhead", /^log\/(checkpoints\/)?wal\//],
   ["artifacts", /^artifacts\//],
-  ["database", /^gateway\.sqlite/],
+  ["database", /^(gateway\.sqlite|witnesses\/)/],
   ["other", /^/],
 ] as const;
 type Place = (typeof PLACES)[number][0];

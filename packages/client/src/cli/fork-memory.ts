@@ -13,7 +13,10 @@ import { trustOf } from "./networks.ts";
  * where it is not to be believed, or contradicts that one: then both are kept as evidence.
  */
 export async function readHeldCheckpoint(opened: OpenedLog, context: Context): Promise<VerifiedCheckpoint> {
-  const served = await verifiedCheckpoint(await opened.source.checkpoint(), trustOf(opened.logKey));
+  const served = await verifiedCheckpoint(
+    await opened.source.checkpoint(),
+    await trustOf(opened.logKey, context.policy),
+  );
   await hold(served, opened, context);
   return served;
 }
@@ -25,7 +28,7 @@ export async function readHeldCheckpoint(opened: OpenedLog, context: Context): P
 export async function rememberLog(opened: OpenedLog, context: Context): Promise<LogSource> {
   const bytes = await opened.source.checkpoint();
   const source = { ...opened.source, checkpoint: async () => bytes };
-  const served = await verifiedCheckpoint(bytes, trustOf(opened.logKey)).catch(unlessUnverified);
+  const served = await verifiedCheckpoint(bytes, await trustOf(opened.logKey, context.policy)).catch(unlessUnverified);
   if (served === undefined) return source;
   await hold(served, opened, context).catch((error: unknown) => {
     if (error instanceof ContradictionError) throw error;

@@ -4,6 +4,7 @@
 export const OPTIONS = {
   network: { type: "string", takes: "URL|DIR", does: "which network; else the one that runs in .tallystick here" },
   "api-key": { type: "string", takes: "KEY", does: "who asks; else the running network's own key" },
+  policy: { type: "string", takes: "FILE", does: "a tlog-policy: which witnesses must have cosigned what is believed" },
   vkey: { type: "string", takes: "VKEY", does: "the log's key, from somewhere you trust" },
   json: { type: "boolean", default: false, does: "one line of JSON, for programs" },
   input: { type: "string", takes: "X", does: "a file, a text, numbers in JSON, or - for standard input" },
@@ -31,7 +32,7 @@ export const OPTIONS = {
 export type OptionName = keyof typeof OPTIONS;
 
 /** Options of every command that asks a network. */
-export const COMMON: readonly OptionName[] = ["network", "vkey", "json", "help"];
+export const COMMON: readonly OptionName[] = ["network", "vkey", "policy", "json", "help"];
 /** Options of every command that looks at this machine alone. */
 export const LOCAL: readonly OptionName[] = ["json", "help"];
 
@@ -151,7 +152,7 @@ export const COMMANDS = new Map<string, Command>([
       does: "follow a log: new checkpoints held to the last, new entries to their tiles",
       about:
         "Looks at a log again and again. Each checkpoint is verified and proved to extend the last one that was kept, each new entry to be in it; a line says so. Ends with an alarm, and keeps the evidence, where the log forks, shrinks or serves what it did not sign. Network trouble is no alarm.",
-      options: ["interval", "once", "stale", "witness"],
+      options: ["interval", "once", "stale", "witness", ...COMMON],
       example: "tally monitor http://localhost:8787 --interval 60 --stale 3600",
       exits: {
         0: "looked once and found nothing wrong, or ended by Ctrl-C",
@@ -169,7 +170,7 @@ export const COMMANDS = new Map<string, Command>([
       does: "check every file of a log against its entries and its signed root",
       about:
         "Computes every tile and the root again from the entries, and compares them with each file there is and with the signed checkpoint. Says which file is damaged, and at which entry. Of a folder it names files that do not belong there.",
-      options: [],
+      options: [...COMMON],
       example: "tally log fsck .tallystick/log/tiles",
       exits: {
         0: "every file is right",
@@ -186,7 +187,7 @@ export const COMMANDS = new Map<string, Command>([
       does: "copy a log into a folder that verifies offline, or bring a copy up to date",
       about:
         "Copies checkpoint, tiles and entries under the paths that C2SP gives them, so that any server of files can serve the copy. Each file is held to the signed tree before it is written. What is there and right is not fetched again. An earlier copy is extended once the log is proved to extend it. LOG is a URL or a folder; else it is that of the network.",
-      options: ["out"],
+      options: ["out", ...COMMON],
       example: "tally log export --out mirror",
       exits: {
         0: "the folder holds the log",
@@ -204,7 +205,7 @@ export const COMMANDS = new Map<string, Command>([
       does: "print a proof that an entry is in a log",
       about:
         "Makes a tlog-proof of an entry from the log's tiles, checks it and prints it. It leads to the newest checkpoint, or to the earlier one that is given. LOG is a URL or a folder; else it is that of the network.",
-      options: ["size", "checkpoint", "out"],
+      options: ["size", "checkpoint", "out", ...COMMON],
       example: "tally log prove 7 --out entry-7.tlog-proof",
       exits: {
         0: "proved",

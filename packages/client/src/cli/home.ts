@@ -2,7 +2,17 @@
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
-import { hex, Malformed, parseCheckpoint, parseNoteKey, sha256, utf8 } from "@tallystick/protocol";
+import {
+  encodeNote,
+  type Handover,
+  hex,
+  Malformed,
+  parseCheckpoint,
+  parseHandover,
+  parseNoteKey,
+  sha256,
+  utf8,
+} from "@tallystick/protocol";
 import { UnverifiedError } from "../errors.ts";
 import type { SignedCheckpoint } from "../log/alarm.ts";
 
@@ -18,6 +28,9 @@ export type Home = {
   keepCheckpoint(kept: SignedCheckpoint): Promise<void>;
   /** Keeps what shows that a log did what it must not do. The folder in which it lies; the same evidence lies there once. */
   keepEvidence(origin: string, evidence: ReadonlyMap<string, Uint8Array>): Promise<string>;
+  /** How the keys of a log gave way to one another, as far as it was met. */
+  findHandovers(origin: string): Promise<Handover[]>;
+  keepHandovers(origin: string, handovers: readonly Handover[]): Promise<void>;
   /** Remembers a log's vkey. Throws UnverifiedError where the same origin was met with another key. */
   rememberLog(vkey: string): Promise<void>;
 };
@@ -25,6 +38,7 @@ export type Home = {
 export function openHome(env: NodeJS.ProcessEnv): Home {
   const folder = env.TALLYSTICK_HOME || join(env.XDG_CONFIG_HOME || join(homedir(), ".config"), "tallystick");
   const knownLogs = join(folder, "known-logs");
+  const handoversPath = (origin: string) => join(folder, "handovers", `${nameOf(origin)}.json`);
   const checkpointPath = (origin: string) => join(folder, "checkpoints", nameOf(origin));
 
   async function known(): Promise<Map<string, string>> {
@@ -47,6 +61,21 @@ export function openHome(env: NodeJS.ProcessEnv): Home {
       for (const [name, bytes] of evidence) await writePrivately(join(place, name), bytes);
       return place;
     },
+
+    async findHandovers(origin) {
+      const path = handoversPath(origin);
+      const bytes = await findFile(path);
+      if (bytes === undefined) return [];
+      try {
+        const texts: unknown = JSON.parse(new TextDecoder().decode(bytes));
+        return (Array.isArray(texts) ? texts : []).map((text: unknown) => parseHandover(utf8(String(text))));
+      } catch (cause) {
+        throw new Error(`${path} is not what was kept there: remove it, and meet the log again`, { cause });
+      }
+    },
+
+    keepHandovers: (origin, handovers) =>
+      writePrivately(handoversPath(origin), `${JSON.stringify(handovers.map(({ note }) => encodeNote(note)))}\n`),
 
     findLog: async (origin) => (await known()).get(origin),
 

@@ -20,7 +20,7 @@ export async function infer(args: InferArguments, context: Context): Promise<Exi
   const options = optionsOf(args);
   const { url, apiKey, logKey } = await findNetwork(args, context);
   if (apiKey === undefined) throw new UsageError("asking needs an API key: give --api-key, or set TALLYSTICK_API_KEY");
-  const client = createClient({ url, apiKey, trust: trustOf(logKey), edges });
+  const client = createClient({ url, apiKey, trust: await trustOf(logKey, context.policy), edges });
   const model = await client.model(args.model);
   const given = await readInput(client, model, args);
   const answer = await waiting(terminal, `asking ${model.name}`, ask(client, model, given, options));

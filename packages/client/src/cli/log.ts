@@ -25,7 +25,7 @@ export async function fsck(args: LogArguments & { json: boolean }, context: Cont
   const { source, logKey } = await openLog(args, context);
   const progress = createProgress(terminal, "checking", edges.nowMs);
   try {
-    const result = await fsckLog(source, { trust: trustOf(logKey), onProgress: progress.update });
+    const result = await fsckLog(source, { trust: await trustOf(logKey, context.policy), onProgress: progress.update });
     progress.end();
     terminal.out(args.json ? `${JSON.stringify(result)}\n` : fsckText(result, logKey));
     return result.findings.length > 0 ? EXIT.unverified : EXIT.ok;
@@ -62,7 +62,7 @@ export async function exportLog(args: LogArguments & { out: string; json: boolea
   await writePublicly(join(args.out, "log.vkey"), `${opened.logKey.vkey}\n`);
   const progress = createProgress(terminal, "copying", edges.nowMs);
   try {
-    const options = { trust: trustOf(opened.logKey), onProgress: progress.update };
+    const options = { trust: await trustOf(opened.logKey, context.policy), onProgress: progress.update };
     const copied = await copyLog(opened.source, served, place, options);
     if (!copied.ok) throw await contradiction(copied.alarm, origin, context);
     if (usage !== undefined) await place.write("usage.json", usage);
@@ -115,7 +115,7 @@ export async function prove(args: ProveArguments, context: Context): Promise<Exi
   const index = countOf(args.index, "an index");
   const opened = await openLog(args, context);
   const newest = await readHeldCheckpoint(opened, context);
-  const checkpoint = await findCheckpoint(args, newest, opened);
+  const checkpoint = await findCheckpoint(args, newest, opened, context);
   const { size, origin } = checkpoint.checkpoint;
   if (index >= size) throw new UsageError(`there is no entry ${index} among ${size}`);
   const proof = await proveEntry(await openTree(opened.source, newest.checkpoint), index, checkpoint);
@@ -130,6 +130,7 @@ async function findCheckpoint(
   { size, checkpoint: path }: ProveArguments,
   newest: VerifiedCheckpoint,
   { logKey }: OpenedLog,
+  context: Context,
 ): Promise<VerifiedCheckpoint> {
   const wanted = size === undefined ? undefined : countOf(size, "--size");
   if (path === undefined) {
@@ -140,7 +141,7 @@ async function findCheckpoint(
   }
   const bytes = await findFile(path);
   if (bytes === undefined) throw new UsageError(`there is no checkpoint in ${path}`);
-  const given = await verifiedCheckpoint(bytes, trustOf(logKey));
+  const given = await verifiedCheckpoint(bytes, await trustOf(logKey, context.policy));
   if (wanted !== undefined && wanted !== given.checkpoint.size)
     throw new UsageError(`the checkpoint in ${path} is of ${given.checkpoint.size} entries, not ${wanted}`);
   if (given.checkpoint.size > newest.checkpoint.size)

@@ -1,5 +1,5 @@
 /** Which log a command is about: that of a network, or one that a server of files or a folder has; and by which key. */
-import { parseCheckpoint } from "@tallystick/protocol";
+import { parseCheckpoint, parseNoteKey } from "@tallystick/protocol";
 import { fetchSource, type LogSource } from "../audit/source.ts";
 import { orUnverified, RefusedError } from "../errors.ts";
 import type { Context } from "./context.ts";
@@ -23,8 +23,8 @@ export async function openLog(args: LogArguments, context: Context): Promise<Ope
     const source = await openFolderSource(log);
     const running = args.vkey === undefined ? await findRunning(log) : undefined;
     if (running === undefined) return { source, logKey: await findLogKey(source, args, context) };
-    await context.home.rememberLog(running.logKey.vkey);
-    return { source, logKey: running.logKey };
+    const { logKey } = await findNetwork({ ...args, network: log }, context);
+    return { source, logKey };
   }
   const place = await findNetwork({ ...args, ...(log === undefined ? {} : { network: log }) }, context).catch(
     (error: unknown) => {
@@ -40,11 +40,12 @@ export async function openLog(args: LogArguments, context: Context): Promise<Ope
 
 /** The key of a log that cannot say itself whose it is. */
 async function findLogKey(source: LogSource, { vkey }: LogArguments, { home }: Context): Promise<LogKey> {
-  if (vkey !== undefined) return { vkey, because: GIVEN };
+  const handoversOf = (origin: string) => home.findHandovers(origin);
+  if (vkey !== undefined) return { vkey, because: GIVEN, handovers: await handoversOf(parseNoteKey(vkey).name) };
   const bytes = await source.checkpoint();
   const { origin } = orUnverified("the checkpoint", () => parseCheckpoint(bytes));
   const known = await home.findLog(origin);
-  if (known !== undefined) return { vkey: known, because: MET_BEFORE };
+  if (known !== undefined) return { vkey: known, because: MET_BEFORE, handovers: await handoversOf(origin) };
   throw new UsageError(
     `the log ${origin} was not met before: give its key with --vkey, as its network's page and ready.json have it`,
   );

@@ -1,6 +1,6 @@
 /** `tally`: the commands of the client, and what each says on its way out. */
 import { parseArgs } from "node:util";
-import { Malformed, parseNoteKey } from "@tallystick/protocol";
+import { encodeNoteKey, Malformed, type Policy, parseNoteKey, parsePolicy } from "@tallystick/protocol";
 import { systemEdges } from "../edges.ts";
 import { UnreachableError, UnverifiedError } from "../errors.ts";
 import { audit } from "./audit.ts";
@@ -8,7 +8,7 @@ import { models, rely, usage, verify } from "./commands.ts";
 import type { Context } from "./context.ts";
 import { disk } from "./disk.ts";
 import { COMMANDS, helpOf, OPTIONS, overview } from "./help.ts";
-import { openHome } from "./home.ts";
+import { findFile, openHome } from "./home.ts";
 import { infer } from "./infer.ts";
 import { exportLog, fsck, prove } from "./log.ts";
 import { monitor } from "./monitor.ts";
@@ -58,7 +58,11 @@ async function run(args: string[], context: Context): Promise<Exit> {
   const option = Object.entries(values).find(([key, value]) => value !== false && !allowed.includes(key));
   if (option !== undefined) throw new UsageError(`--${option[0]} is not an option of ${name}: tally ${name} --help`);
   if (values.vkey !== undefined) checkVkey(values.vkey);
-  return dispatch(name, words, values, context);
+  const policy = values.policy === undefined ? undefined : await readPolicy(values.policy);
+  const [only, ...others] = policy?.logs ?? [];
+  const vkey = values.vkey ?? (only === undefined || others.length > 0 ? undefined : encodeNoteKey(only.key));
+  const given = { ...values, ...(vkey === undefined ? {} : { vkey }) };
+  return dispatch(name, words, given, { ...context, ...(policy === undefined ? {} : { policy }) });
 }
 
 /** The command that the words begin with: one word, or two, as of `log fsck`. */
@@ -72,6 +76,17 @@ function helpAbout(words: readonly string[]): string {
   const name = nameIn(words);
   const command = COMMANDS.get(name);
   return command === undefined ? overview() : helpOf(name, command);
+}
+
+async function readPolicy(path: string): Promise<Policy> {
+  const bytes = await findFile(path);
+  if (bytes === undefined) throw new UsageError(`there is no policy in ${path}`);
+  try {
+    return parsePolicy(bytes);
+  } catch (cause) {
+    if (cause instanceof Malformed) throw new UsageError(`${path} ${cause.message}`, { cause });
+    throw cause;
+  }
 }
 
 function checkVkey(vkey: string): void {

@@ -103,7 +103,7 @@ class Monitor {
     this.#opened ??= await openLog(this.#args, this.#context);
     const { source, logKey } = this.#opened;
     const { home, terminal, edges } = this.#context;
-    const trust = trustOf(logKey);
+    const trust = await trustOf(logKey, this.#context.policy);
     const { name: origin } = parseNoteKey(logKey.vkey);
     const kept = await home.findCheckpoint(origin);
     const progress = createProgress(terminal, "reading", edges.nowMs);

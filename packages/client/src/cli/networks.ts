@@ -1,13 +1,29 @@
 /** Which network a command is about: the one running here, or the one that `--network` names. */
 import { join, resolve } from "node:path";
-import { type LogTrust, Malformed, parseNoteKey, trustInLog } from "@tallystick/protocol";
-import { RefusedError, UnreachableError } from "../errors.ts";
+import {
+  equal,
+  followHandovers,
+  type Handover,
+  type LogTrust,
+  Malformed,
+  type Policy,
+  parseHandover,
+  parseNoteKey,
+  trustInLog,
+  utf8,
+} from "@tallystick/protocol";
+import { orUnverified, RefusedError, UnreachableError } from "../errors.ts";
 import { createHttp, fieldOf } from "../http.ts";
 import type { Context } from "./context.ts";
 import { findFile } from "./home.ts";
 
 /** The key of a log, and why it is believed. */
-export type LogKey = { vkey: string; because: string };
+export type LogKey = {
+  vkey: string;
+  because: string;
+  /** How the log's keys gave way to one another, before and after this one. */
+  handovers: readonly Handover[];
+};
 export type NetworkPlace = { url: string; apiKey?: string; logKey: LogKey };
 
 /** `--network` and what may stand in for it. */
@@ -31,9 +47,34 @@ export async function findNetwork(options: NetworkOptions, context: Context): Pr
   const given = options.network ?? env.TALLYSTICK_NETWORK ?? ".tallystick";
   const apiKey = options.apiKey ?? env.TALLYSTICK_API_KEY;
   const place = await locate(given, context);
-  if (options.vkey === undefined) await home.rememberLog(place.logKey.vkey);
-  const logKey = options.vkey === undefined ? place.logKey : { vkey: options.vkey, because: GIVEN };
-  return { ...place, logKey, ...(apiKey === undefined ? {} : { apiKey }) };
+  const met = await home.findLog(parseNoteKey(place.logKey.vkey).name);
+  const known = options.vkey ?? met ?? place.logKey.vkey;
+  const logKey = known === place.logKey.vkey ? place.logKey : await followKey(known, place, context);
+  if (options.vkey === undefined) await home.rememberLog(logKey.vkey);
+  const own = options.vkey === undefined ? {} : { vkey: options.vkey, because: GIVEN };
+  return { ...place, logKey: { ...logKey, ...own }, ...(apiKey === undefined ? {} : { apiKey }) };
+}
+
+/**
+ * The key that is known of a network's log, where the network says another: believed on, if the known one gave way to that
+ * one by handovers that hold. Where it did not, the network's word is what is then held to the known key, and refused.
+ */
+async function followKey(vkey: string, { url, logKey }: NetworkPlace, { edges, home }: Context): Promise<LogKey> {
+  const said = parseNoteKey(logKey.vkey);
+  if (parseNoteKey(vkey).name !== said.name) return { ...logKey, vkey, handovers: [] };
+  const handovers = await askHandovers(url, { edges });
+  const known: LogKey = { vkey, because: MET_BEFORE, handovers };
+  const { keys } = await trustOf(known);
+  if (!keys.some(({ key }) => equal(key.publicKey, said.publicKey))) return { ...logKey, handovers: [] };
+  await home.keepHandovers(said.name, handovers);
+  return known;
+}
+
+async function askHandovers(url: string, { edges }: Pick<Context, "edges">): Promise<Handover[]> {
+  const texts = fieldOf(await createHttp(url, edges).json("/v1/log"), "handovers");
+  return (Array.isArray(texts) ? texts : []).map((text: unknown) =>
+    orUnverified("the log's handover", () => parseHandover(utf8(String(text)))),
+  );
 }
 
 async function locate(given: string, context: Context): Promise<NetworkPlace> {
@@ -49,7 +90,7 @@ async function locate(given: string, context: Context): Promise<NetworkPlace> {
   if (local?.url === url) return local;
   const vkey = await askLogKey(url, context);
   const met = await context.home.findLog(parseNoteKey(vkey).name);
-  return { url, logKey: { vkey, because: met === undefined ? MET_NOW : MET_BEFORE } };
+  return { url, logKey: { vkey, because: met === undefined ? MET_NOW : MET_BEFORE, handovers: [] } };
 }
 
 async function askLogKey(url: string, { edges }: Context): Promise<string> {
@@ -75,12 +116,17 @@ export async function findRunning(folder: string): Promise<NetworkPlace | undefi
     const ready: unknown = JSON.parse(new TextDecoder().decode(bytes));
     const [url, apiKey, vkey] = ["url", "apiKey", "logVkey"].map((key) => String(fieldOf(ready, key)));
     parseNoteKey(vkey ?? "");
-    return { url: url ?? "", apiKey: apiKey ?? "", logKey: { vkey: vkey ?? "", because: IN_DATA_FOLDER } };
+    return {
+      url: url ?? "",
+      apiKey: apiKey ?? "",
+      logKey: { vkey: vkey ?? "", because: IN_DATA_FOLDER, handovers: [] },
+    };
   } catch (cause) {
     throw new Error(`${path} is not what a running network writes: start the network again`, { cause });
   }
 }
 
-export function trustOf({ vkey }: LogKey): LogTrust {
-  return trustInLog(parseNoteKey(vkey));
+/** Whom to believe about a log: its key with those before and after it, and the witnesses that the caller asks for. */
+export function trustOf({ vkey, handovers }: LogKey, policy?: Policy): Promise<LogTrust> {
+  return followHandovers(trustInLog(parseNoteKey(vkey), policy), handovers);
 }

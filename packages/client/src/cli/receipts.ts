@@ -31,7 +31,7 @@ async function fetchReceipt(id: string, options: NetworkOptions, context: Contex
   try {
     const { url, logKey } = await findNetwork(options, context);
     if (kept !== undefined) {
-      const { outcome } = await verifyReceiptFile(kept, trustOf(logKey));
+      const { outcome } = await verifyReceiptFile(kept, await trustOf(logKey, context.policy));
       if (outcome === "failed")
         return { file: kept, logKey, note: `this is the receipt as it was kept in ${home.receiptPath(id)}` };
     }
@@ -48,11 +48,16 @@ async function fetchReceipt(id: string, options: NetworkOptions, context: Contex
 
 /** The key of the log that a file says it is from: given, met before, or said by the network that is meant. */
 async function findLogKey(file: Uint8Array, options: NetworkOptions, context: Context): Promise<LogKey | undefined> {
-  if (options.vkey !== undefined) return { vkey: options.vkey, because: GIVEN };
+  if (options.vkey !== undefined)
+    return {
+      vkey: options.vkey,
+      because: GIVEN,
+      handovers: await context.home.findHandovers(parseNoteKey(options.vkey).name),
+    };
   const origins = originsIn(file);
   for (const origin of origins) {
     const vkey = await context.home.findLog(origin);
-    if (vkey !== undefined) return { vkey, because: MET_BEFORE };
+    if (vkey !== undefined) return { vkey, because: MET_BEFORE, handovers: await context.home.findHandovers(origin) };
   }
   if (origins.size === 0) return undefined;
   try {

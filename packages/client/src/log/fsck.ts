@@ -5,12 +5,21 @@
  */
 import {
   type Checkpoint,
+  createNoteKey,
   equal,
   type LogTrust,
+  Malformed,
+  type NoteSignature,
+  type Policy,
+  parseBundle,
+  parseEntry,
+  parsePolicy,
+  parseSigned,
   TILE_WIDTH,
   type Tile,
   tilePath,
   tileWidth,
+  verifyNote,
 } from "@tallystick/protocol";
 import { firstStray, leavesOf } from "../audit/bundles.ts";
 import { findTile, type LogSource } from "../audit/source.ts";
@@ -44,6 +53,7 @@ export type FsckOptions = { trust: LogTrust; onProgress?: (done: number, total: 
 
 /** Bundles that are read at once, each with its tile. */
 const AT_ONCE = 8;
+const POLICY = "application/vnd.tallystick.policy+cbor";
 
 /** Checks every file of the log in `source`. Throws UnreachableError where it cannot be read, never for what it holds. */
 export async function fsckLog(source: LogSource, { trust, onProgress }: FsckOptions): Promise<Fsck> {
@@ -62,6 +72,7 @@ export async function fsckLog(source: LogSource, { trust, onProgress }: FsckOpti
     onProgress?.(Math.min(size, (pair.index + 1) * TILE_WIDTH), size);
   }
   await walk.end();
+  await checkLines(checkpoint, trust, walk.policy, damages);
   const { origin } = checkpoint;
   return { origin, size, fileCount: 1 + walk.fileCount, findings: damages.inOrder(), notes: extras.notes };
 }
@@ -73,6 +84,49 @@ async function findHead(source: LogSource, trust: LogTrust, damages: Damages): P
     if (!(error instanceof UnverifiedError)) throw error;
     damages.add("checkpoint", error.message);
     return undefined;
+  }
+}
+
+/**
+ * Where the log itself says who cosigns it, no line of its checkpoint is by anybody else, and each of theirs holds: a byte that
+ * changed in one would else be a stranger's line, which is nobody's concern.
+ */
+async function checkLines(
+  checkpoint: Checkpoint,
+  trust: LogTrust,
+  policy: Policy | undefined,
+  damages: Damages,
+): Promise<void> {
+  if (policy === undefined) return;
+  const logKeys = trust.keys.map(({ key }) => key);
+  const standIns = logKeys.map(({ name, publicKey }) => createNoteKey(name, "cosignature", publicKey));
+  const known = [...logKeys, ...standIns, ...policy.witnesses.map(({ key }) => key)];
+  const verified = await verifyNote(checkpoint.note, known);
+  const isKnown = ({ name, id }: NoteSignature) => known.some((key) => key.name === name && equal(key.id, id));
+  if (verified === undefined) damages.add("checkpoint", "has a cosignature of a witness that does not hold");
+  else if (!checkpoint.note.signatures.every(isKnown))
+    damages.add("checkpoint", "has a line by a key that is neither the log's nor one of its witnesses'");
+}
+
+/** The entries of a bundle; none where it is damaged, which is told elsewhere. */
+function entriesOf(bundle: Uint8Array, width: number): Uint8Array[] {
+  try {
+    return parseBundle(bundle, width);
+  } catch (error) {
+    if (error instanceof Malformed) return [];
+    throw error;
+  }
+}
+
+/** The policy that `entry` logs; undefined for any other entry, of whatever log. */
+function policyIn(entry: Uint8Array): Policy | undefined {
+  try {
+    if (parseSigned(entry).contentType !== POLICY) return undefined;
+    const parsed = parseEntry(entry);
+    return parsed.kind === "policy" ? parsePolicy(parsed.says.policy) : undefined;
+  } catch (error) {
+    if (error instanceof Malformed) return undefined;
+    throw error;
   }
 }
 
@@ -93,6 +147,8 @@ class Walk {
   readonly #above = new Map<number, { index: number; bytes: Uint8Array | undefined }>();
   #lastPair: Pair | undefined;
   fileCount = 0;
+  /** The last policy that the log itself has. */
+  policy: Policy | undefined;
 
   constructor(source: LogSource, checkpoint: Checkpoint, extras: Extras, damages: Damages) {
     this.#source = source;
@@ -124,9 +180,17 @@ class Walk {
     return bytes;
   }
 
+  /** Only where somebody beside the log signed the checkpoint does it matter who may. */
+  #findPolicy({ bundle, width }: Pair): void {
+    const { note, origin } = this.#checkpoint;
+    if (bundle === undefined || note.signatures.every(({ name }) => name === origin)) return;
+    for (const entry of entriesOf(bundle, width)) this.policy = policyIn(entry) ?? this.policy;
+  }
+
   /** Takes the next bundle and its tile in. */
   async take(pair: Pair): Promise<void> {
     this.#lastPair = pair;
+    this.#findPolicy(pair);
     const { index, width, bundle, tile } = pair;
     const computed = bundle === undefined ? undefined : leavesOf(bundle, width);
     const candidates = { computed, served: fit(tile, width) };

@@ -24,7 +24,11 @@ export function days(figures: Figures): Html {
       ? html`<p class="none">No day yet: the first call begins one.</p>`
       : html`${dayChart(shown, DAYS)}
 ${table("Each day’s own counts; requesters of several days are not added up", COLUMNS, [...shown].reverse().map(dayRow), "days")}`;
-  const margin = html`<p class="note">The last ${DAYS} days by the log’s clock. An epoch gives an entry its day; <em>open</em> is what none covers yet. No witness cosigns yet, so every day is provisional.</p>`;
+  const clock =
+    figures.clock === "log"
+      ? "No witness cosigns yet, so every day is provisional."
+      : "The time is the one at which its witnesses saw it.";
+  const margin = html`<p class="note">The last ${DAYS} days by the log’s clock. An epoch gives an entry its day; <em>open</em> is what none covers yet. ${clock}</p>`;
   return section("days", "Day by day", margin, body);
 }
 

@@ -13,6 +13,7 @@ export function footer(view: HomeView): Html {
 <dl class="log">
 <div><dt>Origin</dt><dd><code>${origin}</code></dd></div>
 ${checkpointRows(view)}
+${witnessRow(view)}
 <div><dt>Figures</dt><dd>over ${plural(figures.size, "entry", "entries")}, rules <code>${figures.rules}</code></dd></div>
 <div><dt>Key</dt><dd><code class="long">${logVkey}</code> ${copyButton(logVkey, "Copy the key of the log")}</dd></div>
 </dl>
@@ -33,6 +34,18 @@ function checkpointRows({ checkpoint, origin }: HomeView): Html {
       : html`<time datetime="${isoTime(seconds)}" data-age>${timeOf(seconds)}</time>`;
   return html`<div><dt>Checkpoint</dt><dd>size ${countOf(parsed.size)}, ${time}</dd></div>
 <div><dt>Root</dt><dd><code class="long">${base64(parsed.root)}</code></dd></div>`;
+}
+
+/** Who else vouches that the log only grows. That one operator runs them all is said where it is so. */
+function witnessRow({ witnesses, witnessedSize }: HomeView): Html {
+  if (witnesses.length === 0) return html`<div><dt>Witnesses</dt><dd>none: the log vouches for itself</dd></div>`;
+  const names = witnesses.map(({ name }) => html`<code>${name}</code> `);
+  const seen =
+    witnessedSize === undefined ? "none of it is cosigned yet" : `cosigned to size ${countOf(witnessedSize)}`;
+  const own = witnesses.every(({ here }) => here)
+    ? "One operator runs them and the log: they show that it kept to its own word, and not that anybody else watched."
+    : "";
+  return html`<div><dt>Witnesses</dt><dd>${names}${seen}. ${own}</dd></div>`;
 }
 
 function parseOrUndefined(checkpoint: string): Checkpoint | undefined {
