@@ -1,15 +1,20 @@
 /** What strangers may append, and under which conditions. The network's own roles append through `main.ts`. */
 import {
   type Entry,
+  type EntryOf,
   type FoldState,
   hex,
   isOperator,
   keyId,
   keyOf,
   Malformed,
+  parseAuthorization,
   parseEntry,
+  signaturesOf,
+  signedId,
   signerOf,
   type UsedReceipt,
+  verifyEs256,
   verifySigned,
 } from "@tallystick/protocol";
 import type { Clock } from "../platform/clock.ts";
@@ -38,7 +43,10 @@ export function createAdmission({ fold, clock, publish }: AdmissionParts): Admis
     const { name, index } = checkKind(fold, entry);
     if (index !== undefined) return { index, alreadyLogged: true };
     const known = inFlight.get(name);
-    if (known !== undefined) return { index: await known, alreadyLogged: true };
+    if (known !== undefined) {
+      await known;
+      return submit(bytes); // By then the fold says where it is, or that it was another statement of the same name.
+    }
     if (entry.kind === "key") admitEnrolment();
     const published = publish(bytes).finally(() => inFlight.delete(name));
     inFlight.set(name, published);
@@ -58,6 +66,7 @@ function parse(bytes: Uint8Array): Entry {
 }
 
 async function checkSignature(fold: FoldState, entry: Entry): Promise<void> {
+  if (entry.kind === "receipt") return checkHalves(fold, entry);
   const signer = signerOf(fold, entry);
   if (signer === undefined)
     throw new ServiceError(
@@ -68,10 +77,20 @@ async function checkSignature(fold: FoldState, entry: Entry): Promise<void> {
     throw new ServiceError("forbidden", "the entry is not signed by the key it names");
 }
 
+/** Both halves of a receipt: the node's, and the requester's inside it. */
+async function checkHalves(fold: FoldState, entry: Entry): Promise<void> {
+  const signatures = signaturesOf(fold, entry);
+  if (!signatures.ok) throw new ServiceError("forbidden", `the receipt is not admitted: ${signatures.detail}`);
+  for (const { spki, message, signature } of signatures.jobs)
+    if (!(await verifyEs256(spki, message, signature)))
+      throw new ServiceError("forbidden", "a half of the receipt is not signed by the key it names");
+}
+
 /** What the statement is called, and its index where the log has it. Throws where a stranger may not make it. */
 function checkKind(fold: FoldState, entry: Entry): { name: string; index?: number } {
   if (entry.kind === "key") return checkEnrolment(fold, entry.says);
   if (entry.kind === "reliance") return checkReliance(fold, entry);
+  if (entry.kind === "receipt") return findReceipt(fold, entry);
   if (entry.kind === "acknowledgement") {
     const receipt = getValidReceipt(fold, entry.says.receipt);
     const name = `acknowledgement ${hex(entry.says.receipt)}`;
@@ -108,6 +127,20 @@ function checkReliance(
   const statement = keyOf(signed.keyId) + receipt.decision;
   const index = fold.reliances.get(statement);
   return index === undefined ? { name: `reliance ${statement}` } : { name: statement, index };
+}
+
+/**
+ * A receipt id is logged once. One more receipt of that id, which says something else, is logged as well, as evidence
+ * against who signed it; a third would prove no more.
+ */
+function findReceipt(fold: FoldState, { says, signed }: EntryOf<"receipt">): { name: string; index?: number } {
+  const id = keyOf(signedId(parseAuthorization(says.authorization).signed));
+  const name = `receipt ${id}`;
+  const first = fold.receipts.get(id);
+  if (first === undefined) return { name };
+  if (first.statement === keyOf(signedId(signed))) return { name, index: first.index };
+  const second = fold.equivocations.get(id);
+  return second === undefined ? { name } : { name, index: second.index };
 }
 
 function getValidReceipt(fold: FoldState, id: Uint8Array): UsedReceipt {
