@@ -1,6 +1,7 @@
 /** The socket: a network's application, served on one address of this machine. */
 import type { AddressInfo } from "node:net";
 import { createAdaptorServer } from "@hono/node-server";
+import { type Front, startFront } from "./log/front.ts";
 import type { Network } from "./network.ts";
 
 /** How long calls under way may take to end once the server is told to. */
@@ -28,20 +29,27 @@ export async function listen(network: Network, { host, port }: { host: string; p
     },
   });
   if ("requestTimeout" in server) Object.assign(server, { requestTimeout: REQUEST_MS, maxConnections: CONNECTIONS });
+  const front = startFront(server, { reads: network.reads, clock: network.clock, idleMs: REQUEST_MS });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen(port, host, resolve);
   });
   const { address, family, port: bound } = server.address() as AddressInfo;
   url = `http://${family === "IPv6" ? `[${address}]` : address}:${bound}`;
-  return { url, close: () => drain(server) };
+  return { url, close: () => drain(server, front) };
 }
 
-async function drain(server: ReturnType<typeof createAdaptorServer>): Promise<void> {
+async function drain(server: ReturnType<typeof createAdaptorServer>, front: Front): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   // A connection that is kept alive becomes idle only once its call has ended.
-  const sweep = setInterval(() => "closeIdleConnections" in server && server.closeIdleConnections(), SWEEP_MS);
-  const timer = setTimeout(() => "closeAllConnections" in server && server.closeAllConnections(), DRAIN_MS);
+  const sweep = setInterval(() => {
+    front.closeIdleConnections();
+    if ("closeIdleConnections" in server) server.closeIdleConnections();
+  }, SWEEP_MS);
+  const timer = setTimeout(() => {
+    front.closeAllConnections();
+    if ("closeAllConnections" in server) server.closeAllConnections();
+  }, DRAIN_MS);
   await closed;
   clearInterval(sweep);
   clearTimeout(timer);

@@ -28,6 +28,7 @@ import { createHub, type Hub } from "./hub/service.ts";
 import { type Ledger, openLedger } from "./ledger.ts";
 import { createAdmission } from "./log/admission.ts";
 import { startEpochs } from "./log/epochs.ts";
+import { createReads, type LogReads } from "./log/reads.ts";
 import { logRoutes } from "./log/routes.ts";
 import { Log } from "./log/service.ts";
 import { createNode, type Engine } from "./node/service.ts";
@@ -62,6 +63,9 @@ export type NetworkOptions = {
 export type Network = {
   /** Answers requests; `url` is where it is told that it is reached. */
   application(url: string): Hono;
+  /** The log's public files, for whoever answers beneath the application. */
+  reads: LogReads;
+  clock: Clock;
   data: string;
   origin: string;
   logVkey: string;
@@ -113,11 +117,13 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
     closers.push(engine.close);
     const apiKey = await firstApiKey(folder, accounts, nowSeconds(clock));
     const adminToken = await openSecret(folder.file("keys", "admin-token"), () => hex(random(24)));
+    const reads = createReads({ published: () => ledger.log.published, findTile: ledger.findTile });
     const services = {
       options,
       folder,
       keys,
       ledger,
+      reads,
       hub,
       engine: engine.engine,
       signing,
@@ -130,7 +136,18 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
     const routes = composeRoutes(services, origin);
     const application = (url: string) => withPages(routes, services, { url, origin, logVkey });
     const flush = () => ledger.log.flush();
-    return { application, data: folder.path, origin, logVkey, apiKey, flush, writeEpoch: epochs.write, close };
+    return {
+      application,
+      reads,
+      clock,
+      data: folder.path,
+      origin,
+      logVkey,
+      apiKey,
+      flush,
+      writeEpoch: epochs.write,
+      close,
+    };
   } catch (error) {
     await close().catch(() => {}); // What went wrong first is what the operator is told.
     throw error;
@@ -230,6 +247,7 @@ type Services = {
   folder: DataFolder;
   keys: Keys;
   ledger: Ledger;
+  reads: LogReads;
   hub: Hub;
   engine: Engine;
   signing: Signing;
@@ -241,7 +259,7 @@ type Services = {
 type Routes = { app: Hono; latest: ReturnType<typeof createReceipts>["latest"] };
 
 function composeRoutes(
-  { options, keys, ledger, hub, engine, signing, accounts, openings, adminToken }: Services,
+  { options, keys, ledger, reads, hub, engine, signing, accounts, openings, adminToken }: Services,
   origin: string,
 ): Routes {
   const { clock, random, deadlineMs } = options;
@@ -275,10 +293,7 @@ function composeRoutes(
   const gateway = createGateway({ fold, clock, random, accounts, openings, sessions, receipts, node, findModel });
   const figures = () => ledger.projection.figures();
   const app = new Hono();
-  app.route(
-    "/",
-    logRoutes({ admission: createAdmission({ fold, clock, publish }), published, findTile: ledger.findTile }),
-  );
+  app.route("/", logRoutes({ admission: createAdmission({ fold, clock, publish }), published, reads }));
   app.route("/", usageRoutes({ figures, published }));
   app.route(
     "/",

@@ -1,0 +1,146 @@
+/** The log read over HTTP, against nginx serving the same files of the same folder: one process each, the same client, in turn. */
+import { execFile } from "node:child_process";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { parseCheckpoint, TILE_WIDTH, tilePath, tileWidth } from "@tallystick/protocol";
+import { startNginx } from "./nginx.ts";
+import { loadFrom, startNetwork } from "./process.ts";
+import { median, type Row } from "./ratio.ts";
+import { CALL } from "./serving.bench.ts";
+
+const FILL_MS = 4_000;
+/** Twice the network's interval of epochs: then the log is still. */
+const STILL_MS = 20_000;
+const ROUNDS = 7;
+const DURATION_S = 3;
+const CONNECTIONS = 64;
+
+/** Of a hundred requests, how many are of each kind. */
+const MIX = { "full tiles": 40, bundles: 20, "partial tiles": 25, checkpoint: 15 } as const;
+type Kind = keyof typeof MIX;
+type Load = { name: string; script: string };
+
+const run = promisify(execFile);
+
+export async function benchReading(): Promise<Row[]> {
+  for (const [program, flag] of [
+    ["nginx", "-v"],
+    ["wrk", "-v"],
+  ] as const) {
+    const isThere = await run(program, [flag]).then(
+      () => true,
+      (error: { code?: unknown }) => error.code !== "ENOENT",
+    );
+    if (isThere) continue;
+    console.log(`skip reading: there is no ${program} on this machine`);
+    return [];
+  }
+  const network = await startNetwork();
+  try {
+    await loadFrom({ ...CALL, url: network.url + CALL.path, headers: network.headers, durationMs: FILL_MS });
+    const tiles = join(network.data, "log", "tiles");
+    const size = await stillSize(tiles);
+    const plain = await startNginx(tiles, { keepsFilesOpen: false });
+    const tuned = await startNginx(tiles, { keepsFilesOpen: true });
+    try {
+      const loads = await writeLoads(network.data, pathsOf(size));
+      return await measure({ plain: plain.url, tuned: tuned.url, ours: network.url }, loads, size);
+    } finally {
+      await plain.close();
+      await tuned.close();
+    }
+  } finally {
+    await network.close();
+  }
+}
+
+/** The size of the log once it has stayed the same for as long as an epoch may take. */
+async function stillSize(tiles: string): Promise<number> {
+  const read = async () => parseCheckpoint(await readFile(join(tiles, "checkpoint"))).size;
+  for (let size = await read(); ; ) {
+    await new Promise((resolve) => setTimeout(resolve, STILL_MS));
+    const next = await read();
+    if (next === size) return size;
+    size = next;
+  }
+}
+
+function pathsOf(size: number): Record<Kind, string[]> {
+  const full = Array.from({ length: Math.floor(size / TILE_WIDTH) }, (_, index) => index);
+  const levels = [0, 1, "entries"] as const;
+  const partial = levels
+    .map((level) => ({ level, hashes: Math.floor(size / (level === 1 ? TILE_WIDTH : 1)) }))
+    .map(({ level, hashes }) => ({ level, index: Math.floor(hashes / TILE_WIDTH) }))
+    .map(({ level, index }) => ({ level, index, width: tileWidth(level, index, size) }))
+    .filter(({ width }) => width > 0);
+  return {
+    "full tiles": full.map((index) => tilePath({ level: 0, index, width: TILE_WIDTH })),
+    bundles: full.map((index) => tilePath({ level: "entries", index, width: TILE_WIDTH })),
+    "partial tiles": partial.map(tilePath),
+    checkpoint: ["checkpoint"],
+  };
+}
+
+/** Scripts for wrk: the mix, and each kind by itself. */
+async function writeLoads(folder: string, paths: Record<Kind, string[]>): Promise<Load[]> {
+  const kinds = Object.keys(MIX) as Kind[];
+  const mixed = kinds.flatMap((kind) => Array.from({ length: MIX[kind] }, (_, i) => at(paths[kind], i)));
+  // Spread evenly and the same in each run: 37 shares no factor with 100.
+  const spread = mixed.map((_, i) => at(mixed, 37 * i));
+  const lists: [string, string[]][] = [
+    ["mix", spread],
+    ...kinds.map((kind): [string, string[]] => [kind, paths[kind]]),
+  ];
+  return Promise.all(
+    lists.map(async ([name, list]) => {
+      const script = join(folder, `${name.replace(" ", "-")}.lua`);
+      const strings = list.map((path) => `wrk.format("GET", "/${path}")`);
+      const lua = `local all, n = {}, 0\nfunction init() all = {${strings.join(", ")}} end\nfunction request() n = n % #all + 1; return all[n] end\n`;
+      await writeFile(script, lua);
+      return { name, script };
+    }),
+  );
+}
+
+function at(list: readonly string[], i: number): string {
+  const found = list[i % list.length];
+  if (found === undefined) throw new Error("the log is too short for this bench");
+  return found;
+}
+
+type Urls = { plain: string; tuned: string; ours: string };
+
+async function measure(urls: Urls, loads: readonly Load[], size: number): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (const { name, script } of loads) {
+    const rounds: Record<keyof Urls, number>[] = [];
+    for (let i = 0; i <= ROUNDS; i++) {
+      const ours = await rateOf(urls.ours, script);
+      const plain = await rateOf(urls.plain, script);
+      const tuned = await rateOf(urls.tuned, script);
+      if (i > 0) rounds.push({ ours, plain, tuned }); // The first is to warm.
+    }
+    const of = (pick: (round: (typeof rounds)[number]) => number) => median(rounds.map(pick));
+    const bound = name === "mix" ? { bound: { atLeast: 0.8 } } : {};
+    rows.push(
+      {
+        name: `${name}, requests/s, of nginx with its files kept open`,
+        value: of(({ ours, tuned }) => ours / tuned),
+        unit: "×",
+        ...bound,
+        baseline: "nginx, one process, sendfile, open_file_cache",
+      },
+      { name: `${name}, requests/s, of nginx`, value: of(({ ours, plain }) => ours / plain), unit: "×", ...bound },
+      { name: `${name}, requests/s`, value: of(({ ours }) => ours), unit: "/s" },
+    );
+  }
+  return [...rows, { name: "entries in the log", value: size, unit: "" }];
+}
+
+/** Requests a second that wrk, with one thread, gets through. Throws where an answer is not 200. */
+async function rateOf(url: string, script: string): Promise<number> {
+  const { stdout } = await run("wrk", ["-t1", `-c${CONNECTIONS}`, `-d${DURATION_S}s`, "-s", script, url]);
+  if (/Non-2xx|Socket errors/.test(stdout)) throw new Error(`${url} did not answer everything: ${stdout}`);
+  return Number(/Requests\/sec:\s*([0-9.]+)/.exec(stdout)?.[1]);
+}
