@@ -58,8 +58,10 @@ class Connection {
   #rest: Buffer = Buffer.alloc(0);
   /** A file is being read, or the client has not taken what it was sent. */
   #isWaiting = false;
+  /** The client has said all that it will. */
+  #hasEnded = false;
   /** The headers of the last plain request: a client sends the same again and again. */
-  #fields = "";
+  #fields: string | undefined;
   #acceptsGzip = false;
 
   constructor(socket: Socket, options: ConnectionOptions) {
@@ -86,7 +88,11 @@ class Connection {
     this.#goOn();
   };
 
-  readonly #end = () => void this.#socket.end();
+  readonly #end = () => {
+    this.#hasEnded = true;
+    if (!this.#isWaiting) this.#socket.end();
+  };
+
   readonly #timeout = () => void this.#socket.destroy();
 
   /** Answers what is here, until a request is not plain or has to wait. */
@@ -146,12 +152,18 @@ class Connection {
 
   readonly #stopWaiting = () => {
     this.#isWaiting = false;
-    this.#socket.resume();
     this.#goOn();
+    if (this.#isWaiting) return;
+    if (this.#hasEnded) this.#socket.end();
+    else this.#socket.resume();
   };
 
   #handOver(): void {
     const socket = this.#socket;
+    if (this.#hasEnded) {
+      socket.end(); // As the server does with a client that does not stay for its answer.
+      return;
+    }
     socket.off("data", this.#receive);
     socket.off("end", this.#end);
     socket.off("timeout", this.#timeout);

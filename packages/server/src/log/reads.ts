@@ -163,9 +163,9 @@ class AnswerCache {
 
   set(key: string, answer: Answer): void {
     this.delete(key);
-    this.#answers.set(key, { answer, wasUsed: false });
     this.#sizeBytes += costOf(answer);
-    while (this.#sizeBytes > this.#limitBytes) this.#dropOldest();
+    while (this.#sizeBytes > this.#limitBytes && this.#answers.size > 0) this.#dropOldest();
+    this.#answers.set(key, { answer, wasUsed: false });
   }
 
   #dropOldest(): void {
