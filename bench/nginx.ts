@@ -1,11 +1,13 @@
 /** nginx on a folder of files, with a configuration of its own that goes away with it. */
 import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { cpuOf } from "./process.ts";
 
-export type Nginx = { url: string; close(): Promise<void> };
+export type Nginx = { url: string; cpuMs(): number; close(): Promise<void> };
 
 /** Serves `root` with one worker, on any port of the loopback, with the headers that the network sends. */
 export async function startNginx(root: string, { keepsFilesOpen }: { keepsFilesOpen: boolean }): Promise<Nginx> {
@@ -21,8 +23,10 @@ export async function startNginx(root: string, { keepsFilesOpen }: { keepsFilesO
       throw new Error("nginx did not start");
     }),
   ]);
+  const worker = Number(readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8").trim());
   return {
     url: `http://127.0.0.1:${port}`,
+    cpuMs: () => cpuOf(worker),
     async close() {
       child.kill("SIGTERM");
       await ended;
@@ -53,9 +57,15 @@ http {
   server {
     listen 127.0.0.1:${port};
     root ${root};
-    add_header access-control-allow-origin "*";
-    location /tile/ { add_header cache-control "public, max-age=31536000, immutable"; add_header access-control-allow-origin "*"; }
-    location = /checkpoint { default_type "text/plain; charset=utf-8"; add_header cache-control "no-cache"; add_header access-control-allow-origin "*"; }
+    location /tile/ {
+      add_header access-control-allow-origin "*";
+      add_header cache-control "public, max-age=31536000, immutable";
+    }
+    location = /checkpoint {
+      default_type "text/plain; charset=utf-8";
+      add_header access-control-allow-origin "*";
+      add_header cache-control "no-cache";
+    }
   }
 }
 `;

@@ -18,7 +18,7 @@ const TICKS = 100;
 export type Server = { url: string; headers: Record<string, string>; cpuMs(): number; close(): Promise<void> };
 
 /** Processor time of a process and its threads so far, milliseconds. Linux. */
-function cpuOf(pid: number): number {
+export function cpuOf(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
   return ((Number(fields[11]) + Number(fields[12])) * 1000) / TICKS;
 }

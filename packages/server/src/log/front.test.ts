@@ -219,6 +219,11 @@ const REQUESTS: [desc: string, request: string, statuses: number[]][] = [
   ["Connection: close", get("/tile/0/000", "Connection: close"), [200]],
   ["Connection: close among others", get("/tile/0/000", "Connection: foo, close"), [200]],
   ["two Connection headers", get("/tile/0/000", "Connection: keep-alive", "Connection: close"), [200]],
+  [
+    "two Connection headers, the last of which is plain",
+    get("/tile/0/000", "Connection: close", "Connection: keep-alive"),
+    [200],
+  ],
   ["no Host", "GET /tile/0/000 HTTP/1.1\r\n\r\n", [400]],
   ["no Host but a header", "GET /tile/0/000 HTTP/1.1\r\nAccept: */*\r\n\r\n", [400]],
   ["two Hosts", get("/tile/0/000", "Host: other"), [200, 200]],
@@ -396,6 +401,7 @@ test("who leaves while a file is read harms nobody", async () => {
     const letGo = setInterval(() => waiting.splice(0).forEach((go) => void go()), 1);
     await once(stays.client, "end");
     clearInterval(letGo);
+    expect(gone.serverEnd.listenerCount("drain")).toBe(0); // The server was not given what is gone.
     expect(parseResponses(stays.received()).map(({ status }) => status)).toEqual([
       path === "/tile/0/000" ? 200 : 404,
       200,
@@ -403,6 +409,30 @@ test("who leaves while a file is read harms nobody", async () => {
     expect(network.served).toEqual(path === "/tile/0/000" ? ["GET /checkpoint"] : [`GET ${path}`, "GET /checkpoint"]);
     stays.client.destroy();
   }
+});
+
+test("a client that hangs up on its way to the server gets nothing, as it does there", async () => {
+  const { waiting, findTile } = gate();
+  const { client, received, serverEnd } = await open(await start({ findTile }));
+  client.end(get("/tile/0/002"));
+  await until(() => serverEnd.readableEnded && waiting.length === 1);
+  waiting[0]?.();
+  await once(client, "end");
+  expect(received().length).toBe(0);
+  expect(serverEnd.errored).toBeNull();
+  client.destroy();
+});
+
+test("a connection that is reset ends, and no other", async () => {
+  const network = await start();
+  for (const count of [0, 1, 300]) {
+    const { client, received, serverEnd } = await open(network);
+    client.write(get("/tile/entries/000").repeat(count));
+    await until(() => received().length >= Math.min(count, 2) * BUNDLE.length);
+    client.resetAndDestroy();
+    await until(() => serverEnd.destroyed);
+  }
+  expect(parseResponses(await talk(network, [TILE + LAST])).length).toBe(2);
 });
 
 test("a file that cannot be read is a fault that the server answers for", async () => {
