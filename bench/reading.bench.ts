@@ -10,6 +10,8 @@ import { loadFrom, startNetwork } from "./process.ts";
 import { median, type Row } from "./ratio.ts";
 import { CALL } from "./serving.bench.ts";
 
+/** Entries that the log has at least. */
+const ENTRIES = 3_000;
 const FILL_MS = 4_000;
 /** Twice the network's interval of epochs: then the log is still. */
 const STILL_MS = 20_000;
@@ -41,8 +43,9 @@ export async function benchReading(): Promise<Row[]> {
   }
   const network = await startNetwork();
   try {
-    await loadFrom({ ...CALL, url: network.url + CALL.path, headers: network.headers, durationMs: FILL_MS });
     const tiles = join(network.data, "log", "tiles");
+    while ((await sizeOf(tiles)) < ENTRIES)
+      await loadFrom({ ...CALL, url: network.url + CALL.path, headers: network.headers, durationMs: FILL_MS });
     const size = await stillSize(tiles);
     const plain = await startNginx(tiles, { keepsFilesOpen: false });
     const tuned = await startNginx(tiles, { keepsFilesOpen: true });
@@ -58,12 +61,15 @@ export async function benchReading(): Promise<Row[]> {
   }
 }
 
+async function sizeOf(tiles: string): Promise<number> {
+  return parseCheckpoint(await readFile(join(tiles, "checkpoint"))).size;
+}
+
 /** The size of the log once it has stayed the same for as long as an epoch may take. */
 async function stillSize(tiles: string): Promise<number> {
-  const read = async () => parseCheckpoint(await readFile(join(tiles, "checkpoint"))).size;
-  for (let size = await read(); ; ) {
+  for (let size = await sizeOf(tiles); ; ) {
     await new Promise((resolve) => setTimeout(resolve, STILL_MS));
-    const next = await read();
+    const next = await sizeOf(tiles);
     if (next === size) return size;
     size = next;
   }
