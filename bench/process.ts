@@ -18,7 +18,7 @@ const TICKS = 100;
 export type Server = { url: string; headers: Record<string, string>; cpuMs(): number; close(): Promise<void> };
 
 /** Processor time of a process and its threads so far, milliseconds. Linux. */
-function cpuOf(pid: number): number {
+export function cpuOf(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
   return ((Number(fields[11]) + Number(fields[12])) * 1000) / TICKS;
 }
@@ -46,7 +46,7 @@ export async function startBaseline(name: string): Promise<Server> {
 }
 
 /** A whole network, in a process of its own, on a data folder that goes with it. */
-export async function startNetwork(): Promise<Server> {
+export async function startNetwork(): Promise<Server & { data: string }> {
   const data = await mkdtemp(join(tmpdir(), "tallystick-bench-"));
   const child = spawn(process.execPath, [...START, "--port", "0", "--data", data, "--json"], {
     cwd: ROOT,
@@ -59,6 +59,7 @@ export async function startNetwork(): Promise<Server> {
   const server = serverOf(child, url, { authorization: `Bearer ${apiKey}` });
   return {
     ...server,
+    data,
     async close() {
       await server.close();
       await rm(data, { recursive: true });

@@ -15,6 +15,9 @@ const FEATURES = [
 ];
 const BODY = JSON.stringify({ inputs: [{ name: "features", datatype: "FP32", shape: [1, 30], data: FEATURES }] });
 
+/** A call of the model. */
+export const CALL = { path: PATH, body: BODY, connections: CONNECTIONS };
+
 type Measured = { requestsPerSecond: number; cpuMs: number; p50Ms: number };
 
 async function measure(server: Server): Promise<Measured> {

@@ -2,6 +2,7 @@
 import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { createAdaptorServer } from "@hono/node-server";
+import { type Front, startFront } from "./log/front.ts";
 import type { Network } from "./network.ts";
 import type { TlsPair } from "./platform/tls.ts";
 
@@ -32,7 +33,7 @@ export type ListenOptions = {
 
 /** Serves the application of `network` on `host`. */
 export async function listen(
-  network: Pick<Network, "application">,
+  network: Pick<Network, "application"> & Partial<Pick<Network, "reads" | "clock">>,
   { host, port, tls, url: told }: ListenOptions,
 ): Promise<Listening> {
   let url = "";
@@ -48,6 +49,8 @@ export async function listen(
       : { createServer: createTlsServer, serverOptions: { ...tls, handshakeTimeout: HANDSHAKE_MS } }),
   });
   if ("requestTimeout" in server) Object.assign(server, { requestTimeout: REQUEST_MS, maxConnections: CONNECTIONS });
+  const { reads, clock } = network; // A witness on its own has no log to be read.
+  const front = reads && clock && startFront(server, { reads, clock, idleMs: REQUEST_MS });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen(port, host, resolve);
@@ -55,14 +58,20 @@ export async function listen(
   const { address, family, port: bound } = server.address() as AddressInfo;
   const scheme = tls === undefined ? "http" : "https";
   url = told ?? `${scheme}://${family === "IPv6" ? `[${address}]` : address}:${bound}`;
-  return { url, close: () => drain(server) };
+  return { url, close: () => drain(server, front) };
 }
 
-async function drain(server: ReturnType<typeof createAdaptorServer>): Promise<void> {
+async function drain(server: ReturnType<typeof createAdaptorServer>, front: Front | undefined): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   // A connection that is kept alive becomes idle only once its call has ended.
-  const sweep = setInterval(() => "closeIdleConnections" in server && server.closeIdleConnections(), SWEEP_MS);
-  const timer = setTimeout(() => "closeAllConnections" in server && server.closeAllConnections(), DRAIN_MS);
+  const sweep = setInterval(() => {
+    front?.closeIdleConnections();
+    if ("closeIdleConnections" in server) server.closeIdleConnections();
+  }, SWEEP_MS);
+  const timer = setTimeout(() => {
+    front?.closeAllConnections();
+    if ("closeAllConnections" in server) server.closeAllConnections();
+  }, DRAIN_MS);
   await closed;
   clearInterval(sweep);
   clearTimeout(timer);

@@ -29,6 +29,7 @@ import { type KeyName, type KeyPlaces, locateKeys } from "./keys.ts";
 import type { Ledger } from "./ledger.ts";
 import { createAdmission } from "./log/admission.ts";
 import { logApi } from "./log/api.ts";
+import { createReads, type LogReads } from "./log/reads.ts";
 import { logRoutes, tileRoutes } from "./log/routes.ts";
 import { type Begun, type NetworkLog, openNetworkLog } from "./network-log.ts";
 import { createNode, type Engine } from "./node/service.ts";
@@ -71,6 +72,9 @@ export type NetworkOptions = {
 export type Network = {
   /** Answers requests; `url` is where it is told that it is reached. */
   application(url: string): Hono;
+  /** The log's public files, for whoever answers beneath the application. */
+  reads: LogReads;
+  clock: Clock;
   data: string;
   origin: string;
   logVkey: string;
@@ -129,6 +133,7 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
     closers.push(engine.close);
     const apiKey = await firstApiKey(folder, accounts, nowSeconds(clock));
     const adminToken = await openSecret(keyFile("admin"), () => hex(random(24)));
+    const reads = createReads({ published: () => ledger.log.published, findTile: ledger.findTile });
     const services = {
       networkLog,
       begun,
@@ -136,6 +141,7 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
       folder,
       keys,
       ledger,
+      reads,
       hub,
       engine: engine.engine,
       signing,
@@ -149,7 +155,7 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
     const routes = composeRoutes(services, origin);
     const application = (url: string) => withPages(routes, services, { url, origin, logVkey });
     const { flush, writeEpoch } = begun;
-    return { application, data: folder.path, origin, logVkey, apiKey, flush, writeEpoch, close };
+    return { application, reads, clock, data: folder.path, origin, logVkey, apiKey, flush, writeEpoch, close };
   } catch (error) {
     await close().catch(() => {}); // What went wrong first is what the operator is told.
     throw error;
@@ -236,6 +242,7 @@ type Services = {
   folder: DataFolder;
   keys: Keys;
   ledger: Ledger;
+  reads: LogReads;
   hub: Hub;
   engine: Engine;
   signing: Signing;
@@ -249,7 +256,21 @@ type Services = {
 type Routes = { app: Hono; latest: ReturnType<typeof createReceipts>["latest"] };
 
 function composeRoutes(
-  { options, networkLog, begun, keys, ledger, hub, engine, signing, accounts, openings, adminToken, isReady }: Services,
+  {
+    options,
+    networkLog,
+    begun,
+    keys,
+    ledger,
+    reads,
+    hub,
+    engine,
+    signing,
+    accounts,
+    openings,
+    adminToken,
+    isReady,
+  }: Services,
   origin: string,
 ): Routes {
   const { clock, random, deadlineMs } = options;
@@ -285,10 +306,7 @@ function composeRoutes(
   const gateway = createGateway({ fold, clock, random, accounts, openings, sessions, receipts, node, findModel });
   const figures = () => ledger.projection.figures();
   const app = new Hono();
-  app.route(
-    "/",
-    logRoutes({ admission: createAdmission({ fold, clock, publish }), published, findTile: ledger.findTile }),
-  );
+  app.route("/", logRoutes({ admission: createAdmission({ fold, clock, publish }), published, reads }));
   const { witnesses, history } = networkLog;
   app.route(
     "/",
