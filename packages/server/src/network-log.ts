@@ -13,12 +13,15 @@ import {
   type Signer,
   sha256,
   signEntry,
+  TILE_WIDTH,
+  tileWidth,
   utf8,
 } from "@tallystick/protocol";
 import { type KeyName, originOf } from "./keys.ts";
 import { type Ledger, openLedger } from "./ledger.ts";
 import { type Epochs, startEpochs } from "./log/epochs.ts";
 import { type History, startHistory } from "./log/history.ts";
+import { openFolder } from "./log/opening.ts";
 import { Log, type LogOptions } from "./log/service.ts";
 import { NO_WITNESSES } from "./log/witnesses.ts";
 import type { Clock } from "./platform/clock.ts";
@@ -73,7 +76,14 @@ export async function openNetworkLog(options: NetworkLogOptions): Promise<Networ
   const close = async () => {
     for (const closer of closers.splice(0).reverse()) await closer();
   };
+  const { integrateIntervalMs, publishIntervalMs } = options;
+  const unwitnessed: LogOptions = {
+    ...{ disk: systemDisk, clock, report, queueLength: QUEUE_LENGTH, integrateIntervalMs, publishIntervalMs },
+    ...{ folder: folder.file("log"), signer, formerKeys, witnessing: NO_WITNESSES, restored: false },
+  };
   try {
+    // A log from before witnesses gets them once it is seen to be whole: else its folder is left as it is.
+    if (mark !== undefined && !hasWitnesses) await requireWhole(unwitnessed);
     const witnesses = await openWitnesses({
       ...{ keyFile, clock, report, request: requestOutside, policyPath: options.policyPath },
       folder: folder.file("witnesses"),
@@ -81,26 +91,13 @@ export async function openNetworkLog(options: NetworkLogOptions): Promise<Networ
       mayBegin: !hasWitnesses,
     });
     closers.push(witnesses.close);
-    const { integrateIntervalMs, publishIntervalMs } = options;
-    const common = {
-      disk: systemDisk,
-      clock,
-      report,
-      queueLength: QUEUE_LENGTH,
-      integrateIntervalMs,
-      publishIntervalMs,
-    };
-    const logOptions: LogOptions = {
-      ...common,
-      ...{ folder: folder.file("log"), signer, formerKeys, witnessing: witnesses.witnessing, restored: isRestored },
-    };
-    const historyOptions = historyOf(logOptions);
+    const logOptions: LogOptions = { ...unwitnessed, witnessing: witnesses.witnessing, restored: isRestored };
+    const historyOptions = historyOf(unwitnessed); // What is in it is cosigned already.
     if (mark === undefined) await Log.create(logOptions);
     if (!hasWitnesses) await Log.create(historyOptions);
-    if (!hasWitnesses) await folder.claim({ origin, formerKeys: formerKeys.map(encodeNoteKey) });
     const ledger = await openLedger(logOptions, folder.file("projections"));
     closers.push(() => ledger.close());
-    if (isRestored) await folder.claim({ origin, formerKeys: formerKeys.map(encodeNoteKey) });
+    if (!hasWitnesses || isRestored) await folder.claim({ origin, formerKeys: formerKeys.map(encodeNoteKey) });
     const history = await Log.open(historyOptions);
     closers.push(() => history.close());
 
@@ -133,6 +130,13 @@ export async function openNetworkLog(options: NetworkLogOptions): Promise<Networ
   }
 }
 
+/** Throws an OperatorError unless the log has all that it has acknowledged, and each entry hashes to its tile. */
+async function requireWhole(options: LogOptions): Promise<void> {
+  const { tree } = await openFolder(options);
+  for (let bundle = 0; bundle * TILE_WIDTH < tree.size; bundle++)
+    await tree.readCheckedBundle(bundle, tileWidth("entries", bundle, tree.size));
+}
+
 /** The log of the log's checkpoints: the same key under a name of its own, in a folder of its own. */
 function historyOf({ signer, formerKeys, folder, ...rest }: LogOptions): LogOptions {
   const named = (key: NoteKey) => createNoteKey(`${key.name}/checkpoints`, key.type, key.publicKey);
@@ -141,8 +145,6 @@ function historyOf({ signer, formerKeys, folder, ...rest }: LogOptions): LogOpti
     folder: join(folder, "checkpoints"),
     signer: { key: named(signer.key), sign: signer.sign },
     formerKeys: formerKeys.map(named),
-    witnessing: NO_WITNESSES, // What is in it is cosigned already.
-    restored: false,
   };
 }
 
