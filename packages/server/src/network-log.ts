@@ -1,11 +1,12 @@
 /** A network's log with all that belongs to it: its keys, its witnesses, its history, its clock, and the policy that it logs. */
-import { access, copyFile, rename } from "node:fs/promises";
+import { access, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import {
   createNoteKey,
   encodeHandover,
   encodeNoteKey,
   equal,
+  HANDOVERS,
   handoverText,
   keyOf,
   type NoteKey,
@@ -26,7 +27,8 @@ import { Log, type LogOptions } from "./log/service.ts";
 import { NO_WITNESSES } from "./log/witnesses.ts";
 import type { Clock } from "./platform/clock.ts";
 import { systemDisk } from "./platform/disk.ts";
-import { syncFolder } from "./platform/files.ts";
+import { OperatorError } from "./platform/errors.ts";
+import { syncFolder, writeDurably } from "./platform/files.ts";
 import type { DataFolder } from "./platform/folder.ts";
 import type { Report } from "./platform/http.ts";
 import { type NoteSigner, openNoteSigner } from "./platform/keys.ts";
@@ -87,7 +89,7 @@ export async function openNetworkLog(options: NetworkLogOptions): Promise<Networ
     const witnesses = await openWitnesses({
       ...{ keyFile, clock, report, request: requestOutside, policyPath: options.policyPath },
       folder: folder.file("witnesses"),
-      logKeys: [signer.key, ...formerKeys],
+      logKey: signer.key,
       mayBegin: !hasWitnesses,
     });
     closers.push(witnesses.close);
@@ -191,10 +193,12 @@ async function rotate({ options, ledger, ...log }: Rotating, role: Signer, isAsk
   const next = await openNoteSigner(nextPath, () => from.name);
   const isLogged = ledger.fold.handovers.some(({ to }) => equal(to.publicKey, next.key.publicKey));
   if (!isLogged && !isAsked) return false; // A key was made and nothing was said of it: it waits for the next time.
+  if (!isLogged && ledger.fold.handovers.length >= HANDOVERS)
+    throw new OperatorError(`the log's key has changed ${HANDOVERS} times, as often as it may: start a new network`);
   if (!isLogged) await logHandover(ledger, log, next, role);
   const formerKeys = [...new Set([...log.formerKeys, from].map(encodeNoteKey))];
   await folder.claim({ origin: from.name, formerKeys });
-  await copyFile(path, `${path}.former-${formerKeys.length}`);
+  await writeDurably(`${path}.former-${formerKeys.length}`, await readFile(path), 0o600);
   await rename(nextPath, path);
   await syncFolder(join(path, ".."));
   report("the log's key has changed", { from: encodeNoteKey(from), to: encodeNoteKey(next.key) });
