@@ -39,6 +39,8 @@ export type NetworkLogOptions = {
   folder: DataFolder;
   keyFile(name: KeyName): string;
   policyPath: string | undefined;
+  /** Whether the operator says that what the network's own witnesses knew is lost. */
+  newWitnesses: boolean;
   clock: Clock;
   report: Report;
   integrateIntervalMs: number;
@@ -91,9 +93,11 @@ export async function openNetworkLog(options: NetworkLogOptions): Promise<Networ
       folder: folder.file("witnesses"),
       logKey: signer.key,
       mayBegin: !hasWitnesses,
+      areLost: options.newWitnesses,
     });
     closers.push(witnesses.close);
-    const logOptions: LogOptions = { ...unwitnessed, witnessing: witnesses.witnessing, restored: isRestored };
+    const restored = isRestored && (options.newWitnesses ? "witnesses lost" : true);
+    const logOptions: LogOptions = { ...unwitnessed, witnessing: witnesses.witnessing, restored };
     const historyOptions = historyOf(unwitnessed); // What is in it is cosigned already.
     if (mark === undefined) await Log.create(logOptions);
     if (!hasWitnesses) await Log.create(historyOptions);

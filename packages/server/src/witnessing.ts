@@ -41,6 +41,8 @@ export type WitnessingOptions = {
   logKey: NoteKey;
   /** Whether its witnesses may begin: there is no log yet, or none that they were asked about. */
   mayBegin: boolean;
+  /** Whether the operator says that what its own witnesses knew is lost: those begin as others. */
+  areLost: boolean;
   clock: Clock;
   report: Report;
   request: Outbound;
@@ -89,13 +91,21 @@ export async function openWitnesses(options: WitnessingOptions): Promise<Network
 
 type Own = { name: (typeof OWN)[number]; witness: OpenWitness };
 
-async function openOwn({ folder, keyFile, logKey, mayBegin, clock, report }: WitnessingOptions): Promise<Own[]> {
+async function openOwn({
+  folder,
+  keyFile,
+  logKey,
+  mayBegin,
+  areLost,
+  clock,
+  report,
+}: WitnessingOptions): Promise<Own[]> {
   const own: Own[] = [];
   const logs = [{ origin: logKey.name, keys: [logKey] }];
   try {
     for (const name of OWN) {
       const place = { folder: `${folder}/${name}`, keyPath: keyFile(name), name: undefined };
-      own.push({ name, witness: await openWitness({ ...place, logs, mayBegin, clock, report }) });
+      own.push({ name, witness: await openWitness({ ...place, logs, mayBegin, isLost: areLost, clock, report }) });
     }
     return own;
   } catch (error) {
