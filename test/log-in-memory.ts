@@ -18,7 +18,8 @@ export const ORIGIN_IN_MEMORY = "log.example/tallystick";
 
 export class LogInMemory {
   readonly entries: Uint8Array[] = [];
-  readonly signer: NoteSigner;
+  /** Signs from here on; another one where the log has got another key. */
+  signer: NoteSigner;
 
   constructor(origin: string = ORIGIN_IN_MEMORY) {
     this.signer = fixedNoteSigner(origin);

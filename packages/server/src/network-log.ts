@@ -1,11 +1,12 @@
 /** A network's log with all that belongs to it: its keys, its witnesses, its history, its clock, and the policy that it logs. */
-import { access, copyFile, rename } from "node:fs/promises";
+import { access, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import {
   createNoteKey,
   encodeHandover,
   encodeNoteKey,
   equal,
+  HANDOVERS,
   handoverText,
   keyOf,
   type NoteKey,
@@ -13,17 +14,21 @@ import {
   type Signer,
   sha256,
   signEntry,
+  TILE_WIDTH,
+  tileWidth,
   utf8,
 } from "@tallystick/protocol";
 import { type KeyName, originOf } from "./keys.ts";
 import { type Ledger, openLedger } from "./ledger.ts";
 import { type Epochs, startEpochs } from "./log/epochs.ts";
 import { type History, startHistory } from "./log/history.ts";
+import { openFolder } from "./log/opening.ts";
 import { Log, type LogOptions } from "./log/service.ts";
 import { NO_WITNESSES } from "./log/witnesses.ts";
 import type { Clock } from "./platform/clock.ts";
 import { systemDisk } from "./platform/disk.ts";
-import { syncFolder } from "./platform/files.ts";
+import { OperatorError } from "./platform/errors.ts";
+import { syncFolder, writeDurably } from "./platform/files.ts";
 import type { DataFolder } from "./platform/folder.ts";
 import type { Report } from "./platform/http.ts";
 import { type NoteSigner, openNoteSigner } from "./platform/keys.ts";
@@ -34,6 +39,8 @@ export type NetworkLogOptions = {
   folder: DataFolder;
   keyFile(name: KeyName): string;
   policyPath: string | undefined;
+  /** Whether the operator says that what the network's own witnesses knew is lost. */
+  newWitnesses: boolean;
   clock: Clock;
   report: Report;
   integrateIntervalMs: number;
@@ -73,34 +80,30 @@ export async function openNetworkLog(options: NetworkLogOptions): Promise<Networ
   const close = async () => {
     for (const closer of closers.splice(0).reverse()) await closer();
   };
+  const { integrateIntervalMs, publishIntervalMs } = options;
+  const unwitnessed: LogOptions = {
+    ...{ disk: systemDisk, clock, report, queueLength: QUEUE_LENGTH, integrateIntervalMs, publishIntervalMs },
+    ...{ folder: folder.file("log"), signer, formerKeys, witnessing: NO_WITNESSES, restored: false },
+  };
   try {
+    // A log from before witnesses gets them once it is seen to be whole: else its folder is left as it is.
+    if (mark !== undefined && !hasWitnesses) await requireWhole(unwitnessed);
     const witnesses = await openWitnesses({
       ...{ keyFile, clock, report, request: requestOutside, policyPath: options.policyPath },
       folder: folder.file("witnesses"),
-      logKeys: [signer.key, ...formerKeys],
+      logKey: signer.key,
       mayBegin: !hasWitnesses,
+      areLost: options.newWitnesses,
     });
     closers.push(witnesses.close);
-    const { integrateIntervalMs, publishIntervalMs } = options;
-    const common = {
-      disk: systemDisk,
-      clock,
-      report,
-      queueLength: QUEUE_LENGTH,
-      integrateIntervalMs,
-      publishIntervalMs,
-    };
-    const logOptions: LogOptions = {
-      ...common,
-      ...{ folder: folder.file("log"), signer, formerKeys, witnessing: witnesses.witnessing, restored: isRestored },
-    };
-    const historyOptions = historyOf(logOptions);
+    const restored = isRestored && (options.newWitnesses ? "witnesses lost" : true);
+    const logOptions: LogOptions = { ...unwitnessed, witnessing: witnesses.witnessing, restored };
+    const historyOptions = historyOf(unwitnessed); // What is in it is cosigned already.
     if (mark === undefined) await Log.create(logOptions);
     if (!hasWitnesses) await Log.create(historyOptions);
-    if (!hasWitnesses) await folder.claim({ origin, formerKeys: formerKeys.map(encodeNoteKey) });
     const ledger = await openLedger(logOptions, folder.file("projections"));
     closers.push(() => ledger.close());
-    if (isRestored) await folder.claim({ origin, formerKeys: formerKeys.map(encodeNoteKey) });
+    if (!hasWitnesses || isRestored) await folder.claim({ origin, formerKeys: formerKeys.map(encodeNoteKey) });
     const history = await Log.open(historyOptions);
     closers.push(() => history.close());
 
@@ -133,6 +136,13 @@ export async function openNetworkLog(options: NetworkLogOptions): Promise<Networ
   }
 }
 
+/** Throws an OperatorError unless the log has all that it has acknowledged, and each entry hashes to its tile. */
+async function requireWhole(options: LogOptions): Promise<void> {
+  const { tree } = await openFolder(options);
+  for (let bundle = 0; bundle * TILE_WIDTH < tree.size; bundle++)
+    await tree.readCheckedBundle(bundle, tileWidth("entries", bundle, tree.size));
+}
+
 /** The log of the log's checkpoints: the same key under a name of its own, in a folder of its own. */
 function historyOf({ signer, formerKeys, folder, ...rest }: LogOptions): LogOptions {
   const named = (key: NoteKey) => createNoteKey(`${key.name}/checkpoints`, key.type, key.publicKey);
@@ -141,8 +151,6 @@ function historyOf({ signer, formerKeys, folder, ...rest }: LogOptions): LogOpti
     folder: join(folder, "checkpoints"),
     signer: { key: named(signer.key), sign: signer.sign },
     formerKeys: formerKeys.map(named),
-    witnessing: NO_WITNESSES, // What is in it is cosigned already.
-    restored: false,
   };
 }
 
@@ -189,10 +197,12 @@ async function rotate({ options, ledger, ...log }: Rotating, role: Signer, isAsk
   const next = await openNoteSigner(nextPath, () => from.name);
   const isLogged = ledger.fold.handovers.some(({ to }) => equal(to.publicKey, next.key.publicKey));
   if (!isLogged && !isAsked) return false; // A key was made and nothing was said of it: it waits for the next time.
+  if (!isLogged && ledger.fold.handovers.length >= HANDOVERS)
+    throw new OperatorError(`the log's key has changed ${HANDOVERS} times, as often as it may: start a new network`);
   if (!isLogged) await logHandover(ledger, log, next, role);
   const formerKeys = [...new Set([...log.formerKeys, from].map(encodeNoteKey))];
   await folder.claim({ origin: from.name, formerKeys });
-  await copyFile(path, `${path}.former-${formerKeys.length}`);
+  await writeDurably(`${path}.former-${formerKeys.length}`, await readFile(path), 0o600);
   await rename(nextPath, path);
   await syncFolder(join(path, ".."));
   report("the log's key has changed", { from: encodeNoteKey(from), to: encodeNoteKey(next.key) });

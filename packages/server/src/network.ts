@@ -1,6 +1,6 @@
 /** The composition root: folder → keys → log and fold → services → one application. */
 import { createHash, timingSafeEqual } from "node:crypto";
-import { readdir } from "node:fs/promises";
+import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import {
   base64,
@@ -16,6 +16,7 @@ import {
   signEntry,
 } from "@tallystick/protocol";
 import { Hono } from "hono";
+import { backupRoutes, SNAPSHOTS } from "./backup/routes.ts";
 import { openEngine } from "./engine.ts";
 import { type Accounts, createAccounts } from "./gateway/accounts.ts";
 import { createOpenings, type Openings } from "./gateway/openings.ts";
@@ -35,7 +36,7 @@ import { type Begun, type NetworkLog, openNetworkLog } from "./network-log.ts";
 import { createNode, type Engine } from "./node/service.ts";
 import { addPages, firstCall } from "./pages.ts";
 import { type Clock, nowSeconds } from "./platform/clock.ts";
-import { closeDatabase, openDatabase } from "./platform/database.ts";
+import { closeDatabase, type Database, openDatabase } from "./platform/database.ts";
 import { OperatorError } from "./platform/errors.ts";
 import { type DataFolder, LOCKED_FILE, openDataFolder } from "./platform/folder.ts";
 import type { Report } from "./platform/http.ts";
@@ -65,6 +66,8 @@ export type NetworkOptions = {
   policyPath?: string;
   /** Gives the log's key over to a new one before anything else is done. */
   rotateLogKey?: boolean;
+  /** What its own witnesses knew is lost: they begin as others, with new keys. */
+  newWitnesses?: boolean;
   /** The longest that one call may take. */
   deadlineMs: number;
 };
@@ -101,6 +104,7 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
     return closeAll(closers);
   };
   try {
+    await rm(folder.file(SNAPSHOTS), { recursive: true, force: true }); // What a backup that was cut short has left.
     const keyFile = await locateKeys(options.keys ?? {}, folder.file("keys"));
     const signing = openSigning(report);
     closers.push(signing.close);
@@ -113,9 +117,10 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
       report,
     });
     closers.push(() => openings.flush());
-    const { policyPath, integrateIntervalMs, publishIntervalMs, epochIntervalMs } = options;
+    const { policyPath, newWitnesses = false, integrateIntervalMs, publishIntervalMs, epochIntervalMs } = options;
     const networkLog = await openNetworkLog({
-      ...{ folder, keyFile, policyPath, clock, report, integrateIntervalMs, publishIntervalMs, epochIntervalMs },
+      ...{ folder, keyFile, policyPath, newWitnesses, clock, report },
+      ...{ integrateIntervalMs, publishIntervalMs, epochIntervalMs },
     });
     closers.push(networkLog.close);
     const { ledger, noteSigner } = networkLog;
@@ -135,6 +140,7 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
     const adminToken = await openSecret(keyFile("admin"), () => hex(random(24)));
     const reads = createReads({ published: () => ledger.log.published, findTile: ledger.findTile });
     const services = {
+      database,
       networkLog,
       begun,
       options,
@@ -236,6 +242,7 @@ async function firstApiKey(folder: DataFolder, accounts: Accounts, now: number):
 }
 
 type Services = {
+  database: Database.Database;
   networkLog: NetworkLog;
   begun: Begun;
   options: NetworkOptions;
@@ -256,24 +263,11 @@ type Services = {
 type Routes = { app: Hono; latest: ReturnType<typeof createReceipts>["latest"] };
 
 function composeRoutes(
-  {
-    options,
-    networkLog,
-    begun,
-    keys,
-    ledger,
-    reads,
-    hub,
-    engine,
-    signing,
-    accounts,
-    openings,
-    adminToken,
-    isReady,
-  }: Services,
+  { options, folder, database, networkLog, begun, keys, ledger, reads, hub, engine, signing, ...gates }: Services,
   origin: string,
 ): Routes {
   const { clock, random, deadlineMs } = options;
+  const { accounts, openings, adminToken, isReady } = gates;
   const { fold, log, publish } = ledger;
   const published = () => log.published;
   const readEntry = (index: number) => log.tree.readEntry(index);
@@ -331,6 +325,11 @@ function composeRoutes(
     }),
   );
   const isAdmin = (header: string | undefined) => sameSecret(header, `Bearer ${adminToken}`);
+  const snapshots = folder.file(SNAPSHOTS);
+  app.route(
+    "/",
+    backupRoutes({ folder: snapshots, database, openings, log, history, flush: begun.flush, random, isAdmin }),
+  );
   const now = () => nowSeconds(clock);
   app.route(
     "/",

@@ -18,6 +18,7 @@ export type Options = {
   publishIntervalMs: number;
   policyPath?: string;
   rotateLogKey: boolean;
+  newWitnesses: boolean;
   /** Where clients are told that the network is; else where it listens. */
   url?: string;
 };
@@ -51,6 +52,8 @@ export const HELP = `tallyd: a Tallystick network on this machine: hub, gateway,
                   checkpoints                             (1000)
   --rotate-log-key
                   begin by giving the log a new key
+  --new-witnesses the stores of its own witnesses are lost:
+                  they begin as others, with new keys
   --url URL       where clients are told to come          (the address listened on)
 `;
 
@@ -71,6 +74,7 @@ export function parseOptions(args: string[], defaultModels: string): Options | "
     policy: { type: "string" },
     "checkpoint-interval": { type: "string", default: "1000" },
     "rotate-log-key": { type: "boolean", default: false },
+    "new-witnesses": { type: "boolean", default: false },
     url: { type: "string" },
     help: { type: "boolean", short: "h", default: false },
   } as const;
@@ -96,6 +100,7 @@ export function parseOptions(args: string[], defaultModels: string): Options | "
   return {
     ...{ data, port, host, models, workerCount, json, keys: keyPlaces, publishIntervalMs },
     rotateLogKey: values["rotate-log-key"],
+    newWitnesses: values["new-witnesses"],
     ...(values.policy === undefined ? {} : { policyPath: values.policy }),
     ...(tls === undefined ? {} : { tls }),
     ...(url === undefined ? {} : { url }),

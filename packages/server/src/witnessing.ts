@@ -37,10 +37,12 @@ export type WitnessingOptions = {
   keyFile(name: KeyName): string;
   /** A tlog-policy that an operator gave; without one the network's own two witnesses are the quorum. */
   policyPath: string | undefined;
-  /** The log's keys, the present one first. */
-  logKeys: readonly [NoteKey, ...NoteKey[]];
+  /** The log's present key. One that it had before is not to be witnessed: whoever has that may not be the log. */
+  logKey: NoteKey;
   /** Whether its witnesses may begin: there is no log yet, or none that they were asked about. */
   mayBegin: boolean;
+  /** Whether the operator says that what its own witnesses knew is lost: those begin as others. */
+  areLost: boolean;
   clock: Clock;
   report: Report;
   request: Outbound;
@@ -57,8 +59,7 @@ export type NetworkWitnesses = {
 };
 
 export async function openWitnesses(options: WitnessingOptions): Promise<NetworkWitnesses> {
-  const { logKeys, clock, report } = options;
-  const [logKey] = logKeys;
+  const { logKey, clock, report } = options;
   const own = await openOwn(options);
   const close = async () => {
     for (const { witness } of own) await witness.close();
@@ -90,13 +91,21 @@ export async function openWitnesses(options: WitnessingOptions): Promise<Network
 
 type Own = { name: (typeof OWN)[number]; witness: OpenWitness };
 
-async function openOwn({ folder, keyFile, logKeys, mayBegin, clock, report }: WitnessingOptions): Promise<Own[]> {
+async function openOwn({
+  folder,
+  keyFile,
+  logKey,
+  mayBegin,
+  areLost,
+  clock,
+  report,
+}: WitnessingOptions): Promise<Own[]> {
   const own: Own[] = [];
-  const logs = [{ origin: logKeys[0].name, keys: [...logKeys] }];
+  const logs = [{ origin: logKey.name, keys: [logKey] }];
   try {
     for (const name of OWN) {
       const place = { folder: `${folder}/${name}`, keyPath: keyFile(name), name: undefined };
-      own.push({ name, witness: await openWitness({ ...place, logs, mayBegin, clock, report }) });
+      own.push({ name, witness: await openWitness({ ...place, logs, mayBegin, isLost: areLost, clock, report }) });
     }
     return own;
   } catch (error) {
@@ -106,8 +115,8 @@ async function openOwn({ folder, keyFile, logKeys, mayBegin, clock, report }: Wi
 }
 
 /** The policy to log: what the operator gave, with the log's present key in it, or the two of this network. */
-async function readPolicyBytes({ policyPath, logKeys }: WitnessingOptions, own: readonly Own[]): Promise<Uint8Array> {
-  const log = `log ${encodeNoteKey(logKeys[0])}\n`;
+async function readPolicyBytes({ policyPath, logKey }: WitnessingOptions, own: readonly Own[]): Promise<Uint8Array> {
+  const log = `log ${encodeNoteKey(logKey)}\n`;
   if (policyPath === undefined) {
     const lines = own.map(({ name, witness }) => `witness ${name} ${encodeNoteKey(witness.key)}\n`);
     return utf8(`${log}${lines.join("")}group own all ${OWN.join(" ")}\nquorum own\n`);

@@ -22,30 +22,40 @@ import {
 import type { Report } from "./findings.ts";
 import type { Tiles } from "./tiles.ts";
 
-/** A checkpoint that keys have to be found for, once all changes of key are known. */
-type Unsigned = { checkpoint: Checkpoint; policy: Policy | undefined; refuse(failure: string): void };
+/** A checkpoint whose signer has to be looked at once all changes of key are known. */
+type Open = {
+  checkpoint: Checkpoint;
+  policy: Policy | undefined;
+  accept(timeSeconds: number): void;
+  refuse(failure: string): void;
+};
 
 export class ClockCheck {
   readonly #trust: LogTrust;
   readonly #report: Report;
-  /** Checkpoints by keys that are not known yet: a handover comes after what the old key signed. */
-  readonly #unsigned: Unsigned[] = [];
+  /** Checkpoints that were read before the handovers that say whose they had to be. */
+  readonly #open: Open[] = [];
+  /** The trust that the handovers so far carry over; each follows from those before it. */
+  #carried: { count: number; trust: LogTrust };
 
   constructor(trust: LogTrust, report: Report) {
     this.#trust = trust;
     this.#report = report;
+    this.#carried = { count: 0, trust };
   }
 
-  /** Checks a checkpoint by the log's keys, or keeps it until `finish`. Its time, where it can be told already. */
+  /**
+   * Checks a checkpoint that is read before the entries, and so before any handover: whose it had to be is for `finish` to
+   * say. Its time, where it can be told already.
+   */
   async checkSigned(
     checkpoint: Checkpoint,
     policy: Policy | undefined,
     refuse: (failure: string) => void,
   ): Promise<number | undefined> {
+    this.#open.push({ checkpoint, policy, accept: () => {}, refuse });
     const verified = await verifyCheckpoint(checkpoint, { ...this.#trust, policy });
-    if (verified.ok) return verified.timeSeconds;
-    this.#unsigned.push({ checkpoint, policy, refuse });
-    return undefined;
+    return verified.ok ? verified.timeSeconds : undefined;
   }
 
   /** `fold` is of the entries before `index`, `tiles` is of those and the entry itself. */
@@ -68,11 +78,22 @@ export class ClockCheck {
   async #checkTime(checkpoint: Checkpoint, fold: FoldState, report: (detail: string) => void): Promise<void> {
     const refuse = (failure: string) => report(`its checkpoint is not one that the log signed: ${failure}`);
     const policies = fold.policy === undefined ? [undefined] : [fold.policy, this.#trust.policy ?? fold.policy];
+    const trust = await this.#trustAfter(fold);
     for (const policy of new Set(policies)) {
-      const timeSeconds = await this.checkSigned(checkpoint, policy, refuse);
-      if (timeSeconds !== undefined && policy === undefined && !this.#isOnlyTime(checkpoint, timeSeconds))
-        report("its checkpoint has a time that no key of the log signed");
+      const accept = (timeSeconds: number) => {
+        if (policy === undefined && !this.#isOnlyTime(checkpoint, timeSeconds))
+          report("its checkpoint has a time that no key of the log signed");
+      };
+      const verified = await verifyCheckpoint(checkpoint, { ...trust, policy });
+      if (verified.ok) accept(verified.timeSeconds);
+      else this.#open.push({ checkpoint, policy, accept, refuse }); // The handover from its key may be still to come.
     }
+  }
+
+  async #trustAfter({ handovers }: FoldState): Promise<LogTrust> {
+    if (this.#carried.count !== handovers.length)
+      this.#carried = { count: handovers.length, trust: await followHandovers(this.#trust, handovers) };
+    return this.#carried.trust;
   }
 
   #isOnlyTime({ note, origin }: Checkpoint, timeSeconds: number): boolean {
@@ -103,11 +124,12 @@ export class ClockCheck {
   }
 
   /** Checks what was kept, by all the keys that the log has had. */
-  async finish({ handovers }: FoldState): Promise<void> {
-    const { keys, origin } = await followHandovers(this.#trust, handovers);
-    for (const { checkpoint, policy, refuse } of this.#unsigned) {
+  async finish(fold: FoldState): Promise<void> {
+    const { keys, origin } = await this.#trustAfter(fold);
+    for (const { checkpoint, policy, accept, refuse } of this.#open) {
       const verified = await verifyCheckpoint(checkpoint, { keys, origin, policy });
-      if (!verified.ok) refuse(verified.failure);
+      if (verified.ok) accept(verified.timeSeconds);
+      else refuse(verified.failure);
     }
   }
 }

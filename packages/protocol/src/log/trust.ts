@@ -67,11 +67,14 @@ export async function verifyCheckpoint(
   { origin, keys, policy }: LogTrust,
 ): Promise<{ ok: true; timeSeconds: number } | { ok: false; failure: CheckpointFailure }> {
   if (checkpoint.origin !== origin) return { ok: false, failure: "wrong_origin" };
-  const standIns = keys.map(({ key }) => createNoteKey(key.name, "cosignature", key.publicKey));
-  const witnesses = policy?.witnesses.map(({ key }) => key) ?? [];
-  const signatures = await verifyNote(checkpoint.note, [...keys.map(({ key }) => key), ...standIns, ...witnesses]);
-  if (signatures === undefined) return { ok: false, failure: "bad_signature" };
+  const standIn = ({ key }: LogKeyTerm) => createNoteKey(key.name, "cosignature", key.publicKey);
   const isSigner = ({ firstSize, lastSize }: LogKeyTerm) => firstSize <= checkpoint.size && checkpoint.size <= lastSize;
+  const standIns = keys.filter(isSigner).map(standIn); // The time is not another key's to say, though it was the log's.
+  const others = keys.filter((term) => !isSigner(term)).map(standIn);
+  const witnesses = policy?.witnesses.map(({ key }) => key) ?? [];
+  const known = [...keys.map(({ key }) => key), ...standIns, ...others, ...witnesses];
+  const signatures = await verifyNote(checkpoint.note, known);
+  if (signatures === undefined) return { ok: false, failure: "bad_signature" };
   if (!keys.some((term) => isSigner(term) && signatures.some(({ key }) => key === term.key)))
     return { ok: false, failure: "unsigned" };
   const asked = policy === undefined || policy.quorum.kind === "none" ? standIns : witnesses;

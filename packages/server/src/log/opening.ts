@@ -24,8 +24,11 @@ export type FolderParts = {
   /** Keys that the log had before, whose checkpoints it still starts from. */
   formerKeys: readonly NoteKey[];
   witnessing: Witnessing;
-  /** Whether the folder was restored from a backup: then every witness has to say that it has seen nothing newer. */
-  restored: boolean;
+  /**
+   * Whether the folder was restored from a backup: then every witness has to say that it has seen nothing newer, and one
+   * at least that it has seen the log, unless its operator says that those which had are lost.
+   */
+  restored: boolean | "witnesses lost";
   report: Report;
 };
 
@@ -88,11 +91,16 @@ function readCheckpoint(bytes: Uint8Array, path: string): Checkpoint {
 
 /** Nothing is signed that contradicts what a witness has cosigned: an older copy of the log would give its indexes out twice. */
 async function hearWitnesses({ signer, witnessing, restored, report }: FolderParts, tree: Tree): Promise<void> {
-  for (const { key, last } of await witnessing.hear(signer.key.name)) {
+  const heard = await witnessing.hear(signer.key.name);
+  if (restored === true && tree.size > 0 && heard.every(({ last }) => last === "nothing"))
+    throw new OperatorError(
+      "no witness knows this log, and it was restored from a backup: nobody can say whether it is the newest copy. If its witnesses are lost, and no newer copy is anywhere, start it once with --new-witnesses",
+    );
+  for (const { key, last } of heard) {
     const { name } = key;
     if (last === "nothing") continue;
     if (last === "unreached") {
-      if (restored)
+      if (restored !== false)
         throw new OperatorError(
           `the witness ${name} is not reached, and this log was restored from a backup: start it when every witness can say what it has seen`,
         );

@@ -267,11 +267,17 @@ export class Log {
     return !this.#options.witnessing.asksNobody && (this.#witnessed?.size ?? -1) < this.#published.size;
   }
 
-  /** Integrates and publishes what was appended without waiting for its turn. Resolves once that is so, or the log is broken. */
+  /**
+   * Integrates and publishes what was appended by then, without waiting for its turn. Resolves once that is so, whatever is
+   * appended meanwhile, or the log is broken.
+   */
   async flush(): Promise<void> {
-    await this.#sequencing;
-    while (this.#sequenced.length > 0 && this.#broken === undefined) await this.#integration.run();
-    while (this.#isUnpublished() && this.#broken === undefined) await this.#publication.run();
+    const due = this.#nextIndex + this.#queue.length;
+    // Where more and more is appended, sequencing does not end; then integration has its turns without being asked.
+    if (due > 0) await Promise.race([this.#sequencing, this.followed(due - 1).catch(() => {})]);
+    while (this.#head.size < due && this.#broken === undefined) await this.#integration.run();
+    while (this.#isUnpublished() && this.#published.size < due && this.#broken === undefined)
+      await this.#publication.run();
   }
 
   async #integrate(): Promise<void> {

@@ -65,6 +65,19 @@ export function emptyJournal(database: Database.Database): void {
   database.pragma("wal_checkpoint(TRUNCATE)");
 }
 
+/** Writes the database as it is at this moment into `path`, which its owner alone reads. What was deleted is not in there. */
+export function copyDatabase(database: Database.Database, path: string): void {
+  writeFileSync(path, "", { flag: "wx", mode: 0o600 });
+  try {
+    database.prepare("VACUUM INTO ?").run([path]);
+  } catch (cause) {
+    if (!isDiskFault(systemCode(cause) ?? "")) throw cause;
+    throw new ServiceError("unavailable", "the database cannot be copied: its operator must look at the disk", {
+      cause,
+    });
+  }
+}
+
 /** Closes the database and gives up its lock. The driver keeps the file open as long as a statement lives, so by hand. */
 export function closeDatabase(database: Database.Database): void {
   try {

@@ -1,5 +1,6 @@
 /** A witness on disk: its store in a folder, its key in a file that may lie elsewhere. */
 import { existsSync } from "node:fs";
+import { rename } from "node:fs/promises";
 import { join } from "node:path";
 import {
   cosignatureMessage,
@@ -36,6 +37,8 @@ export type OpenWitnessOptions = {
   logs: readonly LogToWitness[];
   /** Whether it may be its first start, which a crash may have cut short anywhere. */
   mayBegin?: boolean;
+  /** Whether its operator says that its store is lost: then its key is set aside, and it begins as another witness. */
+  isLost?: boolean;
   clock: Clock;
   report: Report;
 };
@@ -50,6 +53,7 @@ export async function openWitness({
   name,
   logs,
   mayBegin = false,
+  isLost = false,
   clock,
   report,
 }: OpenWitnessOptions): Promise<OpenWitness> {
@@ -60,6 +64,7 @@ export async function openWitness({
   const path = join(folder, STORE);
   const database = openDatabase(path, "FULL");
   try {
+    if (isLost && isNewStore(database) && existsSync(keyPath)) await setAside(keyPath);
     if (!mayBegin) requireMemory({ path, isNew: isNewStore(database) }, { path: keyPath, isUnused: isKeyUnused });
     const store = createStore(database); // Before the key, which is then never without a store.
     const cosigner = await openCosigner(keyPath, name);
@@ -77,6 +82,13 @@ export async function openWitness({
     closeDatabase(database);
     throw error;
   }
+}
+
+/** Renames a key that must not sign any more. */
+async function setAside(keyPath: string): Promise<void> {
+  let count = 1;
+  while (existsSync(`${keyPath}.lost-${count}`)) count++;
+  await rename(keyPath, `${keyPath}.lost-${count}`);
 }
 
 /** The key of the cosignatures of a witness whose private key is in `path`, which is made where it is not there. */
