@@ -5,6 +5,7 @@ const BENCHES: Record<string, () => Promise<Row[]>> = {
   serving: async () => (await import("./serving.bench.ts")).benchServing(),
   receipt: async () => (await import("./receipt.bench.ts")).benchReceipt(),
   audit: async () => (await import("./audit.bench.ts")).benchAudit(),
+  log: async () => (await import("./log.bench.ts")).benchLog(),
 };
 
 const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(BENCHES);
