@@ -17,10 +17,10 @@ import {
   signedId,
   utf8,
 } from "@tallystick/protocol";
-import { Log } from "../packages/server/src/log/service.ts";
+import { Log, type LogOptions } from "../packages/server/src/log/service.ts";
 import { NO_WITNESSES } from "../packages/server/src/log/witnesses.ts";
 import { systemClock } from "../packages/server/src/platform/clock.ts";
-import { systemDisk } from "../packages/server/src/platform/disk.ts";
+import { type Disk, systemDisk } from "../packages/server/src/platform/disk.ts";
 import { createSigner, generateKey, openNoteSigner } from "../packages/server/src/platform/keys.ts";
 import { createSystemRandom } from "../packages/server/src/platform/random.ts";
 
@@ -46,6 +46,9 @@ function manifestOf(): Manifest {
   };
 }
 
+/** Entries that may wait in the log, as in a network. */
+export const LOG_QUEUE_LENGTH = 4_096;
+
 type Keys = Record<Exclude<Role, "relier">, Signer>;
 
 /** Enrols a key for each role and publishes one revision. */
@@ -68,25 +71,26 @@ export async function foundNetwork(
 /** What receipts in a bench say they ran on. */
 export const BENCH_PROFILE = { runtime: "bench@1.0.0", binary: sha256(utf8("bench")), exactness: "exact" } as const;
 
+/** Makes and opens an empty log in `folder`, kept as a network keeps its own. */
+export async function openEmptyLog(folder: string, disk: Disk = systemDisk): Promise<Log> {
+  const signer = await openNoteSigner(join(folder, "checkpoint.pem"), () => "bench.example/log");
+  const options: LogOptions = {
+    ...{ folder, signer, disk, clock: systemClock, report: () => {}, queueLength: LOG_QUEUE_LENGTH },
+    ...{ formerKeys: [], witnessing: NO_WITNESSES, restored: false },
+    ...{ integrateIntervalMs: 200, publishIntervalMs: 1_000 },
+  };
+  await Log.create(options);
+  return Log.open(options);
+}
+
 /** Writes a log of `receiptCount` receipts into `folder`. */
 export async function writeBenchLog(
   folder: string,
   receiptCount: number,
 ): Promise<{ key: NoteKey; largestReceiptBytes: number }> {
   const random = createSystemRandom();
-  const signer = await openNoteSigner(join(folder, "checkpoint.pem"), () => "bench.example/log");
-  const options = {
-    ...{ folder, signer, disk: systemDisk, clock: systemClock, report: () => {}, queueLength: 4_096 },
-    ...{
-      formerKeys: [],
-      witnessing: NO_WITNESSES,
-      restored: false,
-      integrateIntervalMs: 100,
-      publishIntervalMs: 1_000,
-    },
-  };
-  await Log.create(options);
-  const log = await Log.open(options);
+  const log = await openEmptyLog(folder);
+  const { signer } = log;
   const { keys, revision } = await foundNetwork((entry) => log.append(entry));
   const session = createSigner(generateKey());
   const terms = { origin: signer.key.name, gateway: keyId(keys.gateway.spki), sessionKey: session.spki };

@@ -6,6 +6,7 @@ const BENCHES: Record<string, () => Promise<Row[]>> = {
   receipt: async () => (await import("./receipt.bench.ts")).benchReceipt(),
   reading: async () => (await import("./reading.bench.ts")).benchReading(),
   audit: async () => (await import("./audit.bench.ts")).benchAudit(),
+  log: async () => (await import("./log.bench.ts")).benchLog(),
 };
 
 const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(BENCHES);

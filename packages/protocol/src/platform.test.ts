@@ -16,6 +16,17 @@ test.each(platforms)("SHA-256 on %s is that of FIPS 180-4, over its parts one af
   expect(hex(sha256())).toBe("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
 });
 
+test("Node.js and the browser agree on SHA-256 of parts around each size, and a digest stays what it was", () => {
+  const kept = [1, 2, 4_095, 4_096, 4_097, 70_000].flatMap((sizeBytes) =>
+    [0, 1, sizeBytes >> 1, sizeBytes].map((at) => {
+      const bytes = Uint8Array.from({ length: sizeBytes }, (_, i) => i + sizeBytes);
+      const parts = [bytes.subarray(0, at), bytes.subarray(at)];
+      return { digest: node.sha256(...parts), whole: node.sha256(bytes), expected: hex(web.sha256(...parts)) };
+    }),
+  );
+  for (const { digest, whole, expected } of kept) expect([hex(digest), hex(whole)]).toEqual([expected, expected]);
+});
+
 test.each(platforms)("Ed25519 on %s is that of RFC 8032", async (_, { verifyEd25519 }) => {
   const key = bytesOf("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a");
   const signature = bytesOf(

@@ -42,6 +42,11 @@ export class Recurring {
     return this.#running;
   }
 
+  /** Resolves once the work that is being done is done. */
+  async settled(): Promise<void> {
+    await this.#running;
+  }
+
   /** Lets the work that is being done end, and starts none of itself from here on. */
   async stop(): Promise<void> {
     this.#stopped = true;

@@ -109,7 +109,7 @@ export class Tree {
       const edge = entries === undefined ? undefined : await this.#edgeFromFullTiles(start);
       if (entries === undefined || edge === undefined) continue;
       this.#take({ hashes: edge, entries: [] }, start);
-      const files = this.#grow(entries);
+      const files = await this.#grow(entries);
       if (!equal(this.root(), root) || !(await this.#hasLastFull(start))) continue;
       await this.#disk.write(files);
       this.#writtenSize = size;
@@ -182,12 +182,12 @@ export class Tree {
 
   /** Adds `batch` and writes every tile and bundle that a checkpoint of the new size needs. Durable when it resolves. */
   async integrate(batch: readonly Sequenced[]): Promise<void> {
-    await this.#disk.write(this.#grow(batch));
+    await this.#disk.write(await this.#grow(batch));
     this.#writtenSize = this.#size;
   }
 
   /** Adds `batch` in memory, and gives the files that a checkpoint of the new size needs and that are not on disk. */
-  #grow(batch: readonly Sequenced[]): FileToWrite[] {
+  async #grow(batch: readonly Sequenced[]): Promise<FileToWrite[]> {
     const files: FileToWrite[] = [];
     const write: Write = (tile, bytes) => files.push({ path: join(this.#folder, tilePath(tile)), bytes });
     for (const { entry, leaf } of batch) {
@@ -198,6 +198,7 @@ export class Tree {
       const index = this.#size / TILE_WIDTH - 1;
       write({ level: "entries", index, width: TILE_WIDTH }, encodeBundle(this.#edge.entries));
       this.#edge.entries = [];
+      await new Promise((turn) => setImmediate(turn)); // Appends go on while a large batch is hashed.
     }
     for (const [level, hashes] of this.#edge.hashes.entries()) this.#writePartial(level, hashes, write);
     const { entries } = this.#edge;
