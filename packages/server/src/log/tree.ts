@@ -1,5 +1,5 @@
 /** The tiles of a growing tree: the right edge in memory, everything else in files that never change. */
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import {
   consistencyRanges,
   encodeBundle,
@@ -223,14 +223,21 @@ export class Tree {
   /** Removes the partial tiles that full ones have replaced between two sizes (C2SP tlog-tiles, "Partial tiles"). */
   async dropPartials(from: number, to: number): Promise<void> {
     for (let level = 0; TILE_WIDTH ** level <= to; level++) {
-      const [first, last] = [from, to].map((size) => Math.floor(size / TILE_WIDTH ** (level + 1)));
-      for (let index = first ?? 0; index < (last ?? 0); index++) {
-        const full = tilePath({ level, index, width: TILE_WIDTH });
-        await this.#disk.remove(join(this.#folder, `${full}.p`));
-        if (level > 0) continue;
-        const bundle = tilePath({ level: "entries", index, width: TILE_WIDTH });
-        await this.#disk.remove(join(this.#folder, `${bundle}.p`));
-      }
+      const [first = 0, last = 0] = [from, to].map((size) => Math.floor(size / TILE_WIDTH ** (level + 1)));
+      await this.#dropPartialsOf(level, first, last);
+      if (level === 0) await this.#dropPartialsOf("entries", first, last);
+    }
+  }
+
+  async #dropPartialsOf(level: Tile["level"], first: number, last: number): Promise<void> {
+    const partials = Array.from({ length: last - first }, (_, i) =>
+      join(this.#folder, `${tilePath({ level, index: first + i, width: TILE_WIDTH })}.p`),
+    );
+    // Most tiles were never partial on disk: a look at the folders finds those that were.
+    for (const folder of new Set(partials.map(dirname))) {
+      const names = new Set(await this.#disk.list(folder));
+      for (const path of partials)
+        if (dirname(path) === folder && names.has(basename(path))) await this.#disk.remove(path);
     }
   }
 
