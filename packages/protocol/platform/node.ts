@@ -29,7 +29,7 @@ const digest = Buffer.alloc(32);
 
 export function sha256(...parts: Uint8Array[]): Uint8Array {
   const whole = parts.length === 1 ? parts[0] : joinSmall(parts);
-  if (whole !== undefined) digest.write(hash("sha256", whole, "latin1"), "latin1");
+  if (whole !== undefined) digest.write(hash("sha256", whole, "binary"), "binary");
   else {
     const object = createHash("sha256");
     for (const part of parts) object.update(part);

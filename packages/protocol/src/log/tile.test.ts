@@ -12,6 +12,8 @@ import { inclusionRanges, joinSubtrees, leafHash, nodeHash, rootOf, subtrees, ve
 import { parseNoteKey, verifyNote } from "./note.ts";
 import {
   encodeBundle,
+  hashAmong,
+  hashesOfTile,
   hashInTile,
   parseBundle,
   parseTilePath,
@@ -93,6 +95,20 @@ test("a hash that a tile is too short for is malformed, not made up", () => {
   expect(hashInTile({ level: 1, index: 0 }, tile)).toEqual(nodeHash(leafHash(utf8("a")), leafHash(utf8("b"))));
   expect(() => hashInTile({ level: 1, index: 1 }, tile)).toThrow(Malformed);
   expect(() => hashInTile({ level: 0, index: 3 }, tile)).toThrow(Malformed);
+});
+
+test("the hashes of a tile, made once, are those that are made one by one, and what it is too short for is malformed", () => {
+  const leaves = Array.from({ length: 256 }, (_, i) => leafHash(utf8(`entry ${i}`)));
+  for (const width of [1, 2, 3, 127, 128, 255, 256]) {
+    const tile = concat(...leaves.slice(0, width));
+    const hashes = hashesOfTile(tile);
+    for (let level = 0; level < 8; level++)
+      for (let i = 0; i < 2 ** (8 - level); i++) {
+        const subtree = { level: level + 8, index: i + 3 * 2 ** (8 - level) };
+        if ((i + 1) * 2 ** level <= width) expect(hashAmong(subtree, hashes)).toEqual(hashInTile(subtree, tile));
+        else expect(() => hashAmong(subtree, hashes)).toThrow(Malformed);
+      }
+  }
 });
 
 test("a bundle gives back the entries that it was made of, empty and longest ones too", () => {

@@ -59,6 +59,29 @@ export function hashInTile({ level, index }: Subtree, tile: Uint8Array): Uint8Ar
   return hashes[0]!;
 }
 
+/** Every hash that follows from a tile, by level: its own, those of its pairs, up to its root; each level in one piece. */
+export function hashesOfTile(tile: Uint8Array): Uint8Array[] {
+  const levels = [tile];
+  for (let below = tile; below.length >= 2 * HASH_SIZE; below = levels.at(-1)!) {
+    const hashes = new Uint8Array(Math.floor(below.length / (2 * HASH_SIZE)) * HASH_SIZE);
+    for (let at = 0; at < hashes.length; at += HASH_SIZE) {
+      const [left, right] = [below.subarray(2 * at, 2 * at + HASH_SIZE), below.subarray(2 * at + HASH_SIZE)];
+      hashes.set(nodeHash(left, right.subarray(0, HASH_SIZE)), at);
+    }
+    levels.push(hashes);
+  }
+  return levels;
+}
+
+/** The hash of `subtree` among those that `hashesOfTile` gave of its tile. Throws Malformed when the tile is too short for it. */
+export function hashAmong({ level, index }: Subtree, hashes: readonly Uint8Array[]): Uint8Array {
+  const height = level % 8;
+  const at = (index % 2 ** (8 - height)) * HASH_SIZE;
+  const found = hashes[height]?.slice(at, at + HASH_SIZE);
+  if (found?.length !== HASH_SIZE) throw new Malformed(`is a tile of ${hashes[0]?.length} bytes, too short`);
+  return found;
+}
+
 /** A bundle: each entry behind its length, big-endian in 16 bits. */
 export function encodeBundle(entries: readonly Uint8Array[]): Uint8Array {
   const bundle = new Uint8Array(entries.reduce((size, entry) => size + 2 + entry.length, 0));

@@ -1,10 +1,11 @@
 /** The tiles of a growing tree: the right edge in memory, everything else in files that never change. */
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import {
   consistencyRanges,
   encodeBundle,
   equal,
-  hashInTile,
+  hashAmong,
+  hashesOfTile,
   inclusionRanges,
   joinSubtrees,
   leafHash,
@@ -23,7 +24,7 @@ import type { Disk, FileToWrite } from "../platform/disk.ts";
 import { OperatorError } from "../platform/errors.ts";
 import type { Sequenced } from "./wal.ts";
 
-/** Full tiles and bundles never change, so they may be kept; this many are. */
+/** What a tile or a bundle of one width holds never changes, so it may be kept; this many files are. */
 const FILES_CACHED = 256;
 
 /** The hashes of a tile that is not full yet, from the left, by level; and the entries of the open bundle. */
@@ -32,7 +33,10 @@ type Edge = { hashes: Uint8Array[][]; entries: Uint8Array[] };
 export class Tree {
   readonly #disk: Disk;
   readonly #folder: string;
-  readonly #cache = new Map<string, Uint8Array>();
+  /** Files by path, from when they are first asked for: what many proofs ask for at once is read once. */
+  readonly #cache = new Map<string, Promise<Uint8Array | undefined>>();
+  /** What follows from tiles that are kept, as long as they are. */
+  readonly #hashes = new WeakMap<Uint8Array, Uint8Array[]>();
   #edge: Edge = { hashes: [], entries: [] };
   #size = 0;
   /** The size that the files on disk are of, and of each level how wide its partial tile there is. */
@@ -161,7 +165,7 @@ export class Tree {
       const count = Math.floor(size / TILE_WIDTH ** level);
       const hashes: Uint8Array[] = [];
       for (let index = count - (count % TILE_WIDTH); index < count; index++) {
-        const tile = await this.#readFull(tilePath({ level: level - 1, index, width: TILE_WIDTH }));
+        const tile = await this.#readKept(tilePath({ level: level - 1, index, width: TILE_WIDTH }));
         if (tile?.length !== TILE_WIDTH * 32) return undefined;
         hashes.push(...hashesOfParts(hashesIn(tile, TILE_WIDTH)));
       }
@@ -230,14 +234,21 @@ export class Tree {
   /** Removes the partial tiles that full ones have replaced between two sizes (C2SP tlog-tiles, "Partial tiles"). */
   async dropPartials(from: number, to: number): Promise<void> {
     for (let level = 0; TILE_WIDTH ** level <= to; level++) {
-      const [first, last] = [from, to].map((size) => Math.floor(size / TILE_WIDTH ** (level + 1)));
-      for (let index = first ?? 0; index < (last ?? 0); index++) {
-        const full = tilePath({ level, index, width: TILE_WIDTH });
-        await this.#disk.remove(join(this.#folder, `${full}.p`));
-        if (level > 0) continue;
-        const bundle = tilePath({ level: "entries", index, width: TILE_WIDTH });
-        await this.#disk.remove(join(this.#folder, `${bundle}.p`));
-      }
+      const [first = 0, last = 0] = [from, to].map((size) => Math.floor(size / TILE_WIDTH ** (level + 1)));
+      await this.#dropPartialsOf(level, first, last);
+      if (level === 0) await this.#dropPartialsOf("entries", first, last);
+    }
+  }
+
+  async #dropPartialsOf(level: Tile["level"], first: number, last: number): Promise<void> {
+    const partials = Array.from({ length: last - first }, (_, i) =>
+      join(this.#folder, `${tilePath({ level, index: first + i, width: TILE_WIDTH })}.p`),
+    );
+    // Most tiles were never partial on disk: a look at the folders finds those that were.
+    for (const folder of new Set(partials.map(dirname))) {
+      const names = new Set(await this.#disk.list(folder));
+      for (const path of partials)
+        if (dirname(path) === folder && names.has(basename(path))) await this.#disk.remove(path);
     }
   }
 
@@ -258,31 +269,39 @@ export class Tree {
   }
 
   async #rangeHash(range: Range, size: number): Promise<Uint8Array> {
-    const parts = subtrees(range).map(async (subtree) =>
-      hashInTile(subtree, await this.readTile(tileOf(subtree, size))),
-    );
+    const parts = subtrees(range).map(async (subtree) => {
+      const tile = await this.readTile(tileOf(subtree, size));
+      const hashes = this.#hashes.get(tile) ?? hashesOfTile(tile);
+      this.#hashes.set(tile, hashes);
+      return hashAmong(subtree, hashes);
+    });
     return joinSubtrees(await Promise.all(parts));
   }
 
   /** The bytes of a tile, or of a wider one that begins with it. */
   async readTile(tile: Tile): Promise<Uint8Array> {
+    const own = tilePath(tile);
     const full = tilePath({ ...tile, width: TILE_WIDTH });
-    const cached = this.#cache.get(full);
-    if (cached !== undefined) return cached;
+    const kept = this.#cache.get(full) ?? this.#cache.get(own);
     // A partial tile may give way to the full one between the first look and the second.
-    const bytes =
-      (await this.#readFull(full)) ??
-      (tile.width < TILE_WIDTH ? ((await this.#read(tilePath(tile))) ?? (await this.#readFull(full))) : undefined);
-    if (bytes === undefined) throw this.#damaged(`${tilePath(tile)} is missing`);
+    const paths = tile.width < TILE_WIDTH ? [full, own, full] : [full];
+    let bytes = await kept;
+    for (const path of paths) bytes ??= await this.#readKept(path);
+    if (bytes === undefined) throw this.#damaged(`${own} is missing`);
     return bytes;
   }
 
-  async #readFull(path: string): Promise<Uint8Array | undefined> {
-    const bytes = await this.#read(path);
-    if (bytes === undefined) return undefined;
+  #readKept(path: string): Promise<Uint8Array | undefined> {
+    const kept = this.#cache.get(path);
+    if (kept !== undefined) return kept;
     if (this.#cache.size >= FILES_CACHED) this.#cache.delete(this.#cache.keys().next().value ?? "");
-    this.#cache.set(path, bytes);
-    return bytes;
+    const reading = this.#read(path);
+    this.#cache.set(path, reading);
+    const forget = () => {
+      if (this.#cache.get(path) === reading) this.#cache.delete(path);
+    };
+    reading.then((bytes) => bytes ?? forget(), forget);
+    return reading;
   }
 
   /** The bytes of exactly this tile, as they lie on disk. */

@@ -1,9 +1,8 @@
 /** The disk as the log sees it: few steps, each of which is durable when it resolves, so that a simulation can stand in for it. */
-import { constants } from "node:fs";
 import { open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { systemCode } from "./errors.ts";
-import { makeFolder, syncFolder, writeAside, writeDurably } from "./files.ts";
+import { makeFolder, SYNCED_BY_WRITING, syncFolder, WRITING_ANEW, writeAside, writeDurably } from "./files.ts";
 
 export type Disk = {
   /** The bytes of a file; undefined where there is none. */
@@ -24,11 +23,6 @@ export type FileToWrite = { path: string; bytes: Uint8Array };
 
 /** A file that grows. One append at a time. */
 export type Appending = { append(bytes: Uint8Array): Promise<void>; close(): Promise<void> };
-
-/** On Linux a write returns once it is on the disk, as after a sync, which saves the event loop a turn (open(2), O_DSYNC). */
-const SYNCED_BY_WRITING = process.platform === "linux";
-const APPENDING =
-  constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | (SYNCED_BY_WRITING ? constants.O_DSYNC : 0);
 
 /** Files under way at once in one `write`: as many as the system's threads take up, and a few that wait. */
 const WRITES_AT_ONCE = 8;
@@ -66,7 +60,7 @@ export const systemDisk: Disk = {
 
   async begin(path) {
     await makeFolder(dirname(path));
-    const handle = await open(path, APPENDING);
+    const handle = await open(path, WRITING_ANEW);
     await syncFolder(dirname(path));
     return {
       async append(bytes) {
