@@ -17,7 +17,7 @@ import type { Context } from "../context.ts";
 import { folderSource } from "../folder-source.ts";
 import { findFile } from "../home.ts";
 import { createProgress, EXIT, type Exit, printable, UsageError } from "../terminal.ts";
-import { encodeMark, findCheckpoint, findMark, LOGS, type LogFolder, MARK, type Mark } from "./data-folder.ts";
+import { API_KEY, encodeMark, findCheckpoint, findMark, LOGS, type LogFolder, MARK, type Mark } from "./data-folder.ts";
 import { codeOf, copySynced, diskFault, findDigest, listFiles, syncFolders, writeSynced } from "./files.ts";
 import { digestOf, encodeManifest, type FileDigest, MANIFEST, manifestOf } from "./manifest.ts";
 import { type State, takeState } from "./state.ts";
@@ -185,6 +185,8 @@ async function copyKeys(copy: Copy, keys: string): Promise<void> {
   const names = (await listFiles(keys)).filter((name) => !NO_KEY.test(name));
   if (names.length === 0) throw new UsageError(`${keys} has no keys: say where they lie with --keys DIR`);
   for (const name of names) await stage(copy, `keys/${name}`, join(keys, name));
+  const apiKey = join(copy.data, "keys", API_KEY); // It lies in the data folder wherever the others do.
+  if (!names.includes(API_KEY) && (await findFile(apiKey)) !== undefined) await stage(copy, `keys/${API_KEY}`, apiKey);
 }
 
 /** Puts what was staged in its place and says what the backup holds; then removes what an earlier one had. */

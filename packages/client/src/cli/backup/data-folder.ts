@@ -9,6 +9,8 @@ import { UsageError } from "../terminal.ts";
 
 export const MARK = "tallystick.json";
 export const DATABASE = "gateway.sqlite";
+/** The one file of keys that always lies in the data folder. */
+export const API_KEY = "api-key";
 /** The two logs of a network, and where each lies: that of its entries, and that of its checkpoints. */
 export const LOGS = ["log", "log/checkpoints"] as const;
 export type LogFolder = (typeof LOGS)[number];

@@ -17,7 +17,7 @@ import { folderSource } from "../folder-source.ts";
 import { findFile } from "../home.ts";
 import { findRunning } from "../networks.ts";
 import { createProgress, EXIT, type Exit, printable, UsageError } from "../terminal.ts";
-import { DATABASE, findCheckpoint, findMark, LOGS, MARK, sequencedSize } from "./data-folder.ts";
+import { API_KEY, DATABASE, findCheckpoint, findMark, LOGS, MARK, sequencedSize } from "./data-folder.ts";
 import { codeOf, copySynced, diskFault, findDigest, isLocked, syncFolder, syncFolders } from "./files.ts";
 import { isSameDigest, MANIFEST, type Manifest, parseManifest } from "./manifest.ts";
 
@@ -48,7 +48,7 @@ export async function restore(args: RestoreArguments, context: Context): Promise
     const seen = await home.findCheckpoint(origin);
     if (seen !== undefined) await requireExtends(opened.tree, seen.checkpoint, `${origin} was last met with`);
     await copyAll(opened, data, progress.update);
-    if (hasKeys) await restoreKeys(opened, keys);
+    if (hasKeys) await restoreKeys(opened, data, keys);
     const aside = await replace(data);
     progress.end();
     const hasLogKey = (await findDigest(join(keys, "checkpoint.pem"))) !== undefined;
@@ -174,13 +174,14 @@ function asItIs(staging: string, log: string): Parameters<typeof copyTree>[1] {
 }
 
 /** Puts the backup's keys where they are to lie. One that is there and is another is renamed; a witness's stays as it is. */
-async function restoreKeys({ folder, manifest }: Opened, keys: string): Promise<void> {
+async function restoreKeys({ folder, manifest }: Opened, data: string, keys: string): Promise<void> {
   await mkdir(keys, { recursive: true, mode: 0o700 });
   for (const [path, due] of manifest.files) {
     if (!path.startsWith("keys/")) continue;
-    const to = join(keys, path.slice("keys/".length));
+    const name = path.slice("keys/".length);
+    const to = join(name === API_KEY ? join(data, "keys") : keys, name);
     const there = await findDigest(to);
-    if (isSameDigest(there, due) || (there !== undefined && OF_A_WITNESS.test(basename(to)))) continue;
+    if (isSameDigest(there, due) || (there !== undefined && OF_A_WITNESS.test(name))) continue;
     if (there !== undefined) await rename(to, await freeName(`${to}.before-restore-`));
     const digest = await copySynced(join(folder, path), to, 0o600);
     if (!isSameDigest(digest, due))
