@@ -194,7 +194,9 @@ describe("a backup of a network that runs", () => {
       expect((await stat(join(out, "keys", name))).mode & 0o777).toBe(0o600);
     }
     expect(await put(out, elsewhere, { keys })).toMatchObject({ hasLogKey: true, keys });
-    expect((await readdir(keys)).sort()).toEqual((await readdir(join(data, "keys"))).sort());
+    const names = (await readdir(join(data, "keys"))).sort();
+    expect((await readdir(keys)).sort()).toEqual(names.filter((name) => name !== "api-key"));
+    expect(await readdir(join(elsewhere, "keys"))).toEqual(["api-key"]);
     expect((await stat(keys)).mode & 0o777).toBe(0o700);
     expect((await stat(join(keys, "checkpoint.pem"))).mode & 0o777).toBe(0o600);
     await bring(data, elsewhere, ["witnesses"]);
