@@ -48,7 +48,7 @@ const UNSTARTABLE: { what: string; words: RegExp; spoil: (data: string) => Promi
   },
   {
     what: "a format of another version",
-    words: /is of format 1; this tallyd reads format 2: start the version that wrote it/,
+    words: /is of format 1; this tallyd reads format 3: start the version that wrote it/,
     spoil: (data) => writeFile(join(data, "tallystick.json"), '{"format":1}'),
   },
   {
@@ -88,14 +88,18 @@ const UNSTARTABLE: { what: string; words: RegExp; spoil: (data: string) => Promi
     spoil: (data) => writeFile(join(data, "log", "tiles", "checkpoint"), "tallystick"),
   },
   {
-    what: "a lost tile",
+    what: "lost tiles, and the segments with them",
     words: /tile.*is missing.*backup/,
-    spoil: (data) => rm(join(data, "log", "tiles", "tile", "0"), { recursive: true }),
+    spoil: async (data) => {
+      for (const name of ["tiles/tile", "wal"]) await rm(join(data, "log", name), { recursive: true });
+    },
   },
   {
-    what: "a lost bundle",
+    what: "lost bundles, and the segments with them",
     words: /tile.*is missing.*backup/,
-    spoil: (data) => rm(join(data, "log", "tiles", "tile", "entries"), { recursive: true }),
+    spoil: async (data) => {
+      for (const name of ["tiles/tile/entries", "wal"]) await rm(join(data, "log", name), { recursive: true });
+    },
   },
   {
     what: "a database that is none",

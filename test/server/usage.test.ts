@@ -133,6 +133,8 @@ test("a new network shows zeros, and every model as idle", async () => {
     days: [],
     rows: [],
     exclusions: {},
-    meta: { provisional: true, origin: network.origin },
+    equivocations: 0,
+    clock: "witnesses",
+    meta: { provisional: false, origin: network.origin },
   });
 });

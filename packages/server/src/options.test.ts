@@ -18,7 +18,7 @@ test("each option is taken, and the help names each", () => {
       " ",
     ),
     ..."--tls-cert c.pem --tls-key t.pem --url https://tallystick.example:8443/".split(" "),
-    ..."--policy p.policy --checkpoint-interval 500 --rotate-log-key".split(" "),
+    ..."--policy p.policy --checkpoint-interval 500 --rotate-log-key --new-witnesses".split(" "),
   ];
   expect(parseOptions(args, "models")).toEqual({
     data: "d",
@@ -33,6 +33,7 @@ test("each option is taken, and the help names each", () => {
     policyPath: "p.policy",
     publishIntervalMs: 500,
     rotateLogKey: true,
+    newWitnesses: true,
   });
   for (const name of [...args, "--behind-tls-proxy"].filter((arg) => arg.startsWith("--")))
     expect(HELP).toContain(`  ${name}`);

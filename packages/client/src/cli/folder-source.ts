@@ -23,7 +23,8 @@ export function openCopyPlace(folder: string): CopyPlace {
   };
 }
 
-function folderSource(folder: string): LogSource {
+/** The log whose checkpoint and tiles lie in `folder` itself. */
+export function folderSource(folder: string): LogSource {
   return {
     checkpoint: async () => (await findFile(join(folder, "checkpoint"))) ?? new Uint8Array(0),
     findTile: (tile) => findFile(join(folder, tilePath(tile))),

@@ -16,6 +16,8 @@ export const OPTIONS = {
   usage: { type: "string", takes: "FILE", does: "the published figures to compare with, as /v1/usage gives them" },
   data: { type: "string", takes: "DIR", does: "the network's data folder; else .tallystick here" },
   out: { type: "string", takes: "PATH", does: "where to write: the folder of a copy, the file of a proof" },
+  keys: { type: "string", takes: "DIR", does: "where the network's keys lie; else in its data folder" },
+  "with-keys": { type: "boolean", default: false, does: "put every key of the network into the backup as well" },
   size: { type: "string", takes: "N", does: "how many entries the proof's checkpoint is of; else all" },
   checkpoint: { type: "string", takes: "FILE", does: "the earlier checkpoint that the proof is to lead to" },
   interval: { type: "string", takes: "SECONDS", does: "how long to wait before the next look; else 60" },
@@ -212,6 +214,39 @@ export const COMMANDS = new Map<string, Command>([
         1: "the network refused, or a file was missing",
         3: "the log has a file that is not of its tree, or contradicts a checkpoint that it signed",
         5: UNREACHABLE,
+      },
+    },
+  ],
+  [
+    "backup",
+    {
+      takes: "--out DIR",
+      words: 0,
+      does: "copy a network on this machine as it is now, while it runs",
+      about:
+        "Copies a data folder as it is at one moment, running or stopped: the log, each file of it held to the checkpoint; accounts and openings; artifacts. What its witnesses have seen is not copied: it must not be rolled back. Into a backup of before it copies what is new.",
+      options: ["data", "out", "keys", "with-keys", ...LOCAL],
+      example: "tally backup --data .tallystick --out /mnt/backup/tallystick",
+      exits: {
+        0: "complete: backup.json is written",
+        1: "the network refused, or does not answer; or a file cannot be read or written: run it again",
+        3: "the log or an artifact is damaged, and is named; or the backup there is newer, or of another log",
+      },
+    },
+  ],
+  [
+    "restore",
+    {
+      takes: "BACKUP",
+      does: "make a data folder from a backup",
+      about:
+        "Verifies every file of a backup, then puts it into a data folder. What is there is moved aside, unless it is newer: that is refused. Witnesses' stores stay. A start then asks every witness whether this is the newest copy.",
+      options: ["data", "keys", ...LOCAL],
+      example: "tally restore /mnt/backup/tallystick --data .tallystick",
+      exits: {
+        0: "restored: start it",
+        1: "a file cannot be read or written: run it again",
+        3: "the backup is damaged; or there is a newer log, or another one of the same origin",
       },
     },
   ],

@@ -4,6 +4,8 @@ import { encodeNoteKey, Malformed, type Policy, parseNoteKey, parsePolicy } from
 import { systemEdges } from "../edges.ts";
 import { UnreachableError, UnverifiedError } from "../errors.ts";
 import { audit } from "./audit.ts";
+import { backup } from "./backup/backup.ts";
+import { restore } from "./backup/restore.ts";
 import { models, rely, usage, verify } from "./commands.ts";
 import type { Context } from "./context.ts";
 import { disk } from "./disk.ts";
@@ -111,7 +113,7 @@ function parse(args: string[]) {
 
 function dispatch(name: string, words: readonly string[], values: Values, context: Context): Promise<Exit> {
   const [subject, second] = words;
-  const { json, input, example, save, decision, key, usage: usageFile, out, size, checkpoint } = values;
+  const { json, input, example, save, decision, key, usage: usageFile, out, size, checkpoint, data, keys } = values;
   const network = defined({ network: values.network, apiKey: values["api-key"], vkey: values.vkey });
   const needed = (what: string): string => {
     if (subject === undefined) throw new UsageError(`${name} needs ${what}: tally ${name} --help`);
@@ -135,8 +137,13 @@ function dispatch(name: string, words: readonly string[], values: Values, contex
       return verify({ ...network, what: needed("a receipt"), json }, context);
     case "rely":
       return rely({ ...network, what: needed("a receipt"), json, ...defined({ key }) }, context);
+    case "backup":
+      if (out === undefined) throw new UsageError("backup needs a folder: --out DIR");
+      return backup({ out, withKeys: values["with-keys"], json, ...defined({ data, keys }) }, context);
+    case "restore":
+      return restore({ backup: needed("a backup"), json, ...defined({ data, keys }) }, context);
     case "disk":
-      return disk({ json, ...defined({ data: values.data }) }, context);
+      return disk({ json, ...defined({ data }) }, context);
     case "usage":
       return usage({ ...network, json }, context);
     case "monitor": {

@@ -51,14 +51,18 @@ export async function copyLog(
     if (isBehind) return { ok: true, size, writtenCount: 0 };
   }
   const tree = await LogTree.open([here.findTile, (tile) => findTile(source, tile)], checkpoint);
-  const writtenCount = await copyFiles(tree, place, onProgress);
+  const writtenCount = await copyTree(tree, place, onProgress);
   await place.write("checkpoint", served.bytes);
   await dropPartials(checkpoint.size, earlier?.checkpoint.size ?? 0, place);
   return { ok: true, size: checkpoint.size, writtenCount };
 }
 
-/** Copies the tiles from the top down, so that each is held to one that is there already; with the leaves, the entries. */
-async function copyFiles(tree: LogTree, place: CopyPlace, onProgress: CopyOptions["onProgress"]): Promise<number> {
+/** Copies the tiles of a tree from the top down, so that each is held to one that is there already; with the leaves, the entries. How many files it wrote. */
+export async function copyTree(
+  tree: LogTree,
+  place: Pick<CopyPlace, "find" | "write">,
+  onProgress?: CopyOptions["onProgress"],
+): Promise<number> {
   const { size } = tree.head;
   let writtenCount = 0;
   const keep = async (tile: Tile, bytes: Uint8Array) => {

@@ -117,8 +117,9 @@ export class Log {
   static async open(options: LogOptions): Promise<Log> {
     const { tree, wal, published, isOfFormerKey } = await openFolder(options);
     const isSigned = tree.size === published.size && !isOfFormerKey;
-    const head = isSigned ? published : signState(options, tree.size, tree.root());
+    const head = isSigned ? ownWords(published) : signState(options, tree.size, tree.root());
     const log = new Log(options, tree, wal, head, published);
+    if (isSigned) log.#publishedHead = head;
     await log.#publish();
     return log;
   }
@@ -325,6 +326,12 @@ export class Log {
     await this.flush();
     await this.#wal.close();
   }
+}
+
+/** A state as the log signed it, without what witnesses added. */
+function ownWords({ size, root, note: { text, signatures } }: Signed): Signed {
+  const [origin] = text.split("\n");
+  return { size, root, note: { text, signatures: signatures.filter(({ name }) => name === origin) } };
 }
 
 /** The state of `size` and `root`, signed by the log and, standing in for a witness, cosigned with its time. */
