@@ -1,6 +1,6 @@
 /**
  * A receipt file: everything that one receipt's verification needs, offline. JSON, as `GET /v1/receipts/{id}` serves it;
- * closed, so that no byte of it can change unnoticed. docs/spec/receipt.md.
+ * closed, so that no byte of it can change unnoticed but in signature lines of keys that nobody asks for. docs/spec/receipt.md.
  */
 import { base64, hex, parseBase64, parseHex, parseUtf8, utf8 } from "../bytes.ts";
 import { Malformed } from "../cbor/bytes.ts";
