@@ -6,10 +6,15 @@ const BENCHES: Record<string, () => Promise<Row[]>> = {
   receipt: async () => (await import("./receipt.bench.ts")).benchReceipt(),
   reading: async () => (await import("./reading.bench.ts")).benchReading(),
   audit: async () => (await import("./audit.bench.ts")).benchAudit(),
+  admission: async () => (await import("./admission.bench.ts")).benchAdmission(),
   log: async () => (await import("./log.bench.ts")).benchLog(),
+  "log-tree": async () => (await import("./log-tree.bench.ts")).benchLogTree(),
+  "log-memory": async () => (await import("./log-memory.bench.ts")).benchLogMemory(),
 };
+/** Only where they are named. */
+const LONG = new Set(["log-memory"]);
 
-const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(BENCHES);
+const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(BENCHES).filter((name) => !LONG.has(name));
 for (const name of names) {
   const bench = BENCHES[name];
   if (bench === undefined) throw new Error(`no bench ${name}: ${Object.keys(BENCHES).join(", ")}`);
