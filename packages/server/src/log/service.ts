@@ -15,8 +15,10 @@ import {
   ENTRY_SIZE_BYTES,
   encodeCosignature,
   encodeNote,
+  equal,
   leafHash,
   type Note,
+  type NoteSignature,
   utf8,
 } from "@tallystick/protocol";
 import { type Clock, nowSeconds } from "../platform/clock.ts";
@@ -295,16 +297,16 @@ export class Log {
   async #publish(): Promise<void> {
     const head = this.#head;
     const before = this.#published;
-    const isNew = this.#isUnpublished();
     const { disk, folder, witnessing } = this.#options;
     const proof = (from: number) => this.#tree.consistencyProof(from, head.size);
     const { signatures, timeSeconds } = await witnessing.cosign({ size: head.size, note: head.note, proof });
-    const note = { text: head.note.text, signatures: [...head.note.signatures, ...signatures] };
-    if (isNew || note.signatures.length > before.note.signatures.length) {
+    const note = withLines(head.note, signatures);
+    const isWritten = encodeNote(note) !== encodeNote(before.note);
+    if (isWritten) {
       await disk.write([{ path: join(folder, "tiles", "checkpoint"), bytes: utf8(encodeNote(note)) }]);
       this.#published = { ...head, note };
-      this.#publishedHead = head;
     }
+    this.#publishedHead = head;
     if (timeSeconds !== undefined) this.#witnessed = this.#published;
     for (const follower of this.#publicationFollowers) follower();
     await this.#wal.trim(head.size);
@@ -319,6 +321,12 @@ export class Log {
     await this.flush();
     await this.#wal.close();
   }
+}
+
+/** `note` with `lines`, each in the place of an older one by its key. */
+function withLines({ text, signatures }: Note, lines: readonly NoteSignature[]): Note {
+  const isReplaced = ({ name, id }: NoteSignature) => lines.some((line) => line.name === name && equal(line.id, id));
+  return { text, signatures: [...signatures.filter((line) => !isReplaced(line)), ...lines] };
 }
 
 /** The state of `size` and `root`, signed by the log and, standing in for a witness, cosigned with its time. */
