@@ -91,3 +91,15 @@ test("however often a log starts with nothing new, its checkpoint has one line o
     nowMs += 1_000;
   }
 });
+
+test("a log that started without its witnesses has its checkpoint cosigned when they are back, with nothing appended", async () => {
+  let isReached = false;
+  const own = await newWitnessedLog("back", () => isReached);
+  const log = await Log.open(own());
+  expect(log.witnessed).toBe(undefined);
+  isReached = true;
+  nowMs += 60_000; // It is not asked again at once.
+  await new Promise<void>((resolve) => log.followPublications(() => log.witnessed !== undefined && resolve()));
+  expect(log.published.note.signatures).toHaveLength(3);
+  await log.close();
+});

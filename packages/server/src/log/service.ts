@@ -122,6 +122,7 @@ export class Log {
     const head = isSigned ? published : signState(options, tree.size, tree.root());
     const log = new Log(options, tree, wal, head, published);
     await log.#publish();
+    log.#publication.schedule();
     return log;
   }
 
