@@ -103,3 +103,23 @@ test("a log that started without its witnesses has its checkpoint cosigned when 
   expect(log.published.note.signatures).toHaveLength(3);
   await log.close();
 });
+
+test("a start that writes no checkpoint removes nothing: the one that it found may not be on the disk to stay", async () => {
+  const removed: string[] = [];
+  // Ended before it removes, as by a kill: the checkpoint covers segments that are still there.
+  const remove: Disk["remove"] = async (path) => void removed.push(path);
+  const own = { ...options, folder: join(root, "removes"), disk: { ...systemDisk, remove } };
+  await Log.create(own);
+  const append = async (text: string) => {
+    const log = await Log.open(own);
+    await log.append(utf8(text));
+    await log.close();
+  };
+  await append("a");
+  await append("b");
+  removed.length = 0;
+  await (await Log.open(own)).close();
+  expect(removed).toEqual([]);
+  await append("c");
+  expect(removed).toEqual([join(own.folder, "wal", "0".repeat(16)), join(own.folder, "wal", `${"0".repeat(15)}1`)]);
+});

@@ -310,6 +310,7 @@ export class Log {
     this.#publishedHead = head;
     if (timeSeconds !== undefined) this.#witnessed = this.#published;
     for (const follower of this.#publicationFollowers) follower();
+    if (!isWritten) return; // A checkpoint that was found may not be on the disk to stay: what was before it may be needed.
     await this.#wal.trim(head.size);
     await this.#tree.dropPartials(before.size, head.size);
   }
