@@ -124,6 +124,7 @@ function sentence(error: unknown, args: string[]): string {
     return `${error.dest} is a folder where a file of the network's belongs: move it away`;
   if (code === "EACCES" || code === "EPERM" || code === "EROFS")
     return `may not write${path}: give a folder of your own with --data`;
+  if (code === "EIO") return `the disk fails${path && ` at${path}`}: look at it, and then start again`;
   if (code === "ENOSPC" || code === "SQLITE_FULL")
     return `the disk is full${path}: free some space and start again; nothing acknowledged is lost`;
   return `could not start with ${JSON.stringify(args)}: ${error instanceof Error ? (error.stack ?? error.message) : error}`;

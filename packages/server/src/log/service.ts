@@ -15,8 +15,10 @@ import {
   ENTRY_SIZE_BYTES,
   encodeCosignature,
   encodeNote,
+  equal,
   leafHash,
   type Note,
+  type NoteSignature,
   utf8,
 } from "@tallystick/protocol";
 import { type Clock, nowSeconds } from "../platform/clock.ts";
@@ -121,6 +123,7 @@ export class Log {
     const log = new Log(options, tree, wal, head, published);
     if (isSigned) log.#publishedHead = head;
     await log.#publish();
+    log.#publication.schedule();
     return log;
   }
 
@@ -302,18 +305,21 @@ export class Log {
   async #publish(): Promise<void> {
     const head = this.#head;
     const before = this.#published;
-    const isNew = this.#isUnpublished();
     const { disk, folder, witnessing } = this.#options;
     const proof = (from: number) => this.#tree.consistencyProof(from, head.size);
     const { signatures, timeSeconds } = await witnessing.cosign({ size: head.size, note: head.note, proof });
-    const note = { text: head.note.text, signatures: [...head.note.signatures, ...signatures] };
-    if (isNew || note.signatures.length > before.note.signatures.length) {
+    // What witnesses said of this very tree before stays, where they say nothing now.
+    const known = head.note.text === before.note.text ? before.note : head.note;
+    const note = withLines(known, [...head.note.signatures, ...signatures]);
+    const isWritten = encodeNote(note) !== encodeNote(before.note);
+    if (isWritten) {
       await disk.write([{ path: join(folder, "tiles", "checkpoint"), bytes: utf8(encodeNote(note)) }]);
       this.#published = { ...head, note };
-      this.#publishedHead = head;
     }
+    this.#publishedHead = head;
     if (timeSeconds !== undefined) this.#witnessed = this.#published;
     for (const follower of this.#publicationFollowers) follower();
+    if (!isWritten) return; // A checkpoint that was found may not be on the disk to stay: what was before it may be needed.
     await this.#wal.trim(head.size);
     await this.#tree.dropPartials(before.size, head.size);
   }
@@ -332,6 +338,12 @@ export class Log {
 function ownWords({ size, root, note: { text, signatures } }: Signed): Signed {
   const [origin] = text.split("\n");
   return { size, root, note: { text, signatures: signatures.filter(({ name }) => name === origin) } };
+}
+
+/** `note` with `lines`, each in the place of an older one by its key. */
+function withLines({ text, signatures }: Note, lines: readonly NoteSignature[]): Note {
+  const isReplaced = ({ name, id }: NoteSignature) => lines.some((line) => line.name === name && equal(line.id, id));
+  return { text, signatures: [...signatures.filter((line) => !isReplaced(line)), ...lines] };
 }
 
 /** The state of `size` and `root`, signed by the log and, standing in for a witness, cosigned with its time. */

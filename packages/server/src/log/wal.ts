@@ -29,8 +29,9 @@ export type Wal = {
 export type Recovered = { kept: Sequenced[]; recovered: Sequenced[] };
 
 /**
- * Opens the segments in `folder` and reads back what they hold. A torn tail, which nobody was promised, is cut off;
- * damage before a later write is refused, and so is a gap from `size` on. Throws an OperatorError.
+ * Opens the segments in `folder` and reads back what they hold. A torn tail, which nobody was promised, is cut off; what
+ * is to be recovered is durable when this resolves. Damage before a later write is refused, and so is a gap from `size` on.
+ * Throws an OperatorError.
  */
 export async function openWal(disk: Disk, folder: string, size: number): Promise<{ wal: Wal } & Recovered> {
   const names = (await disk.list(folder)).filter((name) => NAME.test(name)).sort();
@@ -39,13 +40,14 @@ export async function openWal(disk: Disk, folder: string, size: number): Promise
     const path = join(folder, name);
     const bytes = Buffer.from((await disk.read(path)) ?? new Uint8Array(0));
     const { frames, intactSizeBytes } = readFrames(bytes, Number(name));
-    if (intactSizeBytes < bytes.length) {
-      if (i < names.length - 1 || isWrittenAfter(bytes, intactSizeBytes))
-        throw new OperatorError(
-          `${path} is damaged at byte ${intactSizeBytes}: restore the log's folder from a backup`,
-        );
-      await disk.cut(path, intactSizeBytes);
-    }
+    const isLast = i === names.length - 1;
+    const isTorn = intactSizeBytes < bytes.length;
+    if (isTorn && (!isLast || isWrittenAfter(bytes, intactSizeBytes)))
+      throw new OperatorError(`${path} is damaged at byte ${intactSizeBytes}: restore the log's folder from a backup`);
+    // What a process left that was killed, or whose sync failed, may be in memory alone, and another sync says nothing.
+    if (isLast && Number(name) + frames.length > size)
+      await disk.write([{ path, bytes: bytes.subarray(0, intactSizeBytes) }]);
+    else if (isTorn) await disk.cut(path, intactSizeBytes);
     for (const one of frames) {
       const next = run.length === 0 ? one.index : run[0]!.index + run.length;
       if (one.index > Math.max(next, size))
