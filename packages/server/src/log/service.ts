@@ -18,6 +18,7 @@ import {
   equal,
   leafHash,
   type Note,
+  type NoteKey,
   type NoteSignature,
   utf8,
 } from "@tallystick/protocol";
@@ -305,12 +306,12 @@ export class Log {
   async #publish(): Promise<void> {
     const head = this.#head;
     const before = this.#published;
-    const { disk, folder, witnessing } = this.#options;
+    const { disk, folder, signer, witnessing } = this.#options;
     const proof = (from: number) => this.#tree.consistencyProof(from, head.size);
     const { signatures, timeSeconds } = await witnessing.cosign({ size: head.size, note: head.note, proof });
     // What witnesses said of this very tree before stays, where they say nothing now.
-    const known = head.note.text === before.note.text ? before.note : head.note;
-    const note = withLines(known, [...head.note.signatures, ...signatures]);
+    const isSame = head.note.text === before.note.text && isSignedBy(before.note, signer.key);
+    const note = withLines(isSame ? before.note : head.note, signatures);
     const isWritten = encodeNote(note) !== encodeNote(before.note);
     if (isWritten) {
       await disk.write([{ path: join(folder, "tiles", "checkpoint"), bytes: utf8(encodeNote(note)) }]);
@@ -338,6 +339,10 @@ export class Log {
 function ownWords({ size, root, note: { text, signatures } }: Signed): Signed {
   const [origin] = text.split("\n");
   return { size, root, note: { text, signatures: signatures.filter(({ name }) => name === origin) } };
+}
+
+function isSignedBy({ signatures }: Note, { name, id }: NoteKey): boolean {
+  return signatures.some((line) => line.name === name && equal(line.id, id));
 }
 
 /** `note` with `lines`, each in the place of an older one by its key. */
