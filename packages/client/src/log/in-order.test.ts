@@ -7,7 +7,7 @@ test("results come in order, whichever is done first, and no more are under way 
   const done: number[] = [];
   const work = async (index: number) => {
     most = Math.max(most, ++underWay);
-    for (let turn = 0; turn < (index * 7) % 5; turn++) await Promise.resolve();
+    for (let turn = 0; turn <= (index * 7) % 5; turn++) await Promise.resolve();
     underWay--;
     return index;
   };
