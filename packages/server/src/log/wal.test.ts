@@ -74,6 +74,17 @@ test("a write cut short at any byte loses nothing that was written before it, an
     }
 });
 
+test("a torn tail behind what a checkpoint covers is cut off for good: the start after the next takes it for no damage", async () => {
+  const { path, ends } = await writeThree("torn-covered");
+  await writeFile(join(path, SEGMENT), (await readFile(join(path, SEGMENT))).subarray(0, (ends[2] ?? 0) - 1));
+  const { wal, recovered } = await openWal(systemDisk, path, 5);
+  expect(recovered).toEqual([]);
+  const next = entries(5, 1);
+  await write(wal, next); // In a segment of its own, behind which nothing may be torn.
+  await wal.close();
+  expect(await recover(path, 5)).toEqual(next);
+});
+
 test("a byte that flips in an entry which a later write follows is damage, and is refused rather than cut off", async () => {
   const { path, ends } = await writeThree("flipped");
   const whole = await readFile(join(path, SEGMENT));
