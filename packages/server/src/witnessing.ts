@@ -14,6 +14,7 @@ import {
   parseForeignCheckpoint,
   parsePolicy,
   utf8,
+  verifyNote,
 } from "@tallystick/protocol";
 import { Hono } from "hono";
 import type { KeyName } from "./keys.ts";
@@ -178,7 +179,11 @@ function linkByUrl({ request }: WitnessingOptions, { key, url }: PolicyWitness):
       const { status, body } = await request(`${base}/${hash}/checkpoint`, limits);
       if (status === 404) return undefined;
       if (status !== 200) throw new Error(`${base} answered with status ${status}`);
-      return parseForeignCheckpoint(body);
+      const checkpoint = parseForeignCheckpoint(body);
+      // Whoever stands between the two could else hide what the witness has seen.
+      const verified = await verifyNote(checkpoint.note, [key]);
+      if (verified === undefined || verified.length === 0) throw new Error(`${base} shows what its key did not cosign`);
+      return checkpoint;
     },
   };
 }
