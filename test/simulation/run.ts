@@ -101,7 +101,9 @@ class Simulation {
     const restored = random.chance(0.5);
     const reached = witnesses.filter(({ mode }) => mode === "well");
     const hasSeenMore = reached.some((witness) => witness.lastSize() > size);
-    const mustRefuse = hasSeenMore || (restored && reached.length < witnesses.length);
+    // A restored log must be known to somebody, and everybody must say what they have seen.
+    const isKnown = size === 0 || witnesses.some((witness) => witness.knowsLog());
+    const mustRefuse = hasSeenMore || (restored && (reached.length < witnesses.length || !isKnown));
     const before = evidence.signatureCount;
     const { opened, failure } = await this.#startAndWait(restored);
     must(failure === undefined || failure instanceof OperatorError, `a start ends by ${failure}`);

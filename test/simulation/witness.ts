@@ -65,6 +65,11 @@ export class SimulatedWitness {
     this.mode = this.#random.pick(MODES);
   }
 
+  /** Whether it has ever cosigned anything of the log. */
+  knowsLog(): boolean {
+    return this.#store.find(this.#logKey.name) !== undefined;
+  }
+
   /** The size that it has cosigned last. */
   lastSize(): number {
     return this.#store.find(this.#logKey.name)?.size ?? 0;
