@@ -79,6 +79,21 @@ test("64 writers with duplicates: each receipt is in the log once, and every wri
   expect(audit.figures.totals.gross).toBe(RECEIPTS + 1);
 });
 
+test("a receipt that its requester sends to the log as soon as it has it is in the log once", async () => {
+  await using network = await startNetwork({ clock, integrateIntervalMs: 400 });
+  await network.infer("statlog/credit-default", [creditInput()]); // Its session is granted.
+  const { receiptId } = await network.infer("statlog/credit-default", [creditInput(2)]);
+  const file = (await (await network.fetch(`/v1/receipts/${receiptId}`)).json()) as {
+    receipt: { entry: string; proof?: string };
+  };
+  expect(file.receipt.proof, "the fold does not know it yet").toBeUndefined();
+  const sent = await submit(network, new Uint8Array(Buffer.from(file.receipt.entry, "base64")));
+  expect(sent).toMatchObject({ status: 200, alreadyLogged: true });
+  await network.idle();
+  const receipts = (await entriesAt(network.url)).map(parseEntry).filter(({ kind }) => kind === "receipt");
+  expect(receipts).toHaveLength(2);
+});
+
 test("a second receipt of one id that says something else is kept as evidence, counted as no inference, and a third is not logged", async () => {
   await using network = await startNetwork({ clock });
   const [receipt] = await receiptsOf(network, await nodeKey(network));

@@ -1,5 +1,5 @@
 /** The log and its fold as one: what is appended here is durable, and `publish` waits until the fold has it. */
-import { type FoldState, TILE_WIDTH, type Tile, tileWidth } from "@tallystick/protocol";
+import type { FoldState } from "@tallystick/protocol";
 import { Log, type LogOptions } from "./log/service.ts";
 import { Projection } from "./usage/service.ts";
 
@@ -10,9 +10,10 @@ export type Ledger = {
   append(entry: Uint8Array): Promise<number>;
   /** Appends what room was asked for before, with `checkRoom`. */
   appendAdmitted(entry: Uint8Array): Promise<number>;
+  /** Resolves once the fold has all that was appended before. */
+  caughtUp(): Promise<void>;
   /** Appends and waits for the checkpoint and the fold. */
   publish(entry: Uint8Array): Promise<number>;
-  findTile(tile: Tile): Promise<Uint8Array | undefined>;
   close(): Promise<void>;
 };
 
@@ -34,19 +35,12 @@ export async function openLedger(options: LogOptions, projections: string): Prom
     append: (entry) => log.append(entry),
     appendAdmitted: (entry) => log.appendAdmitted(entry),
 
+    caughtUp: () => log.caughtUp(),
+
     async publish(entry) {
       const index = await log.append(entry);
       await log.followed(index);
       return index;
-    },
-
-    async findTile(tile) {
-      const { size } = log.head;
-      const width = tileWidth(tile.level, tile.index, size);
-      if (tile.width > width) return undefined;
-      // A partial tile whose full one replaced it is gone; a client asks again for the full one (C2SP tlog-tiles).
-      if (tile.width < width && width === TILE_WIDTH) return undefined;
-      return tree.findTile(tile);
     },
 
     async close() {

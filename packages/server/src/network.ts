@@ -32,6 +32,7 @@ import { createAdmission } from "./log/admission.ts";
 import { logApi } from "./log/api.ts";
 import { createReads, type LogReads } from "./log/reads.ts";
 import { logRoutes, tileRoutes } from "./log/routes.ts";
+import type { Log } from "./log/service.ts";
 import { type Begun, type NetworkLog, openNetworkLog } from "./network-log.ts";
 import { createNode, type Engine } from "./node/service.ts";
 import { addPages, firstCall } from "./pages.ts";
@@ -138,7 +139,7 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
     closers.push(engine.close);
     const apiKey = await firstApiKey(folder, accounts, nowSeconds(clock));
     const adminToken = await openSecret(keyFile("admin"), () => hex(random(24)));
-    const reads = createReads({ published: () => ledger.log.published, findTile: ledger.findTile });
+    const reads = readsOf(ledger.log);
     const services = {
       database,
       networkLog,
@@ -262,6 +263,17 @@ type Services = {
 
 type Routes = { app: Hono; latest: ReturnType<typeof createReceipts>["latest"] };
 
+/** Answers to reads of the history that are kept, together: it is small, and seldom read. */
+const HISTORY_KEPT_BYTES = 4 * 1024 * 1024;
+
+function readsOf(log: Log, keptBytes?: number): LogReads {
+  return createReads({
+    published: () => log.published,
+    findTile: (tile) => log.findTile(tile),
+    ...(keptBytes === undefined ? {} : { keptBytes }),
+  });
+}
+
 function composeRoutes(
   { options, folder, database, networkLog, begun, keys, ledger, reads, hub, engine, signing, ...gates }: Services,
   origin: string,
@@ -300,7 +312,10 @@ function composeRoutes(
   const gateway = createGateway({ fold, clock, random, accounts, openings, sessions, receipts, node, findModel });
   const figures = () => ledger.projection.figures();
   const app = new Hono();
-  app.route("/", logRoutes({ admission: createAdmission({ fold, clock, publish }), published, reads }));
+  app.route(
+    "/",
+    logRoutes({ admission: createAdmission({ fold, clock, publish, caughtUp: ledger.caughtUp }), published, reads }),
+  );
   const { witnesses, history } = networkLog;
   app.route(
     "/",
@@ -313,7 +328,8 @@ function composeRoutes(
       witnesses: witnesses.listed,
     }),
   );
-  app.route("/checkpoints", tileRoutes(history));
+  const historyReads = readsOf(history, HISTORY_KEPT_BYTES);
+  app.route("/", tileRoutes({ published: () => history.published, reads: historyReads }, "/checkpoints"));
   app.route("/witnesses", witnesses.routes);
   app.route("/", usageRoutes({ figures, head: () => log.head }));
   app.route(

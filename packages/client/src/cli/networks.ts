@@ -29,7 +29,7 @@ export type NetworkPlace = { url: string; apiKey?: string; logKey: LogKey };
 /** `--network` and what may stand in for it. */
 export type NetworkOptions = { network?: string; apiKey?: string; vkey?: string };
 
-export const GIVEN = "--vkey gives it";
+export const GIVEN = "--vkey or --policy gives it";
 export const MET_BEFORE = "it is the key that this log was first met with";
 const MET_NOW = "it is what the network said when it was first met";
 const IN_DATA_FOLDER = "it is in the network's own data folder";

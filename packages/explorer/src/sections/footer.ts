@@ -11,13 +11,13 @@ export function footer(view: HomeView): Html {
 <div class="margin"><h2>The log</h2></div>
 <div class="body">
 <dl class="log">
-<div><dt>Origin</dt><dd><code>${origin}</code></dd></div>
+<div><dt>Origin</dt><dd><code class="long">${origin}</code></dd></div>
 ${checkpointRows(view)}
 ${witnessRow(view)}
 <div><dt>Figures</dt><dd>over ${plural(figures.size, "entry", "entries")}, rules <code>${figures.rules}</code></dd></div>
 <div><dt>Key</dt><dd><code class="long">${logVkey}</code> ${copyButton(logVkey, "Copy the key of the log")}</dd></div>
 </dl>
-<nav aria-label="Raw forms"><a href="/v1/usage">/v1/usage</a> <a href="/v1/models">/v1/models</a> <a href="/checkpoint">/checkpoint</a></nav>
+<nav aria-label="Raw forms"><a href="/v1/usage">/v1/usage</a> <a href="/v1/models">/v1/models</a> <a href="/checkpoint">/checkpoint</a> <a href="/v1/log">/v1/log</a></nav>
 <p class="note">How each is defined: docs/spec in the source, of which entry.md, log.md, receipt.md and usage.md are what another implementer needs.</p>
 </div>
 </footer>

@@ -28,17 +28,21 @@ export type AdmissionParts = {
   clock: Clock;
   /** Appends and waits until the fold has it: who is told that a statement stands may build on it. */
   publish(entry: Uint8Array): Promise<number>;
+  /** Resolves once the fold has all that was acknowledged before. */
+  caughtUp(): Promise<void>;
 };
 
 export type Admission = { submit(bytes: Uint8Array): Promise<{ index: number; alreadyLogged: boolean }> };
 
-export function createAdmission({ fold, clock, publish }: AdmissionParts): Admission {
+export function createAdmission({ fold, clock, publish, caughtUp }: AdmissionParts): Admission {
   const admitEnrolment = createRateLimit(clock, ENROLMENTS_PER_MINUTE);
   /** Statements on their way into the fold, so that the same one is not appended twice at once. */
   const inFlight = new Map<string, Promise<number>>();
 
   async function submit(bytes: Uint8Array): Promise<{ index: number; alreadyLogged: boolean }> {
     const entry = parse(bytes);
+    // Whoever was given a receipt may send it here before the fold knows that its node has logged it.
+    if (entry.kind === "receipt") await caughtUp();
     await checkSignature(fold, entry);
     const { name, index } = checkKind(fold, entry);
     if (index !== undefined) return { index, alreadyLogged: true };

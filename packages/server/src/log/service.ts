@@ -20,6 +20,9 @@ import {
   type Note,
   type NoteKey,
   type NoteSignature,
+  TILE_WIDTH,
+  type Tile,
+  tileWidth,
   utf8,
 } from "@tallystick/protocol";
 import { type Clock, nowSeconds } from "../platform/clock.ts";
@@ -70,6 +73,7 @@ export class Log {
   #unfollowed: Unfollowed[] = [];
   #sequenced: Sequenced[] = [];
   #nextIndex: number;
+  #acknowledgedSize: number;
   #sequencing: Promise<void> | undefined;
   readonly #integration: Recurring;
   readonly #publication: Recurring;
@@ -85,6 +89,7 @@ export class Log {
     this.#published = published;
     this.#publishedHead = published;
     this.#nextIndex = head.size;
+    this.#acknowledgedSize = head.size;
     this.#followedSize = head.size;
     const { clock, integrateIntervalMs, publishIntervalMs } = options;
     const guarded = (work: () => Promise<void>) => () => work().catch((error: unknown) => this.#break(error, []));
@@ -201,6 +206,19 @@ export class Log {
     await new Promise<void>((resolve, reject) => this.#unfollowed.push({ index, resolve, reject }));
   }
 
+  /** Resolves once every follower knows all that was acknowledged before. */
+  caughtUp(): Promise<void> {
+    return this.followed(this.#acknowledgedSize - 1);
+  }
+
+  /** The bytes of exactly this tile of the newest signed state; undefined where there is none. */
+  async findTile(tile: Tile): Promise<Uint8Array | undefined> {
+    const width = tileWidth(tile.level, tile.index, this.#head.size);
+    // A partial tile whose full one replaced it is gone; a client asks again for the full one (C2SP tlog-tiles).
+    const isReplaced = tile.width < width && width === TILE_WIDTH;
+    return tile.width > width || isReplaced ? undefined : this.#tree.findTile(tile);
+  }
+
   #unavailable(): ServiceError {
     return new ServiceError(
       "unavailable",
@@ -224,6 +242,7 @@ export class Log {
         break;
       }
       this.#sequenced.push(...sequenced);
+      this.#acknowledgedSize += sequenced.length;
       for (const [i, { resolve }] of waiting.entries()) resolve(sequenced[i]!.index);
       this.#integration.schedule();
       while (this.#sequenced.length >= UNINTEGRATED_LENGTH && this.#broken === undefined) await this.#integration.run();
