@@ -41,13 +41,11 @@ const receipts = createReceipts(fold, {
   inclusionProof: left,
 });
 
-const { manifest, manifestBytes, priceAtomic } = await readModelSource(
-  join(import.meta.dirname, "../models/breast-cancer"),
-);
+const { manifest, manifestBytes, price } = await readModelSource(join(import.meta.dirname, "../models/breast-cancer"));
 const model: PublishedModel = {
   revision: revisionOf(manifestBytes),
   manifest,
-  priceAtomic,
+  ...price,
   publisher: "",
   index: 0,
   yanked: false,

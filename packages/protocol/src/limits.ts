@@ -4,12 +4,16 @@
 export const ENTRY_SIZE_BYTES = 65_535;
 /** A receipt entry, authorization included. */
 export const RECEIPT_SIZE_BYTES = 1_024;
+/** Frames of a streamed answer: what a receipt's chain may count. */
+export const STREAM_FRAMES = 0xffff_ffff;
 /** A request authorization on its own. */
 export const AUTHORIZATION_SIZE_BYTES = 512;
 /** A manifest inside a model entry. */
 export const MANIFEST_SIZE_BYTES = 32_768;
 /** The canonical bytes of one call or one answer. */
 export const CALL_SIZE_BYTES = 32 * 1024 * 1024;
+/** Arrays and objects in one another in the JSON of a call or an answer. */
+export const JSON_DEPTH = 64;
 export const TENSORS_PER_CALL = 64;
 export const TENSOR_RANK = 8;
 /** A slug: a role's name, `publisher/model`. */

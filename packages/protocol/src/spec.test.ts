@@ -74,7 +74,7 @@ test("call.md: the call and the answer are those of our vectors, and so is the c
   const [call] = blocksOf("hex call");
   const [answer] = blocksOf("hex answer");
   if (call === undefined || answer === undefined) return expect.fail("call.md has a call and an answer");
-  expect(parseCall(bytesOf(call)).inputs).toHaveLength(1);
+  expect(parseCall(bytesOf(call))).toMatchObject({ operation: "infer", inputs: [{ name: "x" }] });
   expect(parseAnswer(bytesOf(answer))).toHaveLength(1);
   const vectorsOf = (path: string) => readVectors<EntryVector>(path).map((vector) => vector.hex);
   expect(vectorsOf("call/calls.json")).toContain(hex(bytesOf(call)));

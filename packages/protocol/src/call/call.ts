@@ -8,8 +8,8 @@ import {
   decode,
   encode,
   exactly,
-  type Infer,
   list,
+  optional,
   required,
   struct,
   text,
@@ -17,8 +17,10 @@ import {
   word,
 } from "../cbor/codec.ts";
 import type { Commitment } from "../entry/payload.ts";
+import { encodeJson, isJsonObject, type JsonObject, parseCanonicalJson } from "../json/canonical.ts";
 import { CALL_SIZE_BYTES, NAME_LENGTH, TENSOR_RANK, TENSORS_PER_CALL } from "../limits.ts";
 import { datatypeCode } from "../model/codec.ts";
+import { type JsonOperation, OPERATIONS } from "./operation.ts";
 import { type Tensor, tensorFault } from "./tensor.ts";
 
 const tensor: Codec<Tensor> = struct({
@@ -32,23 +34,37 @@ const tensors: Codec<Tensor[]> = list(tensor, TENSORS_PER_CALL);
 
 const call = struct({
   version: required(0, exactly(1)),
-  operation: required(1, word({ infer: 1 })),
+  operation: required(1, word(OPERATIONS)),
   /** In ascending order of name. */
-  inputs: required(2, tensors),
+  inputs: optional(2, tensors),
   /** The outputs wanted, in this order; empty wants all. */
-  outputs: required(3, list(text(NAME_LENGTH), TENSORS_PER_CALL)),
+  outputs: optional(3, list(text(NAME_LENGTH), TENSORS_PER_CALL)),
+  /** RFC 8785 JSON: what was asked, without what only says how the answer travels. */
+  body: optional(4, byteString(CALL_SIZE_BYTES)),
 });
-export type Call = Omit<Infer<typeof call>, "version">;
+export type TensorCall = { operation: "infer"; inputs: Tensor[]; outputs: string[] };
+export type JsonCall = { operation: JsonOperation; body: JsonObject };
+export type Call = TensorCall | JsonCall;
 
-const answer = struct({ version: required(0, exactly(1)), outputs: required(1, tensors) });
+const answer = struct({
+  version: required(0, exactly(1)),
+  outputs: optional(1, tensors),
+  /** RFC 8785 JSON. */
+  body: optional(2, byteString(CALL_SIZE_BYTES)),
+});
+export type Answer = { outputs: Tensor[] } | { body: JsonObject };
 
 /** A call as its canonical bytes say it: its inputs in ascending order of name. */
-export function canonicalCall(call: Call): Call {
+export function canonicalCall(call: TensorCall): TensorCall {
   return { ...call, inputs: [...call.inputs].sort((a, b) => (a.name < b.name ? -1 : 1)) };
 }
 
 /** The canonical bytes of a call. Throws Malformed where `parseCall` would. */
 export function encodeCall(asked: Call): Uint8Array {
+  if (asked.operation !== "infer") {
+    const { operation, body } = asked;
+    return checkSize(encode(call, { version: 1, operation, body: encodeJson(body) }));
+  }
   const { operation, inputs, outputs } = canonicalCall(asked);
   checkInputs(inputs);
   return checkSize(encode(call, { version: 1, operation, inputs, outputs }));
@@ -56,22 +72,57 @@ export function encodeCall(asked: Call): Uint8Array {
 
 /** Reads the canonical bytes of a call. Throws Malformed. */
 export function parseCall(bytes: Uint8Array): Call {
-  const { operation, inputs, outputs } = decode(call, checkSize(bytes));
-  checkInputs(inputs);
-  return { operation, inputs, outputs };
+  const { operation, inputs, outputs, body } = decode(call, checkSize(bytes));
+  if (operation === "infer") {
+    if (inputs === undefined || outputs === undefined || body !== undefined)
+      throw new Malformed("is a call to infer, which has inputs and outputs and no body");
+    checkInputs(inputs);
+    return { operation, inputs, outputs };
+  }
+  if (inputs !== undefined || outputs !== undefined || body === undefined)
+    throw new Malformed(`is a call of the operation ${operation}, which has a body and no tensors`);
+  return { operation, body: parseBody(body) };
 }
 
-/** The canonical bytes of an answer. Throws Malformed where `parseAnswer` would. */
+/** The canonical bytes of an answer in tensors. Throws Malformed where `parseAnswer` would. */
 export function encodeAnswer(outputs: Tensor[]): Uint8Array {
   checkTensors(outputs, "output");
   return checkSize(encode(answer, { version: 1, outputs }));
 }
 
-/** Reads the canonical bytes of an answer. Throws Malformed. */
+/** The canonical bytes of an answer in JSON. Throws Malformed where `parseJsonAnswer` would. */
+export function encodeJsonAnswer(body: unknown): Uint8Array {
+  return checkSize(encode(answer, { version: 1, body: encodeJson(body) }));
+}
+
+/** Reads the canonical bytes of an answer of either kind. Throws Malformed. */
+export function parseAnyAnswer(bytes: Uint8Array): Answer {
+  const { outputs, body } = decode(answer, checkSize(bytes));
+  if ((outputs === undefined) === (body === undefined))
+    throw new Malformed("is an answer that has not either outputs or a body");
+  if (body !== undefined) return { body: parseBody(body) };
+  checkTensors(outputs ?? [], "output");
+  return { outputs: outputs ?? [] };
+}
+
+/** Reads the canonical bytes of an answer in tensors. Throws Malformed. */
 export function parseAnswer(bytes: Uint8Array): Tensor[] {
-  const { outputs } = decode(answer, checkSize(bytes));
-  checkTensors(outputs, "output");
-  return outputs;
+  const found = parseAnyAnswer(bytes);
+  if ("outputs" in found) return found.outputs;
+  throw new Malformed("is an answer in JSON where tensors are due");
+}
+
+/** Reads the canonical bytes of an answer in JSON. Throws Malformed. */
+export function parseJsonAnswer(bytes: Uint8Array): JsonObject {
+  const found = parseAnyAnswer(bytes);
+  if ("body" in found) return found.body;
+  throw new Malformed("is an answer in tensors where JSON is due");
+}
+
+function parseBody(bytes: Uint8Array): JsonObject {
+  const body = parseCanonicalJson(bytes);
+  if (!isJsonObject(body)) throw new Malformed("has a body that is no JSON object");
+  return body;
 }
 
 function checkInputs(inputs: readonly Tensor[]): void {
@@ -99,6 +150,19 @@ const TAGS = { request: utf8("tallystick request v1\0"), response: utf8("tallyst
 export function commit(tag: keyof typeof TAGS, salt: Uint8Array, bytes: Uint8Array): Commitment {
   if (salt.length !== 32) throw new Malformed(`has a salt of ${salt.length} bytes, not 32`);
   return { alg: "sha256", digest: sha256(TAGS[tag], salt, bytes) };
+}
+
+/** What a receipt commits to beside the call and the answer, each under a salt of its own that comes of the response's salt. */
+export type CommittedField = "evidence" | "upstream model" | "upstream response id" | "upstream fingerprint";
+
+/** The salt of a field. Who is shown it can open this field and no other; to destroy the response's salt is to destroy all. */
+export function fieldSalt(field: CommittedField, responseSalt: Uint8Array): Uint8Array {
+  return sha256(utf8(`tallystick salt v1\0${field}\0`), responseSalt);
+}
+
+/** A commitment to a field: SHA-256(tag ‖ 0x00 ‖ field salt ‖ bytes). */
+export function commitField(field: CommittedField, responseSalt: Uint8Array, bytes: Uint8Array): Uint8Array {
+  return sha256(utf8(`tallystick ${field} v1\0`), fieldSalt(field, responseSalt), bytes);
 }
 
 /**

@@ -7,8 +7,11 @@ import {
   exactly,
   fixedBytes,
   type Infer,
+  optional,
   required,
   struct,
+  uint,
+  word,
 } from "../cbor/codec.ts";
 import { AUTHORIZATION_SIZE_BYTES, CALL_SIZE_BYTES, RECEIPT_SIZE_BYTES } from "../limits.ts";
 
@@ -19,6 +22,15 @@ const dispatch = struct({
   authorization: required(1, byteString(AUTHORIZATION_SIZE_BYTES)),
   salt: required(2, fixedBytes(32)),
   call: required(3, byteString(CALL_SIZE_BYTES)),
+  /** How a JSON answer travels: in frames as it comes, or whole where this lacks. No part of what is signed. */
+  stream: optional(
+    4,
+    struct({
+      usage: required(1, word({ in_receipt: 1, in_frame: 2 })),
+      /** The stream so far is signed about this often; never where this lacks. */
+      sealIntervalMs: optional(2, uint(60_000)),
+    }),
+  ),
 });
 /** The requester's half, and what its commitment is over. */
 export type Dispatch = Omit<Infer<typeof dispatch>, "version">;

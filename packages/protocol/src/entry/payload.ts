@@ -23,6 +23,7 @@ import {
   LOGGED_POLICY_SIZE_BYTES,
   MANIFEST_SIZE_BYTES,
   NAME_LENGTH,
+  STREAM_FRAMES,
   TIME_SECONDS,
 } from "../limits.ts";
 
@@ -33,6 +34,8 @@ const seconds = uint(TIME_SECONDS);
 
 /** A lower-case name in which a slash may divide publisher from model. */
 export const NAME = /^[a-z0-9][a-z0-9._-]*(\/[a-z0-9][a-z0-9._-]*)?$/;
+/** A lower-case name without a slash. */
+export const SLUG = /^[a-z0-9][a-z0-9-]*$/;
 /** A log's origin: a schema-less URL without a trailing slash (C2SP tlog-checkpoint). */
 export const ORIGIN = /^[!-*,-~]+$/;
 
@@ -75,6 +78,10 @@ export const modelPayload = struct({
   manifest: optional(3, byteString(MANIFEST_SIZE_BYTES)),
   /** Atomic units a call. */
   price: optional(4, amount),
+  /** Atomic units a million of the manifest's units; of a language model, of its input tokens. */
+  unitPrice: optional(5, amount),
+  /** Atomic units a million output tokens. */
+  outputUnitPrice: optional(6, amount),
 });
 export type ModelPayload = Infer<typeof modelPayload>;
 
@@ -158,6 +165,22 @@ export const receiptPayload = struct({
   provenance: required(7, word({ executed: 1, relayed: 2 })),
   /** Counts this node's receipts from 0 without a gap. */
   sequence: required(8, uint()),
+  /** The chain over the frames of a streamed answer, where it was streamed (docs/spec/stream.md). */
+  stream: optional(9, struct({ frames: required(1, uint(STREAM_FRAMES)), head: required(2, digest) })),
+  /** Who gave a relayed answer: the configured name in clear; what it said of itself in commitments. */
+  upstream: optional(
+    10,
+    struct({
+      name: required(1, text(64, SLUG)),
+      model: required(2, digest),
+      responseId: optional(3, digest),
+      fingerprint: optional(4, digest),
+    }),
+  ),
+  /** A commitment to how the answer came about: attempts and times. */
+  evidence: optional(11, digest),
+  /** Output tokens, rounded up as `units`, where the price tells them from input. */
+  outputUnits: optional(12, uint()),
 });
 export type ReceiptPayload = Infer<typeof receiptPayload>;
 

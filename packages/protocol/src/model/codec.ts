@@ -1,6 +1,7 @@
 /** A manifest's deterministic CBOR, whose SHA-256 is the revision (docs/spec/entry.md, `model`). */
 import { sha256 } from "#platform";
 import { concat, equal } from "../bytes.ts";
+import { OPERATIONS } from "../call/operation.ts";
 import { DATATYPES } from "../call/tensor.ts";
 import { Malformed } from "../cbor/bytes.ts";
 import {
@@ -21,6 +22,8 @@ import {
 import { NAME } from "../entry/payload.ts";
 import { MANIFEST_SIZE_BYTES, NAME_LENGTH, TENSOR_RANK, TENSORS_PER_CALL } from "../limits.ts";
 import type { Artifact, Manifest } from "./manifest.ts";
+
+const { infer: _, ...JSON_OPERATIONS } = OPERATIONS;
 
 /** Datatypes by their place in the Open Inference Protocol's table. */
 export const datatypeCode = word(
@@ -59,7 +62,7 @@ const manifest: Codec<Manifest & { format: 1 }> = struct({
     9,
     struct({ name: required(1, slug), version: required(2, uint(255)), options: required(3, text(4096)) }),
   ),
-  engine: required(10, word({ judge: 1, native: 2 })),
+  engine: required(10, word({ judge: 1, native: 2, relay: 3, llama: 4 })),
   forms: required(11, list(list(tensorSpec, TENSORS_PER_CALL), 4)),
   outputs: required(12, list(tensorSpec, TENSORS_PER_CALL)),
   unit: required(13, slug),
@@ -67,6 +70,9 @@ const manifest: Codec<Manifest & { format: 1 }> = struct({
     14,
     list(struct({ metric: required(1, text(64)), value: required(2, text(64)), on: required(3, text(200)) }), 16),
   ),
+  operations: optional(15, list(word(JSON_OPERATIONS), 4)),
+  contextLength: optional(16, uint()),
+  upstream: optional(17, slug),
 });
 
 /** SHA-256 over the digests of `artifacts` in order of path: OpenSSF Model Signing v1.0, serialization method `files`. */
@@ -90,6 +96,10 @@ export function parseManifest(bytes: Uint8Array): Manifest {
     throw new Malformed("has artifacts that are not in ascending order of path");
   if (!equal(value.filesRoot, filesRoot(value.artifacts)))
     throw new Malformed("has a files root that is not that of its artifacts");
+  if ((value.engine === "relay") !== (value.upstream !== undefined))
+    throw new Malformed("is relayed and names no upstream, or names one and is not relayed");
+  if (value.forms.length === 0 && (value.operations ?? []).length === 0)
+    throw new Malformed("says neither which tensors it takes nor which operations it serves");
   return value;
 }
 

@@ -3,6 +3,7 @@
  * The revision's digest is SHA-256 of the manifest's deterministic CBOR (docs/spec/entry.md), so a revision can be
  * neither renamed nor changed: another byte is another revision.
  */
+import type { JsonOperation } from "../call/operation.ts";
 import type { Datatype } from "../call/tensor.ts";
 
 export const CATEGORIES = ["vision", "audio", "text", "risk", "forecasting"] as const;
@@ -41,12 +42,21 @@ export type Manifest = {
   /** SHA-256 over the artifacts' digests in order of path: the subject digest of OpenSSF Model Signing v1.0. */
   filesRoot: Uint8Array;
   adapter: { name: string; version: number; options: string };
-  /** `judge`: onnxruntime-web, bit-exact everywhere. `native`: onnxruntime-node, faster, compared within a tolerance. */
-  engine: "judge" | "native";
-  /** The sets of inputs a call may carry; the first is what a person would send. */
+  /**
+   * `judge`: onnxruntime-web, bit-exact everywhere. `native`: onnxruntime-node, faster, compared within a tolerance. `llama`:
+   * llama.cpp, likewise. `relay`: it runs elsewhere, at the upstream of this name.
+   */
+  engine: "judge" | "native" | "relay" | "llama";
+  /** The sets of inputs a call in tensors may carry; the first is what a person would send. */
   forms: TensorSpec[][];
   outputs: TensorSpec[];
   /** What is counted: `row`, `image`, `second`, `text`. */
   unit: string;
   quality: Quality[];
+  /** OpenAI's operations that this revision serves; none where this lacks. */
+  operations?: JsonOperation[];
+  /** The most tokens of input and output together. */
+  contextLength?: number;
+  /** The registered name of who runs it, of a relayed model. */
+  upstream?: string;
 };

@@ -49,11 +49,12 @@ function applyModel(fold: FoldState, index: number, { says, signed }: EntryOf<"m
   } else if (known === undefined && says.manifest !== undefined && keyOf(sha256(says.manifest)) === revision) {
     const manifest = orUndefined(() => parseManifest(says.manifest ?? new Uint8Array(0)));
     if (manifest === undefined) return;
-    const priceAtomic = says.price ?? 0n;
     fold.models.set(revision, {
       revision: says.revision.slice(),
       manifest,
-      priceAtomic,
+      priceAtomic: says.price ?? 0n,
+      unitPriceAtomic: says.unitPrice ?? 0n,
+      outputUnitPriceAtomic: says.outputUnitPrice ?? 0n,
       publisher,
       index,
       yanked: false,

@@ -11,6 +11,7 @@ import type { Custody, Role } from "../entry/payload.ts";
 import type { Handover } from "../log/handover.ts";
 import type { Policy } from "../log/policy.ts";
 import type { Manifest } from "../model/manifest.ts";
+import type { Price } from "../model/price.ts";
 
 /** Bytes as a key of a Map: one UTF-16 unit a byte. */
 export type Key = string;
@@ -21,10 +22,9 @@ export function keyOf(bytes: Uint8Array): Key {
 
 export type EnrolledKey = { role: Role; spki: Uint8Array; name: string; index: number; retired: boolean };
 
-export type PublishedModel = {
+export type PublishedModel = Price & {
   revision: Uint8Array;
   manifest: Manifest;
-  priceAtomic: bigint;
   publisher: Key;
   index: number;
   yanked: boolean;

@@ -61,6 +61,8 @@ export async function openExecution(options: ExecutionOptions): Promise<Executio
     const checked = checkRevision(revision);
     const { manifest, sizeBytes } = checked;
     const name = `${manifest.name} ${manifest.version}`;
+    if (manifest.engine === "relay" || manifest.engine === "llama")
+      throw new Error(`${name} is of the engine ${manifest.engine}, which has no workers here`);
     const { crew, workerCount, readProfile } = engines[manifest.engine];
     if (workerCount === 0) throw new Error(`${name} wants the ${manifest.engine} engine, which has no workers here`);
     if (sizeBytes > limits.loadedBytes)

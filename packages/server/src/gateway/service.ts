@@ -15,6 +15,7 @@ import {
   type PublishedModel,
   parseCall,
   type Tensor,
+  type TensorCall,
 } from "@tallystick/protocol";
 import { type Clock, nowSeconds } from "../platform/clock.ts";
 import { ServiceError } from "../platform/errors.ts";
@@ -101,7 +102,7 @@ export function createGateway(parts: GatewayParts): Gateway {
       const { says } = authorization;
       const call = orRefuse(() => parseCall(dispatch.call));
       const model = fold.models.get(keyOf(says.revision));
-      if (model?.yanked === false) refuseCall(model, call);
+      if (model?.yanked === false && call.operation === "infer") refuseCall(model, call);
       const reservation = sessions.reserve(says.session, says.nonce);
       let served: Served;
       try {
@@ -117,7 +118,7 @@ export function createGateway(parts: GatewayParts): Gateway {
 }
 
 /** Refuses what the model does not take or give, before it costs anybody anything. */
-function refuseCall({ manifest }: PublishedModel, { inputs, outputs }: Pick<Call, "inputs" | "outputs">): void {
+function refuseCall({ manifest }: PublishedModel, { inputs, outputs }: Pick<TensorCall, "inputs" | "outputs">): void {
   const fault = inputsFault(manifest, inputs) ?? outputsFault(manifest, outputs);
   if (fault !== undefined) throw new ServiceError("invalid_request", fault);
 }

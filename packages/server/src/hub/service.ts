@@ -5,9 +5,11 @@ import {
   equal,
   type FoldState,
   hex,
+  isFree,
   keyOf,
   type Manifest,
   type ModelPayload,
+  type Price,
   type PublishedModel,
   revisionOf,
   sha256,
@@ -92,18 +94,18 @@ export function createHub({ folder, fold, publish }: HubParts): Hub {
 
     async importModel(source) {
       const found = await readModelSource(source);
-      const { manifestBytes, priceAtomic, yanked } = found;
+      const { manifestBytes, price, yanked } = found;
       const revision = revisionOf(manifestBytes);
       const known = fold.models.get(keyOf(revision));
       if (known === undefined) {
         if (yanked) return; // It never was offered.
         await store(found);
-        await publish({ action: "publish", revision, manifest: manifestBytes, price: priceAtomic });
+        await publish({ action: "publish", revision, manifest: manifestBytes, ...pricePayload(price) });
         return;
       }
-      if (known.priceAtomic !== priceAtomic)
+      if (spellPrice(known) !== spellPrice(price))
         throw new OperatorError(
-          `${found.manifest.name} ${found.manifest.version} was published at the price ${known.priceAtomic}, and a revision has one price: publish ${priceAtomic} under another version`,
+          `${found.manifest.name} ${found.manifest.version} was published at the price ${spellPrice(known)}, and a revision has one price: publish ${spellPrice(price)} under another version`,
         );
       await store(found);
       if (yanked && !known.yanked) await publish({ action: "yank", revision });
@@ -131,4 +133,19 @@ export function createHub({ folder, fold, publish }: HubParts): Hub {
       throw new ServiceError("not_found", `no model ${called}: GET /v1/models lists what is offered`);
     },
   };
+}
+
+/** What a `model` entry says of a price: what is nothing is left out, but for the price of a call. */
+function pricePayload({ priceAtomic, unitPriceAtomic, outputUnitPriceAtomic }: Price): Partial<ModelPayload> {
+  return {
+    price: priceAtomic,
+    ...(unitPriceAtomic === 0n ? {} : { unitPrice: unitPriceAtomic }),
+    ...(outputUnitPriceAtomic === 0n ? {} : { outputUnitPrice: outputUnitPriceAtomic }),
+  };
+}
+
+function spellPrice({ priceAtomic, unitPriceAtomic, outputUnitPriceAtomic }: Price): string {
+  return isFree({ priceAtomic: 0n, unitPriceAtomic, outputUnitPriceAtomic })
+    ? String(priceAtomic)
+    : `${priceAtomic} a call, ${unitPriceAtomic} and ${outputUnitPriceAtomic} a million units in and out`;
 }

@@ -12,6 +12,7 @@ import {
   hex,
   Malformed,
   type Manifest,
+  type Price,
   sha256,
 } from "@tallystick/protocol";
 import { z } from "zod";
@@ -25,6 +26,8 @@ const TensorSpec = z.strictObject({
   columns: z.array(z.string()).exactOptional(),
 });
 
+const atomic = z.string().regex(/^(0|[1-9][0-9]{0,18})$/, "must be a decimal number of atomic units");
+
 const ModelSource = z.strictObject({
   name: z.string(),
   version: z.string(),
@@ -32,7 +35,7 @@ const ModelSource = z.strictObject({
   task: z.string(),
   licence: z.string(),
   summary: z.string(),
-  engine: z.enum(["judge", "native"]),
+  engine: z.enum(["judge", "native", "llama"]),
   adapter: z.strictObject({ name: z.string(), version: z.number().int(), options: z.record(z.string(), z.unknown()) }),
   unit: z.string(),
   artifacts: z.array(
@@ -43,14 +46,15 @@ const ModelSource = z.strictObject({
       sha256: z.string().length(64).optional(),
     }),
   ),
-  forms: z.array(z.array(TensorSpec)).min(1),
-  outputs: z.array(TensorSpec).min(1),
+  forms: z.array(z.array(TensorSpec)),
+  outputs: z.array(TensorSpec),
+  operations: z.array(z.enum(["chat", "completion", "embedding", "response"])).exactOptional(),
+  contextLength: z.number().int().positive().exactOptional(),
   quality: z.array(z.strictObject({ metric: z.string(), value: z.string(), on: z.string() })),
-  /** Atomic units a call; fixed with the revision. */
-  price: z
-    .string()
-    .regex(/^(0|[1-9][0-9]{0,18})$/, "must be a decimal number of atomic units")
-    .default("0"),
+  /** Atomic units: a call, a million units of input, a million of output. Fixed with the revision. */
+  price: atomic.default("0"),
+  unitPrice: atomic.default("0"),
+  outputUnitPrice: atomic.default("0"),
   /** Withdraws the revision: it stays in the log, and is not offered any more. */
   yanked: z.boolean().default(false),
 });
@@ -59,7 +63,7 @@ const ModelSource = z.strictObject({
 export type Package = {
   manifest: Manifest;
   manifestBytes: Uint8Array;
-  priceAtomic: bigint;
+  price: Price;
   yanked: boolean;
   files: Map<string, Uint8Array>;
 };
@@ -69,7 +73,12 @@ export async function readModelSource(folder: string): Promise<Package> {
   const path = join(folder, "model.json");
   const parsed = ModelSource.safeParse(readJson(await readFile(path, "utf8"), path));
   if (!parsed.success) throw new OperatorError(`${path} is not a model: ${z.prettifyError(parsed.error)}`);
-  const { artifacts: sources, adapter, price, yanked, ...rest } = parsed.data;
+  const { artifacts: sources, adapter, price: perCall, unitPrice, outputUnitPrice, yanked, ...rest } = parsed.data;
+  const price: Price = {
+    priceAtomic: BigInt(perCall),
+    unitPriceAtomic: BigInt(unitPrice),
+    outputUnitPriceAtomic: BigInt(outputUnitPrice),
+  };
   const files = new Map<string, Uint8Array>();
   const artifacts: Artifact[] = [];
   for (const source of sources.toSorted((a, b) => (a.path < b.path ? -1 : 1))) {
@@ -84,7 +93,7 @@ export async function readModelSource(folder: string): Promise<Package> {
   }
   const options = JSON.stringify(adapter.options);
   const manifest: Manifest = { ...rest, artifacts, filesRoot: filesRoot(artifacts), adapter: { ...adapter, options } };
-  return { manifest, manifestBytes: encodeOrRefuse(manifest, path), priceAtomic: BigInt(price), yanked, files };
+  return { manifest, manifestBytes: encodeOrRefuse(manifest, path), price, yanked, files };
 }
 
 function readJson(text: string, path: string): unknown {

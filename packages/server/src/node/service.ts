@@ -22,6 +22,7 @@ import {
   type PublishedModel,
   parseAuthorization,
   parseCall,
+  priceOf,
   type ReceiptPayload,
   type Signer,
   signEntry,
@@ -90,7 +91,10 @@ export function createNode(parts: NodeParts): InferenceNode {
     assert(authorization.signed.bytes === bytes, "what was checked is what is dispatched");
     const id = signedId(authorization.signed);
     const model = admit(parts, authorization.says, salt, call);
-    const { inputs, outputs: wanted } = checked?.call ?? parse(parseCall, call, "call");
+    const asked = checked?.call ?? parse(parseCall, call, "call");
+    if (asked.operation !== "infer")
+      throw new ServiceError("invalid_request", `the operation ${asked.operation} is not offered by this node`);
+    const { inputs, outputs: wanted } = asked;
     const name = keyOf(id);
     if (spent.has(name) || fold.receipts.has(name))
       throw new ServiceError("conflict", `the authorization ${hex(id)} was used already: sign a new one`);
@@ -131,7 +135,7 @@ export function createNode(parts: NodeParts): InferenceNode {
       status: "ok",
       response: commit("response", salt, answer),
       units: unitStep(execution.unitCount),
-      price: model.priceAtomic,
+      price: priceOf(model, execution.unitCount),
       sequence: sequence++,
     });
     return { ok: true, id, index, receipt, outputs: execution.outputs, answer, salt };
