@@ -18,7 +18,7 @@ const LAYERS: [place: string, may: string[]][] = [
   ["packages/explorer/src/islands", ["packages/explorer/src", "@tallystick/protocol"]],
   ["packages/explorer/src/assets.ts", ["node:"]],
   ["packages/explorer/src", ["@tallystick/protocol"]],
-  ["packages/server/src/platform", ["@tallystick/protocol", "node:", "hono", "libsql"]],
+  ["packages/server/src/platform", ["@tallystick/protocol", "node:", "hono", "libsql", "undici"]],
   [
     "packages/server/src/execution",
     [

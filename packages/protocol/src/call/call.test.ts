@@ -5,16 +5,7 @@ import { jsonOf, readVectors, type Vector } from "../../../../test/vectors.ts";
 import { equal, hex, parseHex } from "../bytes.ts";
 import { Malformed } from "../cbor/bytes.ts";
 import { CALL_SIZE_BYTES, NAME_LENGTH, TENSOR_RANK, TENSORS_PER_CALL } from "../limits.ts";
-import {
-  type Call,
-  commit,
-  encodeAnswer,
-  encodeCall,
-  parseAnswer,
-  parseCall,
-  type TensorCall,
-  unitStep,
-} from "./call.ts";
+import { commit, encodeAnswer, encodeCall, parseAnswer, parseCall, type TensorCall, unitStep } from "./call.ts";
 import { bytesTensor, DATATYPES, type Tensor } from "./tensor.ts";
 
 function parseTensorCall(bytes: Uint8Array): TensorCall {
