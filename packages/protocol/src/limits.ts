@@ -14,6 +14,9 @@ export const MANIFEST_SIZE_BYTES = 32_768;
 export const CALL_SIZE_BYTES = 32 * 1024 * 1024;
 /** Arrays and objects in one another in the JSON of a call or an answer. */
 export const JSON_DEPTH = 64;
+/** Choices of a streamed answer, and calls of tools in one of them. */
+export const STREAM_CHOICES = 128;
+export const STREAM_TOOL_CALLS = 128;
 export const TENSORS_PER_CALL = 64;
 export const TENSOR_RANK = 8;
 /** A slug: a role's name, `publisher/model`. */
