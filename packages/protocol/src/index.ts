@@ -28,6 +28,8 @@ export * from "./model/price.ts";
 export * from "./openai/answer.ts";
 export * from "./openai/call.ts";
 export * from "./openai/frame.ts";
+export * from "./openai/response.ts";
+export * from "./openai/usage.ts";
 export * from "./receipt/file.ts";
 export * from "./receipt/stream.ts";
 export * from "./receipt/verify.ts";

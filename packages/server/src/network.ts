@@ -263,6 +263,8 @@ type Services = {
 
 type Routes = { app: Hono; latest: ReturnType<typeof createReceipts>["latest"] };
 
+/** The longest that an answer in text may take; a stream that nobody reads any more ends before. */
+const GENERATION_DEADLINE_MS = 600_000;
 /** Answers to reads of the history that are kept, together: it is small, and seldom read. */
 const HISTORY_KEPT_BYTES = 4 * 1024 * 1024;
 
@@ -304,6 +306,7 @@ function composeRoutes(
     clock,
     random,
     deadlineMs,
+    generationDeadlineMs: GENERATION_DEADLINE_MS,
     files: hub.files,
     checkRoom: () => log.checkRoom(),
     append: ledger.appendAdmitted,

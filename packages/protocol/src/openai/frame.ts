@@ -14,18 +14,24 @@ export type ReceiptMember = {
   requestSalt?: Uint8Array;
   /** What the answer took, where no other frame says so. */
   usage?: JsonObject;
+  /** How the answer came about, and what an upstream said of itself: what the receipt commits to beside the answer. */
+  evidence?: JsonObject;
+  upstream?: JsonObject;
 };
 
 const MEMBER = ',"receipt":';
 
 /** The member as JSON: the last of its object, so that a frame without it is the frame cut short and closed. */
-export function receiptJson({ id, entry, responseSalt, requestSalt, usage }: ReceiptMember): JsonObject {
+export function receiptJson(member: ReceiptMember): JsonObject {
+  const { id, entry, responseSalt, requestSalt, usage, evidence, upstream } = member;
   return {
     id: hex(id),
     entry: base64(entry),
     response_salt: base64(responseSalt),
     ...(requestSalt === undefined ? {} : { request_salt: base64(requestSalt) }),
     ...(usage === undefined ? {} : { usage }),
+    ...(evidence === undefined ? {} : { evidence }),
+    ...(upstream === undefined ? {} : { upstream }),
   };
 }
 
@@ -46,6 +52,8 @@ export function parseReceiptMember(value: unknown): ReceiptMember {
     responseSalt: bytes("response_salt", 32),
     ...(value.request_salt === undefined ? {} : { requestSalt: bytes("request_salt", 32) }),
     ...(isJsonObject(value.usage) ? { usage: value.usage } : {}),
+    ...(isJsonObject(value.evidence) ? { evidence: value.evidence } : {}),
+    ...(isJsonObject(value.upstream) ? { upstream: value.upstream } : {}),
   };
 }
 

@@ -5,53 +5,53 @@
 import assert from "node:assert/strict";
 import {
   type Authorization,
-  type AuthorizationPayload,
-  CALL_SIZE_BYTES,
   type Call,
+  chatUsage,
   commit,
   type Dispatch,
   type ExecutionProfile,
   encodeAnswer,
-  equal,
+  encodeJsonAnswer,
   type FoldState,
   hex,
+  type JsonCall,
+  type JsonObject,
   keyId,
   keyOf,
-  Malformed,
   type Manifest,
   type PublishedModel,
-  parseAuthorization,
   parseCall,
   priceOf,
   type ReceiptPayload,
+  receiptJson,
   type Signer,
+  type StreamState,
+  seedOf,
   signEntry,
   signedId,
   type Tensor,
+  type TensorCall,
   unitStep,
-  verifySigned,
 } from "@tallystick/protocol";
 import { type Clock, nowSeconds } from "../platform/clock.ts";
 import { ServiceError } from "../platform/errors.ts";
 import type { Random } from "../platform/random.ts";
-
-/** How running a call ended. */
-export type Execution =
-  | { kind: "answered"; outputs: Tensor[]; unitCount: number }
-  | { kind: "refused"; message: string }
-  | { kind: "failed"; reason: "deadline" | "memory" | "crashed" | "engine"; message: string }
-  | { kind: "overloaded"; message: string };
-
-type Concluded = Exclude<Execution, { kind: "overloaded" }>;
-type Unanswered = Exclude<Concluded, { kind: "answered" }>;
+import { admit, checkAuthorization, parseOrRefuse } from "./admission.ts";
+import { besideAnswer, type Disclosure } from "./beside.ts";
+import { bodyOf } from "./bodies.ts";
+import type { Heading } from "./frames.ts";
+import type { Generator, Unanswered } from "./generation.ts";
+import { type Asking, answerJson, type JsonOutcome, writerOf } from "./json-answer.ts";
+import { createOutgoing, type Sink } from "./outgoing.ts";
+import { bounded, type Concluded, choose, type Execution } from "./tensor-answer.ts";
 
 /** What runs models for this node. */
 export type Engine = {
   /** Makes a revision ready, once; what it is made of comes from `files`. */
   prepare(model: PublishedModel, files: (manifest: Manifest) => Promise<Map<string, Uint8Array>>): Promise<void>;
   run(revision: Uint8Array, inputs: Tensor[], deadlineMs: number): Promise<Execution>;
-  profile(revision: Uint8Array): ExecutionProfile;
-};
+  profile(model: PublishedModel): ExecutionProfile;
+} & Generator;
 
 export type NodeParts = {
   /** Signs in the order in which it is asked: a node's receipts count without a gap, in the order of the log. */
@@ -60,7 +60,9 @@ export type NodeParts = {
   fold: FoldState;
   clock: Clock;
   random: Random;
+  /** The longest that a call in tensors may take, and one that is answered in text. */
   deadlineMs: number;
+  generationDeadlineMs: number;
   files(manifest: Manifest): Promise<Map<string, Uint8Array>>;
   /** Throws where the log could not take a receipt: asked before the work is done. */
   checkRoom(): void;
@@ -69,84 +71,224 @@ export type NodeParts = {
 };
 
 /** What the node gives back: always a receipt; the answer where there is one, else why there is none. */
-export type Served = { id: Uint8Array; index: number; receipt: Uint8Array } & (
-  | { ok: true; outputs: Tensor[]; answer: Uint8Array; salt: Uint8Array }
+export type Served = { id: Uint8Array; index: number; receipt: Uint8Array; disclosure: Disclosure } & (
+  | {
+      ok: true;
+      answer: Uint8Array;
+      salt: Uint8Array;
+      /** The answer to a call in tensors, or the body of OpenAI's answer but for its receipt. */
+      outputs?: Tensor[];
+      body?: JsonObject;
+    }
   | { ok: false; refusal: ServiceError }
 );
 
 /** What a dispatch says, from a gateway of this very process: its signature is checked, and its call taken apart, already. */
 export type Checked = { authorization: Authorization; call: Call };
 
-export type InferenceNode = { serve(dispatch: Dispatch, checked?: Checked): Promise<Served> };
+export type StreamOptions = { sink: Sink; signal: AbortSignal; checked?: Checked };
+
+export type InferenceNode = {
+  serve(dispatch: Dispatch, checked?: Checked, signal?: AbortSignal): Promise<Served>;
+  /** For a dispatch that asks for a stream: each frame's exact bytes go to the sink, the receipt in the last that ends the answer. */
+  stream(dispatch: Dispatch, options: StreamOptions): Promise<Served>;
+};
+
+/** Why a dispatch that was taken up has no answer. */
+type NotAnswered = Exclude<Unanswered, { kind: "overloaded" }>;
+
+/** A dispatch that was taken up. */
+type TakenUp = { id: Uint8Array; authorization: Authorization; model: PublishedModel; salt: Uint8Array };
 
 export function createNode(parts: NodeParts): InferenceNode {
-  const { signer, engine, fold, random } = parts;
+  const { signer, engine, fold, random, clock } = parts;
   const own = keyOf(keyId(signer.spki));
   /** Authorizations taken up, until the fold knows their receipts. One that was signed for stays, whatever became of the receipt. */
   const spent = new Set<string>();
   let sequence = fold.nodeSequences.get(own) ?? 0;
 
-  async function serve({ authorization: bytes, salt, call }: Dispatch, checked?: Checked): Promise<Served> {
-    const authorization = checked?.authorization ?? (await checkAuthorization(parts, bytes));
+  /** Takes up what a dispatch authorises and runs `work`; where that throws, nothing was signed and it may come again. */
+  async function takeUp<T>(
+    { authorization: bytes, salt, call }: Dispatch,
+    checked: Checked | undefined,
+    work: (taken: TakenUp, call: Call) => Promise<T>,
+  ): Promise<T> {
+    const authorization = checked?.authorization ?? (await checkAuthorization(fold, bytes));
     assert(authorization.signed.bytes === bytes, "what was checked is what is dispatched");
     const id = signedId(authorization.signed);
     const model = admit(parts, authorization.says, salt, call);
-    const asked = checked?.call ?? parse(parseCall, call, "call");
-    if (asked.operation !== "infer")
-      throw new ServiceError("invalid_request", `the operation ${asked.operation} is not offered by this node`);
-    const { inputs, outputs: wanted } = asked;
+    const asked = checked?.call ?? parseOrRefuse(parseCall, call, "call");
     const name = keyOf(id);
     if (spent.has(name) || fold.receipts.has(name))
       throw new ServiceError("conflict", `the authorization ${hex(id)} was used already: sign a new one`);
     parts.checkRoom();
     spent.add(name);
-    const execution = await execute(model, inputs).catch((error: unknown) => {
-      spent.delete(name); // Nothing was signed.
+    forget(spent, fold);
+    return work({ id, authorization, model, salt: random(32) }, asked);
+  }
+
+  /** Gives an authorization back where nothing was signed for it. */
+  function orGiveBack<T>(id: Uint8Array, running: Promise<T>): Promise<T> {
+    return running.catch((error: unknown) => {
+      spent.delete(keyOf(id));
       throw error;
     });
-    forget(spent, fold);
-    return conclude(id, bytes, model, bounded(choose(execution, wanted)));
   }
 
-  async function execute(model: PublishedModel, inputs: Tensor[]): Promise<Concluded> {
+  async function runTensors({ model }: TakenUp, { inputs, outputs }: TensorCall): Promise<Concluded> {
     await engine.prepare(model, parts.files);
     const execution = await engine.run(model.revision, inputs, parts.deadlineMs);
-    if (execution.kind === "overloaded") throw new ServiceError("unavailable", execution.message);
-    return execution;
+    return bounded(choose(orElsewhere(execution), outputs));
   }
 
-  async function conclude(
-    id: Uint8Array,
-    authorization: Uint8Array,
-    model: PublishedModel,
-    execution: Concluded,
-  ): Promise<Served> {
-    const profile = engine.profile(model.revision);
-    const common = { version: 1, authorization, profile, provenance: "executed" } as const;
-    if (execution.kind !== "answered") {
-      const says = { ...common, status: "failed", units: 0, price: 0n, sequence: sequence++ } as const;
-      const { receipt, index } = await signAndAppend(says);
-      return { ok: false, id, index, receipt, refusal: refusalOf(execution, hex(id)) };
-    }
-    const answer = encodeAnswer(execution.outputs);
-    const salt = random(32);
-    const { receipt, index } = await signAndAppend({
-      ...common,
-      status: "ok",
-      response: commit("response", salt, answer),
-      units: unitStep(execution.unitCount),
-      price: priceOf(model, execution.unitCount),
-      sequence: sequence++,
+  async function runJson(taken: TakenUp, call: JsonCall, asking: Pick<Asking, "signal" | "frames">) {
+    await engine.prepare(taken.model, parts.files);
+    const options = { seed: seedOf(taken.id), deadlineMs: parts.generationDeadlineMs, ...asking };
+    return orElsewhere(await answerJson(engine, taken.model, call, options));
+  }
+
+  async function concludeTensors(taken: TakenUp, execution: Concluded): Promise<Served> {
+    if (execution.kind !== "answered") return concludeUnanswered(taken, execution);
+    const { unitCount, outputs } = execution;
+    const answer = encodeAnswer(outputs);
+    const logged = await signAndAppend(taken, {
+      ...answered(taken, answer),
+      units: unitStep(unitCount),
+      price: charge(taken, unitCount, 0),
     });
-    return { ok: true, id, index, receipt, outputs: execution.outputs, answer, salt };
+    return { ok: true, ...logged, outputs, answer, salt: taken.salt, disclosure: {} };
   }
 
-  async function signAndAppend(says: ReceiptPayload): Promise<{ receipt: Uint8Array; index: number }> {
-    const { signed } = await signEntry(signer, "receipt", says);
-    return { receipt: signed.bytes, index: await parts.append(signed.bytes) };
+  async function concludeJson(
+    taken: TakenUp,
+    call: JsonCall,
+    heading: Heading,
+    outcome: Extract<JsonOutcome, { kind: "answered" }>,
+    stream?: StreamState,
+  ): Promise<Extract<Served, { ok: true }>> {
+    const { usage } = outcome;
+    const answer = encodeJsonAnswer(outcome.answer);
+    const { committed, disclosure } = besideAnswer(toldBy(outcome), taken.salt, taken.model.manifest.upstream);
+    const logged = await signAndAppend(taken, {
+      ...answered(taken, answer),
+      units: unitStep(usage.promptTokens),
+      price: charge(taken, usage.promptTokens, usage.completionTokens),
+      ...(stream === undefined ? {} : { stream }),
+      ...committed,
+      ...(call.operation === "embedding" ? {} : { outputUnits: unitStep(usage.completionTokens) }),
+    });
+    return {
+      ...{ ok: true, ...logged, answer, salt: taken.salt, disclosure },
+      body: bodyOf(call, heading, outcome.answer),
+    };
   }
 
-  return { serve };
+  async function concludeUnanswered(taken: TakenUp, outcome: NotAnswered): Promise<Served> {
+    const { committed, disclosure } = besideAnswer(toldBy(outcome), taken.salt, taken.model.manifest.upstream);
+    const status = outcome.kind === "cancelled" ? "cancelled" : "failed";
+    const logged = await signAndAppend(taken, { status, units: 0, price: 0n, ...committed });
+    return { ok: false, ...logged, disclosure, refusal: refusalOf(outcome, hex(taken.id)) };
+  }
+
+  type Conclusion = Pick<ReceiptPayload, "status" | "units" | "price"> & Partial<ReceiptPayload>;
+
+  async function signAndAppend({ id, authorization, model }: TakenUp, says: Conclusion) {
+    const common = {
+      version: 1,
+      authorization: authorization.signed.bytes,
+      profile: engine.profile(model),
+      provenance: model.manifest.upstream === undefined ? "executed" : "relayed",
+      sequence: sequence++,
+    } as const;
+    const { signed } = await signEntry(signer, "receipt", { ...common, ...says });
+    return { id, receipt: signed.bytes, index: await parts.append(signed.bytes) };
+  }
+
+  async function streamJson(
+    taken: TakenUp,
+    call: JsonCall,
+    dispatch: Dispatch,
+    options: StreamOptions,
+  ): Promise<Served> {
+    const heading = headingOf(taken);
+    const writer = writerOf(call, heading);
+    if (writer === undefined)
+      throw new ServiceError("invalid_request", "embeddings are not streamed: leave stream out");
+    const { usage: usageIn, sealIntervalMs } = dispatch.stream ?? { usage: "in_receipt" };
+    const outgoing = createOutgoing({
+      ...{ sink: options.sink, receiptId: taken.id, salt: taken.salt, signer, clock, sealIntervalMs },
+    });
+    const frames = { writer, send: outgoing.send };
+    const outcome = await orGiveBack(taken.id, runJson(taken, call, { signal: options.signal, frames }));
+    if (outcome.kind !== "answered") {
+      const served = await concludeUnanswered(taken, outcome);
+      // What was sent is worth nothing, and the stream says so as the receipt does.
+      if (outgoing.begun() && !served.ok) await outgoing.fail(served.refusal);
+      return served;
+    }
+    const closing = writer.finish(outcome.finishReasons, outcome.answer, outcome.usage);
+    const last = closing.pop() ?? "";
+    await outgoing.send(closing);
+    const served = await concludeJson(taken, call, heading, outcome, outgoing.end(last));
+    const inFrame = usageIn === "in_frame";
+    const member = receiptJson({
+      ...{ id: served.id, entry: served.receipt, responseSalt: taken.salt, ...served.disclosure },
+      ...(inFrame || call.operation === "response" ? {} : { usage: chatUsage(outcome.usage) }),
+    });
+    await outgoing.conclude(last, writer.closers, member, writer.after(outcome.usage, inFrame));
+    return served;
+  }
+
+  function headingOf({ id, model }: TakenUp): Heading {
+    return { receiptId: hex(id), model: model.manifest.name, createdSeconds: nowSeconds(clock) };
+  }
+
+  return {
+    serve: (dispatch, checked, signal) =>
+      takeUp(dispatch, checked, async (taken, call) => {
+        if (call.operation === "infer")
+          return concludeTensors(taken, await orGiveBack(taken.id, runTensors(taken, call)));
+        const outcome = await orGiveBack(taken.id, runJson(taken, call, signal === undefined ? {} : { signal }));
+        return outcome.kind === "answered"
+          ? concludeJson(taken, call, headingOf(taken), outcome)
+          : concludeUnanswered(taken, outcome);
+      }),
+
+    stream: (dispatch, options) =>
+      takeUp(dispatch, options.checked, (taken, call) => {
+        if (call.operation === "infer")
+          throw new ServiceError("invalid_request", "a call in tensors is not streamed: leave stream out");
+        return streamJson(taken, call, dispatch, options);
+      }),
+  };
+}
+
+/** What a receipt of status ok says of the answer. */
+function answered({ salt }: TakenUp, answer: Uint8Array): Pick<ReceiptPayload, "status" | "response"> {
+  return { status: "ok", response: commit("response", salt, answer) };
+}
+
+/** The price, which is never over what was authorised: what a call took beyond is the node's own loss. */
+function charge({ model, authorization }: TakenUp, units: number, outputUnits: number): bigint {
+  const price = priceOf(model, units, outputUnits);
+  const { maxPrice } = authorization.says;
+  return price < maxPrice ? price : maxPrice;
+}
+
+/** What an engine told of how an answer came about, or did not. */
+function toldBy(outcome: NotAnswered | JsonOutcome): Parameters<typeof besideAnswer>[0] {
+  return {
+    ...("upstream" in outcome && outcome.upstream !== undefined ? { upstream: outcome.upstream } : {}),
+    ...("attempts" in outcome && outcome.attempts !== undefined ? { attempts: outcome.attempts } : {}),
+  };
+}
+
+/** What nobody tried, somebody else may still serve: it is thrown, and was not taken up. */
+function orElsewhere<T extends { kind: string }>(
+  outcome: T | Extract<Unanswered, { kind: "overloaded" }>,
+): Exclude<T, { kind: "overloaded" }> {
+  if (outcome.kind === "overloaded" && "message" in outcome) throw new ServiceError("unavailable", outcome.message);
+  return outcome as Exclude<T, { kind: "overloaded" }>;
 }
 
 const SPENT_KEPT = 8_192;
@@ -156,96 +298,17 @@ function forget(spent: Set<string>, fold: FoldState): void {
   if (spent.size > SPENT_KEPT) for (const name of spent) if (fold.receipts.has(name)) spent.delete(name);
 }
 
-/** The requester's half, with its signature checked. */
-async function checkAuthorization({ fold }: NodeParts, bytes: Uint8Array): Promise<Authorization> {
-  const authorization = parse(parseAuthorization, bytes, "authorization");
-  const session = fold.sessions.get(keyOf(authorization.says.session));
-  if (session === undefined)
-    throw new ServiceError("forbidden", `no session ${hex(authorization.says.session)}: POST /v1/sessions grants one`);
-  if (!(await verifySigned(authorization.signed, session.sessionKey)))
-    throw new ServiceError("forbidden", "the authorization is not signed by the key of its session");
-  return authorization;
-}
-
-/** The model to run. Throws where the terms are not what this node can keep. */
-function admit(
-  { fold, clock }: NodeParts,
-  says: AuthorizationPayload,
-  salt: Uint8Array,
-  call: Uint8Array,
-): PublishedModel {
-  const now = nowSeconds(clock);
-  const session = fold.sessions.get(keyOf(says.session));
-  if (says.expiry < now || (session?.expiry ?? 0) < now)
-    throw new ServiceError(
-      "expired",
-      "the authorization or its session has expired: sign a new one, in a new session if need be",
-    );
-  if (says.expiry > (session?.expiry ?? 0))
-    throw new ServiceError("invalid_request", "the authorization outlives its session: sign one that ends no later");
-  const model = fold.models.get(keyOf(says.revision));
-  if (model === undefined)
-    throw new ServiceError(
-      "not_found",
-      `no model revision ${hex(says.revision)}: GET /v1/models lists what is offered`,
-    );
-  if (model.yanked)
-    throw new ServiceError("model_yanked", `the revision ${hex(says.revision)} was withdrawn by its publisher`);
-  if (model.priceAtomic > says.maxPrice)
-    throw new ServiceError(
-      "price_over_maximum",
-      `a call costs ${model.priceAtomic}, over the maximum of ${says.maxPrice}: authorise more`,
-    );
-  if (says.tier !== "signed")
-    throw new ServiceError("invalid_request", `the tier "${says.tier}" is not offered here: authorise "signed"`);
-  const opened =
-    says.request.alg === "sha256" &&
-    salt.length === 32 &&
-    equal(commit("request", salt, call).digest, says.request.digest);
-  if (!opened) throw new ServiceError("invalid_request", "the call is not the one that the authorization commits to");
-  return model;
-}
-
-/** The outputs that were asked for, in that order; all of them where none was named. */
-function choose(execution: Concluded, wanted: readonly string[]): Concluded {
-  if (execution.kind !== "answered" || wanted.length === 0) return execution;
-  const outputs = wanted.map((name) => execution.outputs.find((output) => output.name === name));
-  const missing = wanted[outputs.indexOf(undefined)];
-  if (missing !== undefined) return { kind: "refused", message: `the model has no output "${missing}"` };
-  return { ...execution, outputs: outputs.filter((output) => output !== undefined) };
-}
-
-/** An answer of more bytes than a commitment is over is none: it gets a failed receipt, as every call without an answer. */
-function bounded(execution: Concluded): Concluded {
-  if (execution.kind !== "answered") return execution;
-  const sizeBytes = execution.outputs.reduce((sum, { data }) => sum + data.length, 0);
-  if (sizeBytes <= CALL_SIZE_BYTES - ANSWER_HEADS_BYTES) return execution;
-  return {
-    kind: "failed",
-    reason: "engine",
-    message: `its answer has ${sizeBytes} bytes, more than ${CALL_SIZE_BYTES}`,
-  };
-}
-
-/** Room for what an answer's canonical bytes have beside its data: names, datatypes and shapes of its outputs. */
-const ANSWER_HEADS_BYTES = 65_536;
-
-function refusalOf(execution: Unanswered, receiptId: string): ServiceError {
-  if (execution.kind === "refused") return new ServiceError("invalid_request", execution.message, { receiptId });
-  const code = execution.reason === "deadline" ? "deadline_exceeded" : "node_failed";
-  return new ServiceError(
-    code,
-    `the model gave no answer (${execution.reason}): ${execution.message}. It cost nothing`,
-    { receiptId },
-  );
-}
-
-function parse<T>(read: (bytes: Uint8Array) => T, bytes: Uint8Array, what: string): T {
-  try {
-    return read(bytes);
-  } catch (cause) {
-    if (cause instanceof Malformed)
-      throw new ServiceError("invalid_request", `the ${what} ${cause.message}`, { cause });
-    throw cause;
+function refusalOf(outcome: NotAnswered, receiptId: string): ServiceError {
+  if (outcome.kind === "refused") {
+    const { message, param } = outcome;
+    return new ServiceError("invalid_request", message, { receiptId, ...(param === undefined ? {} : { param }) });
   }
+  if (outcome.kind === "cancelled")
+    return new ServiceError("cancelled", "the caller went away before the answer was whole. It cost nothing", {
+      receiptId,
+    });
+  const code = outcome.reason === "deadline" ? "deadline_exceeded" : "node_failed";
+  return new ServiceError(code, `the model gave no answer (${outcome.reason}): ${outcome.message}. It cost nothing`, {
+    receiptId,
+  });
 }

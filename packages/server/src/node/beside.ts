@@ -1,0 +1,46 @@
+/** What a receipt commits to beside the answer, and the openings of it that only the requester gets. */
+import { commitField, encodeJson, type JsonObject, type ReceiptPayload, utf8 } from "@tallystick/protocol";
+import type { Attempt, UpstreamWords } from "./generation.ts";
+
+/** What a receipt commits to beside the answer, for the requester to open with the response's salt. */
+export type Disclosure = { evidence?: JsonObject; upstream?: JsonObject };
+
+type Told = { upstream?: UpstreamWords; attempts?: Attempt[] };
+
+/** The receipt's fields for what an engine told, under `salt`, and what they are over. `name` is the upstream's registered one. */
+export function besideAnswer(
+  { upstream, attempts = [] }: Told,
+  salt: Uint8Array,
+  name: string | undefined,
+): { committed: Pick<ReceiptPayload, "upstream" | "evidence">; disclosure: Disclosure } {
+  const evidence: JsonObject = { attempts: attempts.map((attempt) => ({ ...attempt })) };
+  const tried = attempts.length > 0;
+  return {
+    committed: {
+      ...(upstream === undefined || name === undefined
+        ? {}
+        : { upstream: { name, ...committedWords(upstream, salt) } }),
+      ...(tried ? { evidence: commitField("evidence", salt, encodeJson(evidence)) } : {}),
+    },
+    disclosure: {
+      ...(upstream === undefined ? {} : { upstream: wordsJson(upstream) }),
+      ...(tried ? { evidence } : {}),
+    },
+  };
+}
+
+function committedWords({ model, responseId, fingerprint }: UpstreamWords, salt: Uint8Array) {
+  return {
+    model: commitField("upstream model", salt, utf8(model)),
+    ...(responseId === undefined ? {} : { responseId: commitField("upstream response id", salt, utf8(responseId)) }),
+    ...(fingerprint === undefined ? {} : { fingerprint: commitField("upstream fingerprint", salt, utf8(fingerprint)) }),
+  };
+}
+
+function wordsJson({ model, responseId, fingerprint }: UpstreamWords): JsonObject {
+  return {
+    model,
+    ...(responseId === undefined ? {} : { response_id: responseId }),
+    ...(fingerprint === undefined ? {} : { system_fingerprint: fingerprint }),
+  };
+}

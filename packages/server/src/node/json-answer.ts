@@ -1,0 +1,149 @@
+/** An engine's pieces as one answer of OpenAI's: canonical for the receipt, in frames for who reads along. */
+import {
+  base64,
+  ChunkedAnswer,
+  chatOfResponse,
+  chatUsage,
+  type JsonCall,
+  type JsonObject,
+  Malformed,
+  type PublishedModel,
+  responseOfChat,
+  responseUsage,
+  type TokenUsage,
+} from "@tallystick/protocol";
+import { choiceOfDelta, choiceOfFinish } from "./chunks.ts";
+import { createChunkWriter, type FrameWriter, type Heading } from "./frames.ts";
+import type {
+  Attempt,
+  Delta,
+  EngineCall,
+  FinishReason,
+  GenerationOptions,
+  Generator,
+  Unanswered,
+  UpstreamWords,
+} from "./generation.ts";
+import { createResponseWriter } from "./response-frames.ts";
+
+/** What came of a call in JSON: its canonical answer, and what it took. */
+export type JsonOutcome =
+  | {
+      kind: "answered";
+      answer: JsonObject;
+      usage: TokenUsage;
+      finishReasons: FinishReason[];
+      upstream?: UpstreamWords;
+      attempts?: Attempt[];
+    }
+  | Unanswered;
+
+export type Asking = Pick<GenerationOptions, "seed" | "deadlineMs"> & {
+  /** Aborted once nobody waits for the answer. */
+  signal?: AbortSignal;
+  /** Told each frame as it comes, where the answer is streamed. */
+  frames?: { writer: FrameWriter; send(frames: readonly string[]): Promise<void> };
+};
+
+/** Bytes of text that one answer may have: what is told beyond is no answer. */
+const ANSWER_LIMIT_BYTES = 8 * 1024 * 1024;
+
+/** The writer of a streamed answer; embeddings are not streamed. */
+export function writerOf(call: JsonCall, heading: Heading): FrameWriter | undefined {
+  if (call.operation === "embedding") return undefined;
+  return call.operation === "response"
+    ? createResponseWriter(heading, call.body)
+    : createChunkWriter(call.operation, heading);
+}
+
+/** Has `call` answered. Total but for faults of ours: what an engine does wrong is an outcome. */
+export async function answerJson(
+  generator: Generator,
+  model: PublishedModel,
+  call: JsonCall,
+  asking: Asking,
+): Promise<JsonOutcome> {
+  return call.operation === "embedding"
+    ? answerEmbedding(generator, model, call.body, asking)
+    : answerText(generator, model, call.operation, engineCallOf(call), asking);
+}
+
+function engineCallOf({ operation, body }: JsonCall): EngineCall {
+  return operation === "completion"
+    ? { operation, body }
+    : { operation: "chat", body: operation === "response" ? chatOfResponse(body) : body };
+}
+
+async function answerText(
+  generator: Generator,
+  model: PublishedModel,
+  operation: JsonCall["operation"],
+  call: EngineCall,
+  { frames, ...options }: Asking,
+): Promise<JsonOutcome> {
+  const whole = new ChunkedAnswer(call.operation);
+  const stop = new AbortController();
+  const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal]);
+  let sizeBytes = 0;
+  let fault: unknown;
+
+  async function take(delta: Delta): Promise<void> {
+    sizeBytes += sizeOf(delta);
+    if (sizeBytes > ANSWER_LIMIT_BYTES)
+      throw new Malformed(`tells more than the ${ANSWER_LIMIT_BYTES} characters that an answer may have`);
+    whole.add({ choices: [choiceOfDelta(call.operation, delta)] });
+    if (frames !== undefined) await frames.send(frames.writer.delta(delta));
+  }
+
+  const generated = await generator.generate(model, call, {
+    ...options,
+    signal,
+    onDelta: (delta) =>
+      fault === undefined
+        ? take(delta).catch((error: unknown) => {
+            fault = error;
+            stop.abort(); // What follows is of no use to anybody.
+          })
+        : undefined,
+  });
+  if (fault instanceof Malformed) return { kind: "failed", reason: "engine", message: `the engine ${fault.message}` };
+  if (fault !== undefined) return { kind: "cancelled" }; // The sink refused: nobody reads any more.
+  if (generated.kind !== "answered") return generated;
+  const { finishReasons, usage } = generated;
+  for (const [index, reason] of finishReasons.entries())
+    whole.add({ choices: [choiceOfFinish(call.operation, index, reason)] });
+  const answer = whole.answer(chatUsage(usage));
+  return {
+    ...generated,
+    answer: operation === "response" ? { ...responseOfChat(answer), usage: responseUsage(usage) } : answer,
+  };
+}
+
+function sizeOf({ content = "", reasoning = "", refusal = "", toolCalls = [] }: Delta): number {
+  const told = content.length + reasoning.length + refusal.length;
+  return toolCalls.reduce((sum, { arguments: piece = "" }) => sum + piece.length, told);
+}
+
+async function answerEmbedding(
+  generator: Generator,
+  model: PublishedModel,
+  body: JsonObject,
+  options: Asking,
+): Promise<JsonOutcome> {
+  const { deadlineMs, signal = new AbortController().signal } = options;
+  const embedded = await generator.embed(model, body, { deadlineMs, signal });
+  if (embedded.kind !== "answered") return embedded;
+  const { vectors, promptTokens, kind, ...told } = embedded;
+  const embeddings = vectors.map((vector) => {
+    const view = new DataView(new ArrayBuffer(vector.length * 4));
+    for (const [i, value] of vector.entries()) view.setFloat32(i * 4, value, true);
+    return base64(new Uint8Array(view.buffer));
+  });
+  return {
+    kind,
+    ...told,
+    finishReasons: [],
+    usage: { promptTokens, completionTokens: 0 },
+    answer: { embeddings, usage: { prompt_tokens: promptTokens, total_tokens: promptTokens } },
+  };
+}

@@ -1,0 +1,99 @@
+/** A stream on its way out: each frame is sent, taken into the chain, and signed for from time to time (docs/spec/stream.md). */
+import {
+  addReceipt,
+  base64,
+  extendStream,
+  hex,
+  type JsonObject,
+  keyId,
+  openStream,
+  type Signer,
+  type StreamState,
+  sealMessage,
+  utf8,
+} from "@tallystick/protocol";
+import type { Clock } from "../platform/clock.ts";
+import type { ServiceError } from "../platform/errors.ts";
+import { errorBody } from "../platform/http.ts";
+
+/** Where frames go. A promise is waited for: the caller reads more slowly than the engine writes. */
+export type Sink = (frame: Uint8Array) => void | Promise<void>;
+
+export type Outgoing = {
+  /** Sends frames that are part of the answer. */
+  send(frames: readonly string[]): Promise<void>;
+  /** Takes the frame that ends the answer into the chain; it goes out with the receipt. */
+  end(frame: string): StreamState;
+  /** Sends the frame that ends the answer, with its receipt, and what follows it. */
+  conclude(frame: string, closers: string, receipt: JsonObject, after: readonly string[]): Promise<void>;
+  /** Sends the error that breaks the stream off. */
+  fail(refusal: ServiceError): Promise<void>;
+  /** Whether anything was sent: a failure before that is still a status. */
+  begun(): boolean;
+};
+
+export type OutgoingParts = {
+  sink: Sink;
+  receiptId: Uint8Array;
+  /** The salt that the response's commitment will have: without it nobody else can tell what the chain is over. */
+  salt: Uint8Array;
+  signer: Signer;
+  clock: Clock;
+  /** How often to sign for what was sent; never where undefined. */
+  sealIntervalMs: number | undefined;
+};
+
+export function createOutgoing({ sink, receiptId, salt, signer, clock, sealIntervalMs }: OutgoingParts): Outgoing {
+  let state = openStream(receiptId, salt);
+  let begun = false;
+  let sealedMs = clock.nowMs();
+
+  /** Server-sent events let clients that do not know it pass over a comment (WHATWG HTML §9.2.6). */
+  const comment = (says: JsonObject) => sink(utf8(`: tally ${JSON.stringify(says)}\n\n`));
+
+  async function sealIfDue(): Promise<void> {
+    const nowMs = clock.nowMs();
+    if (sealIntervalMs === undefined || nowMs - sealedMs < sealIntervalMs) return;
+    sealedMs = nowMs;
+    const { frames } = state;
+    const signature = await signer.sign(sealMessage(receiptId, state));
+    await comment({ frames, signature: base64(signature) });
+  }
+
+  async function begin(): Promise<void> {
+    if (begun) return;
+    begun = true;
+    if (sealIntervalMs !== undefined)
+      await comment({ receipt: hex(receiptId), salt: base64(salt), node: hex(keyId(signer.spki)) });
+  }
+
+  return {
+    begun: () => begun,
+
+    async send(frames) {
+      if (frames.length === 0) return;
+      await begin();
+      for (const frame of frames) {
+        const bytes = utf8(frame);
+        state = extendStream(state, bytes);
+        await sink(bytes);
+      }
+      await sealIfDue();
+    },
+
+    end(frame) {
+      state = extendStream(state, utf8(frame));
+      return state;
+    },
+
+    async conclude(frame, closers, receipt, after) {
+      await begin();
+      await sink(utf8(`${addReceipt(frame.slice(0, -2), closers, receipt)}\n\n`));
+      for (const next of after) await sink(utf8(next));
+    },
+
+    async fail(refusal) {
+      await sink(utf8(`data: ${JSON.stringify(errorBody(refusal))}\n\n`));
+    },
+  };
+}
