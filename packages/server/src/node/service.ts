@@ -143,7 +143,12 @@ export function createNode(parts: NodeParts): InferenceNode {
 
   async function signAndAppend(says: ReceiptPayload): Promise<{ receipt: Uint8Array; index: number }> {
     const { signed } = await signEntry(signer, "receipt", says);
-    return { receipt: signed.bytes, index: await parts.append(signed.bytes) };
+    const index = await parts.append(signed.bytes).catch((cause: unknown) => {
+      if (!(cause instanceof ServiceError)) throw cause;
+      // The disk may have it although the log could not say so.
+      throw new ServiceError(cause.code, cause.message, { cause, isOutcomeUnknown: true });
+    });
+    return { receipt: signed.bytes, index };
   }
 
   return { serve };

@@ -4,14 +4,17 @@ export const STATUS = {
   invalid_request: 400,
   unauthenticated: 401,
   price_over_maximum: 402,
+  insufficient_quota: 402,
   forbidden: 403,
   not_found: 404,
   method_not_allowed: 405,
   conflict: 409,
+  idempotency_conflict: 409,
   model_yanked: 410,
   limit_exceeded: 413,
   unsupported_media_type: 415,
   expired: 422,
+  idempotency_mismatch: 422,
   rate_limited: 429,
   internal: 500,
   node_failed: 502,
@@ -28,17 +31,44 @@ export class ServiceError extends Error {
   readonly receiptId: string | undefined;
   /** The methods that a path takes, where the request came with another. */
   readonly allow: readonly string[] | undefined;
+  /** The parameter that is at fault, by its name in the request. */
+  readonly param: string | undefined;
+  /** When to try again, where that is known. */
+  readonly retryAfterMs: number | undefined;
+  /** What else its answer says in headers: of a limit, how much is left of it. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Whether work may have been done that nobody can tell of: a receipt that the log may have or lack. */
+  readonly isOutcomeUnknown: boolean;
 
-  constructor(
-    code: ErrorCode,
-    message: string,
-    options: { cause?: unknown; receiptId?: string; allow?: readonly string[] } = {},
-  ) {
+  constructor(code: ErrorCode, message: string, options: RefusalOptions = {}) {
     super(message, options.cause === undefined ? {} : { cause: options.cause });
     this.code = code;
     this.receiptId = options.receiptId;
     this.allow = options.allow;
+    this.param = options.param;
+    this.retryAfterMs = options.retryAfterMs;
+    this.headers = options.headers ?? {};
+    this.isOutcomeUnknown = options.isOutcomeUnknown ?? false;
   }
+}
+
+export type RefusalOptions = {
+  cause?: unknown;
+  receiptId?: string;
+  allow?: readonly string[];
+  param?: string;
+  retryAfterMs?: number;
+  headers?: Readonly<Record<string, string>>;
+  isOutcomeUnknown?: boolean;
+};
+
+/** Codes of what may have failed while it ran. */
+const OF_WORK: ReadonlySet<ErrorCode> = new Set(["internal", "node_failed", "deadline_exceeded"]);
+
+/** Whether a request may have been worked on before it failed. Where not, the same request can be sent again. */
+export function mayHaveRun(error: unknown): boolean {
+  if (!(error instanceof ServiceError)) return true;
+  return error.receiptId !== undefined || error.isOutcomeUnknown || OF_WORK.has(error.code);
 }
 
 /** The refusal of a request whose path takes other methods. */

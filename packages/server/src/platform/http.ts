@@ -2,24 +2,73 @@
 import { isUtf8 } from "node:buffer";
 import type { Context } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
-import { ServiceError, STATUS } from "./errors.ts";
+import { type ErrorCode, mayHaveRun, ServiceError, STATUS } from "./errors.ts";
 
 /** What a service tells its operator. Never content, never a key. */
 export type Report = (event: string, detail: Record<string, unknown>) => void;
 
-/** The answer to a request that failed. A fault of ours is told to the operator whole, and to the caller as nothing. */
+/**
+ * The answer to a request that failed, in OpenAI's shape with ours in it. A fault of ours is told to the operator whole,
+ * and to the caller as nothing.
+ */
 export function errorResponse(c: Context, error: unknown, report: Report): Response {
   const refusal =
     error instanceof ServiceError ? error : new ServiceError("internal", "something went wrong here; it was logged");
   if (refusal.code === "internal")
     report("internal error", { path: c.req.path, error: String(error), stack: stackOf(error) });
-  if (refusal.receiptId !== undefined) c.header("x-receipt-id", refusal.receiptId);
-  if (refusal.code === "unavailable" || refusal.code === "rate_limited") c.header("retry-after", "1");
-  if (refusal.code === "limit_exceeded") c.header("connection", "close"); // The rest of the body is not read.
-  if (refusal.allow !== undefined) c.header("allow", refusal.allow.join(", "));
-  const { code, message, receiptId } = refusal;
-  const body = { error: { code, message, ...(receiptId === undefined ? {} : { receiptId }) } };
-  return c.json(body, STATUS[code] as ContentfulStatusCode);
+  for (const [name, value] of Object.entries(headersOf(refusal))) c.header(name, value);
+  return c.json(errorBody(refusal), STATUS[refusal.code] as ContentfulStatusCode);
+}
+
+/** What a refusal says in JSON: in an answer, or in the middle of a stream. */
+export function errorBody({ code, message, param, receiptId }: ServiceError): Record<"error", ErrorBody> {
+  const error = { message, type: typeOf(code), param: param ?? null, code };
+  return { error: receiptId === undefined ? error : { ...error, receiptId } };
+}
+
+export type ErrorBody = { message: string; type: string; param: string | null; code: ErrorCode; receiptId?: string };
+
+/** The class that OpenAI's clients know a refusal by. */
+function typeOf(code: ErrorCode): string {
+  const status = STATUS[code];
+  if (code === "insufficient_quota") return "insufficient_quota";
+  if (status === 401) return "authentication_error";
+  if (status === 403) return "permission_error";
+  if (status === 429) return "rate_limit_error";
+  return status >= 500 ? "server_error" : "invalid_request_error";
+}
+
+/** Stock clients send a 409 again of themselves: ours say the same the second time. */
+const FINAL: ReadonlySet<ErrorCode> = new Set(["conflict", "idempotency_conflict"]);
+const RETRY_AFTER_MS = 1_000;
+
+function headersOf(refusal: ServiceError): Record<string, string> {
+  const { code, receiptId, allow, headers } = refusal;
+  const isTemporary = code === "unavailable" || code === "rate_limited";
+  const retryAfterMs = refusal.retryAfterMs ?? (isTemporary ? RETRY_AFTER_MS : undefined);
+  return {
+    ...headers,
+    ...(receiptId === undefined ? {} : { "x-receipt-id": receiptId }),
+    ...(retryAfterMs === undefined
+      ? {}
+      : { "retry-after": String(Math.ceil(retryAfterMs / 1000)), "retry-after-ms": String(Math.ceil(retryAfterMs)) }),
+    ...(code === "limit_exceeded" ? { connection: "close" } : {}), // The rest of the body is not read.
+    ...(FINAL.has(code) ? { "x-should-retry": "false" } : {}),
+    ...(allow === undefined ? {} : { allow: allow.join(", ") }),
+  };
+}
+
+/**
+ * What `work` gives. Where it fails after it may have run and its price is not nothing, stock clients, which send a POST
+ * again of themselves, are told not to: it would be another call, with a receipt and a price of its own.
+ */
+export async function withoutRetries<T>(c: Context, priceAtomic: bigint, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (priceAtomic > 0n && mayHaveRun(error)) c.header("x-should-retry", "false");
+    throw error;
+  }
 }
 
 function stackOf(error: unknown): string | undefined {
@@ -66,7 +115,11 @@ function tooLarge(limitBytes: number): ServiceError {
 
 /** A body of JSON. */
 export async function readJson(c: Context, limitBytes: number): Promise<unknown> {
-  const bytes = await readBody(c, limitBytes);
+  return parseJson(await readBody(c, limitBytes));
+}
+
+/** The value that JSON in UTF-8 stands for. Throws invalid_request. */
+export function parseJson(bytes: Uint8Array): unknown {
   if (!isUtf8(bytes)) throw new ServiceError("invalid_request", "the body is not UTF-8");
   try {
     return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8"));
