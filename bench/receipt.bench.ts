@@ -60,7 +60,15 @@ export async function benchReceipt(): Promise<Row[]> {
   const database = openDatabase(join(folder, "gateway.sqlite"));
   const accounts = createAccounts(database, random);
   const openings = createOpenings({ database, sealingKey: random(32), random, report: () => {} });
-  const sessions = createSessions({ origin: signer.key.name, signer: keys.gateway, newSigner, fold, clock, publish });
+  const sessions = createSessions({
+    origin: signer.key.name,
+    signer: keys.gateway,
+    newSigner,
+    fold,
+    clock,
+    keepSession: accounts.keepSession,
+    publish,
+  });
   const receipts = createReceipts(fold, {
     head: () => ledger.log.head,
     witnessed: () => ledger.log.witnessed,
@@ -91,13 +99,13 @@ export async function benchReceipt(): Promise<Row[]> {
     node,
     findModel: () => model,
   });
-  const { account } = accounts.create("bench", 0);
+  const caller = accounts.find(accounts.create("bench", 0).apiKey, 0)!;
   const call = { inputs: [INPUT], outputs: [], maxPrice: 0n, traffic: "production" as const };
 
   async function round(): Promise<number> {
     const before = process.cpuUsage();
     for (let done = 0; done < CALLS; done += AT_ONCE)
-      await Promise.all(Array.from({ length: AT_ONCE }, () => gateway.inferFor(account, model, call)));
+      await Promise.all(Array.from({ length: AT_ONCE }, () => gateway.inferFor(caller, model, call)));
     await ledger.log.flush();
     const { user, system } = process.cpuUsage(before);
     return (user + system) / 1000 / CALLS;

@@ -8,6 +8,11 @@ import { join } from "node:path";
 import { createAdaptorServer } from "@hono/node-server";
 import { createFold, encodeAnswer, floatTensor, type PublishedModel, revisionOf } from "@tallystick/protocol";
 import { createAccounts } from "../packages/server/src/gateway/accounts.ts";
+import { createApps } from "../packages/server/src/gateway/apps-store.ts";
+import { createEntrance } from "../packages/server/src/gateway/entrance.ts";
+import { createIdempotency } from "../packages/server/src/gateway/idempotency.ts";
+import { createIdempotencyStore } from "../packages/server/src/gateway/idempotency-store.ts";
+import { createLimits } from "../packages/server/src/gateway/limits.ts";
 import { createOpenings } from "../packages/server/src/gateway/openings.ts";
 import { createReceipts } from "../packages/server/src/gateway/receipts.ts";
 import { gatewayRoutes } from "../packages/server/src/gateway/routes.ts";
@@ -32,6 +37,7 @@ const sessions = createSessions({
   newSigner: () => createSigner(generateKey()),
   fold,
   clock: systemClock,
+  keepSession: accounts.keepSession,
   publish: left,
 });
 const receipts = createReceipts(fold, {
@@ -73,20 +79,31 @@ const gateway = createGateway({
   findModel,
 });
 
+const now = () => nowSeconds(systemClock);
 const app = gatewayRoutes({
   gateway: { ...gateway, inferFor: async () => served },
-  accounts,
+  entrance: createEntrance({
+    authenticate: gateway.authenticate,
+    idempotency: createIdempotency({
+      store: createIdempotencyStore(database),
+      clock: systemClock,
+      random,
+      secret: random(32),
+    }),
+    limits: createLimits({ clock: systemClock, places: 2_048 }),
+    apps: createApps(database, () => {}),
+    nowSeconds: now,
+  }),
   openings,
   sessions,
   receipts,
   version: "bench",
   findModel,
-  isAdmin: () => false,
   isReady: () => true,
-  nowSeconds: () => nowSeconds(systemClock),
+  nowSeconds: now,
 });
 const server = createAdaptorServer({ fetch: app.fetch });
-const { apiKey } = accounts.create("bench", nowSeconds(systemClock));
+const { apiKey } = accounts.create("bench", now());
 server.listen(0, "127.0.0.1", () => process.send?.({ ...Object(server.address()), apiKey }));
 process.on("SIGTERM", async () => {
   server.close();

@@ -19,6 +19,12 @@ import { Hono } from "hono";
 import { backupRoutes, SNAPSHOTS } from "./backup/routes.ts";
 import { openEngine } from "./engine.ts";
 import { type Accounts, createAccounts } from "./gateway/accounts.ts";
+import { type Apps, createApps } from "./gateway/apps-store.ts";
+import { createEntrance } from "./gateway/entrance.ts";
+import { createIdempotency, type Idempotency } from "./gateway/idempotency.ts";
+import { createIdempotencyStore } from "./gateway/idempotency-store.ts";
+import { keyRoutes } from "./gateway/key-routes.ts";
+import { createLimits } from "./gateway/limits.ts";
 import { createOpenings, type Openings } from "./gateway/openings.ts";
 import { createReceipts } from "./gateway/receipts.ts";
 import { gatewayRoutes } from "./gateway/routes.ts";
@@ -111,13 +117,14 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
     closers.push(signing.close);
     const keys = await openKeys(keyFile, signing);
     const accounts = createAccounts(database, random);
-    const openings = createOpenings({
-      database,
-      sealingKey: await openSealingKey(keyFile("sealing"), random),
-      random,
-      report,
-    });
+    const sealingKey = await openSealingKey(keyFile("sealing"), random);
+    const openings = createOpenings({ database, sealingKey, random, report });
     closers.push(() => openings.flush());
+    const apps = createApps(database, report);
+    closers.push(() => apps.flush());
+    const store = createIdempotencyStore(database);
+    const idempotency = createIdempotency({ store, clock, random, secret: sealingKey });
+    closers.push(idempotency.close);
     const { policyPath, newWitnesses = false, integrateIntervalMs, publishIntervalMs, epochIntervalMs } = options;
     const networkLog = await openNetworkLog({
       ...{ folder, keyFile, policyPath, newWitnesses, clock, report },
@@ -153,6 +160,8 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
       engine: engine.engine,
       signing,
       accounts,
+      apps,
+      idempotency,
       openings,
       adminToken,
       isReady: () => !closing && ledger.log.canWrite,
@@ -236,7 +245,7 @@ async function importModels(hub: Hub, folder: string): Promise<void> {
 async function firstApiKey(folder: DataFolder, accounts: Accounts, now: number): Promise<string> {
   const path = folder.file("keys", "api-key");
   const known = await findSecret(path);
-  if (known !== undefined && accounts.find(known) !== undefined) return known;
+  if (known !== undefined && accounts.find(known, now) !== undefined) return known;
   const { apiKey } = accounts.create("operator", now);
   await keepSecret(path, apiKey);
   return apiKey;
@@ -255,6 +264,8 @@ type Services = {
   engine: Engine;
   signing: Signing;
   accounts: Accounts;
+  apps: Apps;
+  idempotency: Idempotency;
   openings: Openings;
   adminToken: string;
   /** Whether calls can be taken. */
@@ -267,6 +278,9 @@ type Routes = { app: Hono; latest: ReturnType<typeof createReceipts>["latest"] }
 const GENERATION_DEADLINE_MS = 600_000;
 /** Answers to reads of the history that are kept, together: it is small, and seldom read. */
 const HISTORY_KEPT_BYTES = 4 * 1024 * 1024;
+
+/** Calls that are served at once, of all API keys together; one key leaves a quarter of them to others. */
+const CALLS_AT_ONCE = 2_048;
 
 function readsOf(log: Log, keptBytes?: number): LogReads {
   return createReads({
@@ -281,7 +295,7 @@ function composeRoutes(
   origin: string,
 ): Routes {
   const { clock, random, deadlineMs } = options;
-  const { accounts, openings, adminToken, isReady } = gates;
+  const { accounts, apps, idempotency, openings, adminToken, isReady } = gates;
   const { fold, log, publish } = ledger;
   const published = () => log.published;
   const readEntry = (index: number) => log.tree.readEntry(index);
@@ -297,6 +311,7 @@ function composeRoutes(
     newSigner: () => signing.signer(generateKey()),
     fold,
     clock,
+    keepSession: accounts.keepSession,
     publish,
   });
   const node = createNode({
@@ -350,17 +365,20 @@ function composeRoutes(
     backupRoutes({ folder: snapshots, database, openings, log, history, flush: begun.flush, random, isAdmin }),
   );
   const now = () => nowSeconds(clock);
+  const { authenticate } = gateway;
+  const limits = createLimits({ clock, places: CALLS_AT_ONCE });
+  const entrance = createEntrance({ authenticate, idempotency, limits, apps, nowSeconds: now });
+  app.route("/", keyRoutes({ accounts, apps, authenticate, isAdmin, nowSeconds: now }));
   app.route(
     "/",
     gatewayRoutes({
       gateway,
-      accounts,
+      entrance,
       openings,
       sessions,
       receipts,
       version: VERSION,
       findModel,
-      isAdmin,
       isReady,
       nowSeconds: now,
     }),

@@ -15,8 +15,8 @@ import {
 import { type Context, Hono } from "hono";
 import { z } from "zod";
 import { methodRefusal, ServiceError } from "../platform/errors.ts";
-import { readBody, readJson } from "../platform/http.ts";
-import type { Account, Accounts } from "./accounts.ts";
+import { parseJson, readBody, readJson, withoutRetries } from "../platform/http.ts";
+import { type Entrance, inPlace } from "./entrance.ts";
 import { modelMetadata, parseInferRequest } from "./oip.ts";
 import type { Openings } from "./openings.ts";
 import type { Receipts } from "./receipts.ts";
@@ -26,17 +26,17 @@ import type { Sessions } from "./sessions.ts";
 /** JSON is read on the event loop, at some 50 MB a second at worst; larger calls go as CBOR. */
 const JSON_LIMIT_BYTES = 8 * 1024 * 1024;
 const SMALL_BODY_BYTES = 16_384;
+/** What a call counts against its key's units a minute: tensors are not counted in tokens. */
+const CALL_UNITS = 1;
 
 export type GatewayRoutes = {
   gateway: Gateway;
-  accounts: Accounts;
+  entrance: Entrance;
   openings: Openings;
   sessions: Sessions;
   receipts: Receipts;
   version: string;
   findModel(name: string, version?: string): PublishedModel;
-  /** Whether a request's authorization header is the operator's. */
-  isAdmin(header: string | undefined): boolean;
   /** Whether calls can be taken: the log writes, and the network is not closing. */
   isReady(): boolean;
   nowSeconds(): number;
@@ -46,18 +46,16 @@ const SessionRequest = z.strictObject({ sessionKey: z.string(), possession: z.st
 
 export function gatewayRoutes({
   gateway,
-  accounts,
+  entrance,
   openings,
   sessions,
   receipts,
   version,
   findModel,
-  isAdmin,
   isReady,
   nowSeconds,
 }: GatewayRoutes): Hono {
   const app = new Hono();
-  const accountOf = (c: Context): Account => gateway.authenticate(c.req.header("authorization"));
 
   app.get("/v2", (c) => c.json({ name: "tallystick", version, extensions: [] }));
   app.get("/v2/health/live", (c) => c.json({ live: true }));
@@ -70,17 +68,24 @@ export function gatewayRoutes({
     const model = findModel(name, wanted);
     if (action === "metadata") return c.json(modelMetadata(model.manifest));
     if (action === "ready") return c.json({ name, ready: isReady() }, isReady() ? 200 : 503);
-    const account = accountOf(c);
-    const request = parseInferRequest(await readJson(c, JSON_LIMIT_BYTES), model.manifest);
-    const served = await gateway.inferFor(account, model, request);
-    const outputs = answerOf(c, served).outputs.map(encodeTensorJson);
-    const { manifest } = model;
-    return c.json({
-      model_name: manifest.name,
-      model_version: manifest.version,
-      ...(request.id === undefined ? {} : { id: request.id }),
-      parameters: { receipt_id: hex(served.id) },
-      outputs,
+    const caller = entrance.callerOf(c, "infer");
+    const body = await readBody(c, JSON_LIMIT_BYTES);
+    return entrance.once(c, caller, body, async () => {
+      const request = parseInferRequest(parseJson(body), model.manifest);
+      const admission = await entrance.admit(c, caller.key, CALL_UNITS);
+      entrance.countApp(c, caller);
+      const call = () =>
+        withoutRetries(c, model.priceAtomic, async () => answerOf(c, await gateway.inferFor(caller, model, request)));
+      const served = await inPlace(admission, CALL_UNITS, call);
+      const outputs = served.outputs.map(encodeTensorJson);
+      const { manifest } = model;
+      return c.json({
+        model_name: manifest.name,
+        model_version: manifest.version,
+        ...(request.id === undefined ? {} : { id: request.id }),
+        parameters: { receipt_id: hex(served.id) },
+        outputs,
+      });
     });
   });
 
@@ -90,14 +95,17 @@ export function gatewayRoutes({
         "unsupported_media_type",
         "POST /v1/infer takes application/cbor from the SDK; with plain JSON use POST /v2/models/{model}/infer",
       );
-    const served = await gateway.inferSigned(readDispatch(await readBody(c, CALL_SIZE_BYTES + SMALL_BODY_BYTES)));
-    const { answer, salt } = answerOf(c, served);
-    const body = encodeDelivery({ receipt: served.receipt, answer, salt });
+    const signed = await gateway.checkSigned(readDispatch(await readBody(c, CALL_SIZE_BYTES + SMALL_BODY_BYTES)));
+    const admission = await entrance.admit(c, signed.caller.key, CALL_UNITS);
+    entrance.countApp(c, signed.caller);
+    const served = await inPlace(admission, CALL_UNITS, async () => answerOf(c, await gateway.inferSigned(signed)));
+    const { receipt, answer, salt } = served;
+    const body = encodeDelivery({ receipt, answer, salt });
     return c.body(body as Uint8Array<ArrayBuffer>, 200, { "content-type": "application/cbor" });
   });
 
   app.post("/v1/sessions", async (c) => {
-    const account = accountOf(c);
+    const account = entrance.callerOf(c, "sessions");
     const parsed = SessionRequest.safeParse(await readJson(c, SMALL_BODY_BYTES));
     const sessionKey = parseBase64(parsed.data?.sessionKey ?? "");
     const possession = parseBase64(parsed.data?.possession ?? "");
@@ -116,7 +124,7 @@ export function gatewayRoutes({
   );
 
   app.get("/v1/receipts/:id/opening", (c) => {
-    const { payerTag } = accountOf(c);
+    const { payerTag } = entrance.callerOf(c, "read");
     const id = parseId(c.req.param("id"));
     const salts = openings.find({ id: hex(id), index: receipts.indexOf(id) }, payerTag, nowSeconds());
     if (salts === undefined) throw noOpening(id);
@@ -129,23 +137,10 @@ export function gatewayRoutes({
   });
 
   app.delete("/v1/receipts/:id/opening", (c) => {
-    const { payerTag } = accountOf(c);
+    const { payerTag } = entrance.callerOf(c, "read");
     const id = parseId(c.req.param("id"));
     if (!openings.destroy({ id: hex(id), index: receipts.indexOf(id) }, payerTag)) throw noOpening(id);
     return c.json({ id: hex(id), destroyed: true });
-  });
-
-  app.post("/v1/accounts", async (c) => {
-    if (!isAdmin(c.req.header("authorization")))
-      throw new ServiceError("forbidden", "only the operator makes accounts: send the token in keys/admin-token");
-    const parsed = z.strictObject({ name: z.string().min(1).max(64) }).safeParse(await readJson(c, SMALL_BODY_BYTES));
-    if (!parsed.success)
-      throw new ServiceError(
-        "invalid_request",
-        "an account takes {name}: 1 to 64 characters, for the operator's eyes alone",
-      );
-    const { account, apiKey } = accounts.create(parsed.data.name, nowSeconds());
-    return c.json({ name: account.name, payerTag: account.payerTag, apiKey }, 201);
   });
 
   return app;

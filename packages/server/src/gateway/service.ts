@@ -20,7 +20,8 @@ import {
 import { type Clock, nowSeconds } from "../platform/clock.ts";
 import { ServiceError } from "../platform/errors.ts";
 import type { Random } from "../platform/random.ts";
-import type { Account, Accounts } from "./accounts.ts";
+import type { Accounts, Caller } from "./accounts.ts";
+import { requireModel } from "./api-keys.ts";
 import type { InferenceRequest } from "./oip.ts";
 import type { Openings } from "./openings.ts";
 import type { Receipts } from "./receipts.ts";
@@ -49,13 +50,18 @@ export type GatewayParts = {
 };
 
 export type Gateway = {
-  /** The account of an API key. Throws unauthenticated. */
-  authenticate(authorizationHeader: string | undefined): Account;
+  /** Who calls with an API key. Throws unauthenticated. */
+  authenticate(authorizationHeader: string | undefined): Caller;
   /** Serves a call by API key: the gateway signs the requester's half. Custody `gateway`. */
-  inferFor(account: Account, model: PublishedModel, request: InferenceRequest): Promise<Served>;
-  /** Serves a call whose requester signed its half. Custody as its session was granted. */
-  inferSigned(dispatch: Dispatch): Promise<Served>;
+  inferFor(caller: Caller, model: PublishedModel, request: InferenceRequest): Promise<Served>;
+  /** Whose call it is that a requester signed its half of. Throws where the session, its signature or its API key does not hold. */
+  checkSigned(dispatch: Dispatch): Promise<Signed>;
+  /** Serves such a call. Custody as its session was granted. */
+  inferSigned(signed: Signed): Promise<Served>;
 };
+
+/** A dispatch whose requester's half is checked, and whose session's API key still holds. */
+export type Signed = { dispatch: Dispatch; authorization: Authorization; caller: Caller };
 
 export function createGateway(parts: GatewayParts): Gateway {
   const { fold, random, accounts, openings, sessions, receipts, node } = parts;
@@ -63,13 +69,14 @@ export function createGateway(parts: GatewayParts): Gateway {
   return {
     authenticate(header) {
       const apiKey = /^Bearer (\S{1,200})$/.exec(header ?? "")?.[1];
-      const account = apiKey === undefined ? undefined : accounts.find(apiKey);
-      if (account !== undefined) return account;
-      const problem = apiKey === undefined ? "no API key" : "an unknown API key";
+      const caller = apiKey === undefined ? undefined : accounts.find(apiKey, nowSeconds(parts.clock));
+      if (caller !== undefined) return caller;
+      const problem = apiKey === undefined ? "no API key" : "an API key that is unknown, revoked or expired";
       throw new ServiceError("unauthenticated", `the request has ${problem}: send it as "authorization: Bearer KEY"`);
     },
 
-    async inferFor(account, model, { inputs, outputs, maxPrice, decision, traffic }) {
+    async inferFor(caller, model, { inputs, outputs, maxPrice, decision, traffic }) {
+      requireModel(caller.key, model);
       refuseCall(model, { inputs, outputs });
       const asked = canonicalCall({ operation: "infer", inputs, outputs });
       const call = orRefuse(() => encodeCall(asked));
@@ -79,7 +86,7 @@ export function createGateway(parts: GatewayParts): Gateway {
           "price_over_maximum",
           `a call costs ${model.priceAtomic}, over the maximum of ${maxPrice}: set parameters.max_price`,
         );
-      const authorization = await sessions.authorize(account, {
+      const authorization = await sessions.authorize(caller, {
         revision: model.revision,
         request: commit("request", salt, call),
         tier: "signed",
@@ -92,17 +99,29 @@ export function createGateway(parts: GatewayParts): Gateway {
       const served = await node.serve(dispatch, { authorization, call: asked });
       receipts.note(served.id, served.index, served.receipt);
       const salts = served.ok ? { request: salt, response: served.salt } : { request: salt };
-      openings.keep({ id: hex(served.id), index: served.index }, account.payerTag, salts, nowSeconds(parts.clock));
+      openings.keep({ id: hex(served.id), index: served.index }, caller.payerTag, salts, nowSeconds(parts.clock));
       return served;
     },
 
-    async inferSigned(dispatch) {
+    async checkSigned(dispatch) {
       // Before the nonce is taken: a session's id is public, and only the holder of its key may use up its nonces.
       const authorization = await sessions.check(dispatch.authorization);
+      const { session: id } = authorization.says;
+      const payerTag = Buffer.from(fold.sessions.get(keyOf(id))?.payer ?? "", "latin1").toString("hex");
+      const caller = accounts.findBySession(id, payerTag, nowSeconds(parts.clock));
+      if (caller === undefined)
+        throw new ServiceError("forbidden", "the API key that this session was granted to is revoked or has expired");
+      return { dispatch, authorization, caller };
+    },
+
+    async inferSigned({ dispatch, authorization, caller }) {
       const { says } = authorization;
       const call = orRefuse(() => parseCall(dispatch.call));
       const model = fold.models.get(keyOf(says.revision));
-      if (model?.yanked === false && call.operation === "infer") refuseCall(model, call);
+      if (model?.yanked === false) {
+        requireModel(caller.key, model);
+        if (call.operation === "infer") refuseCall(model, call);
+      }
       const reservation = sessions.reserve(says.session, says.nonce);
       let served: Served;
       try {

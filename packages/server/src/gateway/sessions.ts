@@ -24,7 +24,7 @@ import {
 } from "@tallystick/protocol";
 import { type Clock, nowSeconds } from "../platform/clock.ts";
 import { ServiceError } from "../platform/errors.ts";
-import type { Account } from "./accounts.ts";
+import type { Account, Caller } from "./accounts.ts";
 
 export type SessionParts = {
   origin: string;
@@ -34,6 +34,8 @@ export type SessionParts = {
   newSigner(): Signer;
   fold: FoldState;
   clock: Clock;
+  /** Remembers the API key that a session is granted to, durably. */
+  keepSession(session: Uint8Array, keyId: string, expirySeconds: number, nowSeconds: number): void;
   /** Appends an entry and resolves once the fold has it. */
   publish(entry: Uint8Array): Promise<number>;
 };
@@ -50,7 +52,7 @@ export type Reservation = { release(): void };
 
 export type Sessions = {
   /** Grants a session to the key of `sessionKey`, which proved that it is there. Custody `account`. */
-  grant(account: Account, sessionKey: Uint8Array, possession: Uint8Array, expiry: number): Promise<EntryOf<"grant">>;
+  grant(caller: Caller, sessionKey: Uint8Array, possession: Uint8Array, expiry: number): Promise<EntryOf<"grant">>;
   /** Signs the requester's half for an account that has only an API key. Custody `gateway`. */
   authorize(
     account: Account,
@@ -68,7 +70,8 @@ export function createSessions(parts: SessionParts): Sessions {
   const reservedNonces = new Map<string, Set<number>>();
   const highest = new Map<string, number>();
 
-  async function grantTo(
+  /** A grant, which nobody has yet. */
+  async function signGrant(
     account: Account,
     terms: Pick<GrantPayload, "sessionKey" | "possession" | "custody" | "expiry">,
   ): Promise<EntryOf<"grant">> {
@@ -84,7 +87,6 @@ export function createSessions(parts: SessionParts): Sessions {
     });
     // OpenSSL takes more spellings of a key than an entry may have: what nobody can read must not get into the log.
     parseOrRefuse(() => parseEntry(entry.signed.bytes));
-    await publish(entry.signed.bytes);
     return entry;
   }
 
@@ -93,7 +95,8 @@ export function createSessions(parts: SessionParts): Sessions {
     const gateway = keyId(signer.spki);
     const possession = await sessionSigner.sign(possessionMessage({ origin, gateway, sessionKey: sessionSigner.spki }));
     const expiry = nowSeconds(clock) + 86_400;
-    const grant = await grantTo(account, { sessionKey: sessionSigner.spki, possession, custody: "gateway", expiry });
+    const grant = await signGrant(account, { sessionKey: sessionSigner.spki, possession, custody: "gateway", expiry });
+    await publish(grant.signed.bytes);
     return { signer: sessionSigner, id: signedId(grant.signed), expiry, nextNonce: 0 };
   }
 
@@ -112,7 +115,7 @@ export function createSessions(parts: SessionParts): Sessions {
   }
 
   return {
-    async grant(account, sessionKey, possession, expiry) {
+    async grant(caller, sessionKey, possession, expiry) {
       const now = nowSeconds(clock);
       if (expiry <= now || expiry > now + SESSION_SECONDS)
         throw new ServiceError(
@@ -125,7 +128,11 @@ export function createSessions(parts: SessionParts): Sessions {
           "forbidden",
           "the session key did not sign for this log and gateway (docs/spec/receipt.md, possession)",
         );
-      return grantTo(account, { sessionKey, possession, custody: "account", expiry });
+      const terms = { sessionKey, possession, custody: "account", expiry } as const;
+      const grant = await signGrant(caller, terms);
+      parts.keepSession(signedId(grant.signed), caller.key.id, expiry, now);
+      await publish(grant.signed.bytes);
+      return grant;
     },
 
     async authorize(account, asked) {

@@ -1,0 +1,38 @@
+/** What a request says of its sender: the app, by `HTTP-Referer` and `X-Title`, and its class of traffic. Self-declared. */
+import { ServiceError } from "../platform/errors.ts";
+
+/** An app, as it names itself: the origin of its page and a title; either may be empty. */
+export type App = { origin: string; title: string };
+
+const ORIGIN_MOST = 128;
+const TITLE_MOST = 64;
+
+/** The app that a request names; undefined where it names none. Of the referer only the origin is kept: paths are private. */
+export function appOf(referer: string | undefined, title: string | undefined): App | undefined {
+  const app = { origin: originOf(referer), title: titleOf(title) };
+  return app.origin === "" && app.title === "" ? undefined : app;
+}
+
+function originOf(referer: string | undefined): string {
+  if (referer === undefined || !URL.canParse(referer)) return "";
+  const { protocol, origin } = new URL(referer);
+  return /^https?:$/.test(protocol) && origin.length <= ORIGIN_MOST ? origin : "";
+}
+
+/** Letters, digits, marks, punctuation and spaces: nothing that steers a terminal or turns a line around. */
+function titleOf(title: string | undefined): string {
+  const plain = (title ?? "").replace(/[^\p{L}\p{M}\p{N}\p{P}\p{S} ]+/gu, " ").replace(/ +/g, " ");
+  return [...plain.trim()].slice(0, TITLE_MOST).join("").trim();
+}
+
+const TRAFFIC = ["production", "test", "probe"] as const;
+export type Traffic = (typeof TRAFFIC)[number];
+
+/** The class of traffic that `x-tally-traffic` declares; production where it is not there. It is signed with the call. */
+export function trafficOf(header: string | undefined): Traffic {
+  const traffic = header === undefined ? "production" : TRAFFIC.find((one) => one === header);
+  if (traffic !== undefined) return traffic;
+  throw new ServiceError("invalid_request", `x-tally-traffic is one of ${TRAFFIC.join(", ")}`, {
+    param: "x-tally-traffic",
+  });
+}

@@ -1,0 +1,63 @@
+/** What every call by API key goes through before it is served: who calls, whether it was sent before, whether there is room. */
+import type { Context } from "hono";
+import type { Caller } from "./accounts.ts";
+import { type ApiKey, requireScope, type Scope } from "./api-keys.ts";
+import type { Apps } from "./apps-store.ts";
+import { appOf } from "./attribution.ts";
+import { type Idempotency, requestDigest } from "./idempotency.ts";
+import type { Admission, Limits } from "./limits.ts";
+
+export type EntranceParts = {
+  authenticate(authorizationHeader: string | undefined): Caller;
+  idempotency: Idempotency;
+  limits: Limits;
+  apps: Apps;
+  nowSeconds(): number;
+};
+
+export type Entrance = {
+  /** Who calls, with a key of that scope. Throws unauthenticated or forbidden. */
+  callerOf(c: Context, scope: Scope): Caller;
+  /** What `answer` gives, run once where the request has an `Idempotency-Key`. `body` is the request's, as it came. */
+  once(c: Context, caller: Caller, body: Uint8Array, answer: () => Promise<Response>): Promise<Response>;
+  /** Takes a place for a call and says in the answer's headers what is left to the key. Whoever takes it releases it. */
+  admit(c: Context, key: ApiKey, estimatedUnits: number): Promise<Admission>;
+  /** Counts the app that the request names. */
+  countApp(c: Context, caller: Caller): void;
+};
+
+export function createEntrance({ authenticate, idempotency, limits, apps, nowSeconds }: EntranceParts): Entrance {
+  return {
+    callerOf(c, scope) {
+      const caller = authenticate(c.req.header("authorization"));
+      requireScope(caller.key, scope);
+      return caller;
+    },
+
+    once(c, { payerTag }, body, answer) {
+      const key = c.req.header("idempotency-key");
+      if (key === undefined) return answer();
+      return idempotency.run({ payerTag, key, digest: requestDigest(c.req.method, c.req.path, body) }, answer);
+    },
+
+    async admit(c, key, estimatedUnits) {
+      const admission = await limits.admit(key, { estimatedUnits });
+      for (const [name, value] of Object.entries(admission.headers)) c.header(name, value);
+      return admission;
+    },
+
+    countApp(c, { payerTag }) {
+      const app = appOf(c.req.header("referer"), c.req.header("x-title"));
+      if (app !== undefined) apps.count(payerTag, app, nowSeconds());
+    },
+  };
+}
+
+/** What `work` gives, in the place that was taken for it: a call of so many units that ends with it, as none that streams. */
+export async function inPlace<T>(admission: Admission, units: number, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } finally {
+    admission.release(units);
+  }
+}
