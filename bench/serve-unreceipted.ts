@@ -74,13 +74,14 @@ const gateway = createGateway({
 });
 
 const app = gatewayRoutes({
-  gateway: { ...gateway, inferFor: async () => served },
+  gateway: { ...gateway, inferFor: async () => ({ ...served, requestSalt: random(32) }) },
   accounts,
   openings,
   sessions,
   receipts,
   version: "bench",
   findModel,
+  models: () => [model],
   isAdmin: () => false,
   isReady: () => true,
   nowSeconds: () => nowSeconds(systemClock),

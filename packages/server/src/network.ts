@@ -357,6 +357,7 @@ function composeRoutes(
       receipts,
       version: VERSION,
       findModel,
+      models: () => fold.models.values(),
       isAdmin,
       isReady,
       nowSeconds: now,

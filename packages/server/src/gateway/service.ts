@@ -36,6 +36,9 @@ export type Node = {
   serve(dispatch: Dispatch, checked: { authorization: Authorization; call: Call }): Promise<Served>;
 };
 
+/** The salt under the commitment to a call, which the gateway drew for its requester. */
+export type OwnSalt = { requestSalt: Uint8Array };
+
 export type GatewayParts = {
   fold: FoldState;
   clock: Clock;
@@ -52,7 +55,7 @@ export type Gateway = {
   /** The account of an API key. Throws unauthenticated. */
   authenticate(authorizationHeader: string | undefined): Account;
   /** Serves a call by API key: the gateway signs the requester's half. Custody `gateway`. */
-  inferFor(account: Account, model: PublishedModel, request: InferenceRequest): Promise<Served>;
+  inferFor(account: Account, model: PublishedModel, request: InferenceRequest): Promise<Served & OwnSalt>;
   /** Serves a call whose requester signed its half. Custody as its session was granted. */
   inferSigned(dispatch: Dispatch): Promise<Served>;
 };
@@ -93,7 +96,7 @@ export function createGateway(parts: GatewayParts): Gateway {
       receipts.note(served.id, served.index, served.receipt);
       const salts = served.ok ? { request: salt, response: served.salt } : { request: salt };
       openings.keep({ id: hex(served.id), index: served.index }, account.payerTag, salts, nowSeconds(parts.clock));
-      return served;
+      return { ...served, requestSalt: salt };
     },
 
     async inferSigned(dispatch) {

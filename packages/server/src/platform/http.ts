@@ -17,9 +17,19 @@ export function errorResponse(c: Context, error: unknown, report: Report): Respo
   if (refusal.code === "unavailable" || refusal.code === "rate_limited") c.header("retry-after", "1");
   if (refusal.code === "limit_exceeded") c.header("connection", "close"); // The rest of the body is not read.
   if (refusal.allow !== undefined) c.header("allow", refusal.allow.join(", "));
-  const { code, message, receiptId } = refusal;
-  const body = { error: { code, message, ...(receiptId === undefined ? {} : { receiptId }) } };
-  return c.json(body, STATUS[code] as ContentfulStatusCode);
+  const body = isOip(c.req.path) ? oipBody(refusal) : ownBody(refusal);
+  return c.json(body, STATUS[refusal.code] as ContentfulStatusCode);
+}
+
+function ownBody({ code, message, receiptId }: ServiceError): Record<string, unknown> {
+  return { error: { code, message, ...(receiptId === undefined ? {} : { receiptId }) } };
+}
+
+/** Whether a path is of the Open Inference Protocol, whose clients read `error` as a text. */
+const isOip = (path: string) => /^\/v2(?:\/|$)/.test(path);
+
+function oipBody({ code, message, receiptId }: ServiceError): Record<string, unknown> {
+  return { error: message, code, ...(receiptId === undefined ? {} : { receipt_id: receiptId }) };
 }
 
 function stackOf(error: unknown): string | undefined {
@@ -66,7 +76,11 @@ function tooLarge(limitBytes: number): ServiceError {
 
 /** A body of JSON. */
 export async function readJson(c: Context, limitBytes: number): Promise<unknown> {
-  const bytes = await readBody(c, limitBytes);
+  return parseJson(await readBody(c, limitBytes));
+}
+
+/** The JSON that a body, or the start of one, is. Throws invalid_request. */
+export function parseJson(bytes: Uint8Array): unknown {
   if (!isUtf8(bytes)) throw new ServiceError("invalid_request", "the body is not UTF-8");
   try {
     return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8"));
