@@ -11,6 +11,7 @@ import { createSessions } from "../packages/server/src/gateway/sessions.ts";
 import { openLedger } from "../packages/server/src/ledger.ts";
 import { Log } from "../packages/server/src/log/service.ts";
 import { NO_WITNESSES } from "../packages/server/src/log/witnesses.ts";
+import { NO_GENERATOR } from "../packages/server/src/node/generation.ts";
 import { createNode, type Engine } from "../packages/server/src/node/service.ts";
 import { systemClock } from "../packages/server/src/platform/clock.ts";
 import { closeDatabase, openDatabase } from "../packages/server/src/platform/database.ts";
@@ -28,6 +29,7 @@ const INPUT = floatTensor("x", [1, 1], [0.5]);
 
 /** Answers at once: what is measured is all but the model. */
 const ENGINE: Engine = {
+  ...NO_GENERATOR,
   prepare: async () => {},
   run: async () => ({ kind: "answered", outputs: [INPUT], unitCount: 1 }),
   profile: () => BENCH_PROFILE,
@@ -83,6 +85,7 @@ export async function benchReceipt(): Promise<Row[]> {
     clock,
     random,
     deadlineMs: 30_000,
+    generationDeadlineMs: 30_000,
     files,
     checkRoom: () => ledger.log.checkRoom(),
     append: ledger.appendAdmitted,
@@ -97,7 +100,7 @@ export async function benchReceipt(): Promise<Row[]> {
     sessions,
     receipts,
     node,
-    findModel: () => model,
+    jsonFault: () => undefined,
   });
   const caller = accounts.find(accounts.create("bench", 0).apiKey, 0)!;
   const call = { inputs: [INPUT], outputs: [], maxPrice: 0n, traffic: "production" as const };

@@ -65,6 +65,7 @@ const served: Served = {
   outputs,
   answer: encodeAnswer(outputs),
   salt: random(32),
+  disclosure: {},
 };
 const findModel = () => model;
 const gateway = createGateway({
@@ -75,13 +76,13 @@ const gateway = createGateway({
   openings,
   sessions,
   receipts,
-  node: { serve: left },
-  findModel,
+  node: { serve: left, stream: left },
+  jsonFault: () => undefined,
 });
 
 const now = () => nowSeconds(systemClock);
 const app = gatewayRoutes({
-  gateway: { ...gateway, inferFor: async () => served },
+  gateway: { ...gateway, inferFor: async () => ({ ...served, requestSalt: random(32) }) },
   entrance: createEntrance({
     authenticate: gateway.authenticate,
     idempotency: createIdempotency({
@@ -99,6 +100,7 @@ const app = gatewayRoutes({
   receipts,
   version: "bench",
   findModel,
+  models: () => [model],
   isReady: () => true,
   nowSeconds: now,
 });

@@ -5,13 +5,12 @@
 import {
   type ExecutionProfile,
   floats,
-  type JsonObject,
   keyOf,
   type Manifest,
   type PublishedModel,
   textTensor,
 } from "@tallystick/protocol";
-import type { GenerationDelta, GenerationEnd, GenerationRequest } from "./execution/generation.ts";
+import type { GenerationDelta, GenerationEnd } from "./execution/generation.ts";
 import { openExecution } from "./execution/pool.ts";
 import { embeddingFault, embeddingInputs, localFault, localRequest } from "./local-request.ts";
 import type { Delta, Embedded, Generated, Generator, TokenLogprob } from "./node/generation.ts";
@@ -48,9 +47,7 @@ export async function openEngine(
 
   const local: Generator = {
     fault: (model, operation, body) =>
-      operation === "embedding"
-        ? embeddingFault(body, dimensionCountOf(model.manifest))
-        : localFault(operation, body),
+      operation === "embedding" ? embeddingFault(body, dimensionCountOf(model.manifest)) : localFault(operation, body),
 
     async generate(model, { operation, body }, { seed, deadlineMs, signal, onDelta }) {
       const request = localRequest(operation, body, seed);

@@ -62,11 +62,7 @@ export function localRequest(operation: LocalOperation, body: JsonObject, seed: 
     seed: seedIn(number("seed")) ?? seed,
     stop: stopsOf(body.stop),
     choiceCount: number("n") ?? 1,
-    topLogprobs: chat
-      ? body.logprobs === true
-        ? (number("top_logprobs") ?? 0)
-        : undefined
-      : number("logprobs"),
+    topLogprobs: chat ? (body.logprobs === true ? (number("top_logprobs") ?? 0) : undefined) : number("logprobs"),
     frequencyPenalty: number("frequency_penalty") ?? 0,
     presencePenalty: number("presence_penalty") ?? 0,
     echo: body.echo === true,
@@ -113,6 +109,9 @@ export function embeddingFault(body: JsonObject, dimensionCount: number | undefi
   if (embeddingInputs(body) === undefined)
     return { param: "input", message: "this model takes text, or a list of texts; it takes no tokens" };
   if (typeof body.dimensions === "number" && body.dimensions !== dimensionCount)
-    return { param: "dimensions", message: `this model's vectors have ${dimensionCount} numbers, and cannot be cut short` };
+    return {
+      param: "dimensions",
+      message: `this model's vectors have ${dimensionCount} numbers, and cannot be cut short`,
+    };
   return undefined;
 }

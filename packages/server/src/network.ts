@@ -25,6 +25,7 @@ import { createIdempotency, type Idempotency } from "./gateway/idempotency.ts";
 import { createIdempotencyStore } from "./gateway/idempotency-store.ts";
 import { keyRoutes } from "./gateway/key-routes.ts";
 import { createLimits } from "./gateway/limits.ts";
+import { openAiRoutes } from "./gateway/openai-routes.ts";
 import { createOpenings, type Openings } from "./gateway/openings.ts";
 import { createReceipts } from "./gateway/receipts.ts";
 import { gatewayRoutes } from "./gateway/routes.ts";
@@ -327,7 +328,8 @@ function composeRoutes(
     append: ledger.appendAdmitted,
   });
   const findModel = hub.get;
-  const gateway = createGateway({ fold, clock, random, accounts, openings, sessions, receipts, node, findModel });
+  const jsonFault = engine.fault;
+  const gateway = createGateway({ fold, clock, random, accounts, openings, sessions, receipts, node, jsonFault });
   const figures = () => ledger.projection.figures();
   const app = new Hono();
   app.route(
@@ -379,10 +381,13 @@ function composeRoutes(
       receipts,
       version: VERSION,
       findModel,
+      models: () => fold.models.values(),
       isReady,
       nowSeconds: now,
     }),
   );
+  const nowMs = () => clock.nowMs();
+  app.route("/", openAiRoutes({ gateway, entrance, findModel, report: options.report, nowMs }));
   return { app, latest: receipts.latest };
 }
 

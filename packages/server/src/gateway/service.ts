@@ -8,33 +8,52 @@ import {
   encodeCall,
   type FoldState,
   hex,
-  inputsFault,
+  type JsonObject,
   keyOf,
   Malformed,
-  type Manifest,
   type PublishedModel,
   parseCall,
+  signedId,
   type Tensor,
-  type TensorCall,
 } from "@tallystick/protocol";
 import { type Clock, nowSeconds } from "../platform/clock.ts";
 import { ServiceError } from "../platform/errors.ts";
 import type { Random } from "../platform/random.ts";
 import type { Accounts, Caller } from "./accounts.ts";
 import { requireModel } from "./api-keys.ts";
+import { type JsonFault, refuseCall } from "./calls.ts";
 import type { InferenceRequest } from "./oip.ts";
 import type { Openings } from "./openings.ts";
 import type { Receipts } from "./receipts.ts";
 import type { Sessions } from "./sessions.ts";
 
-/** The node that calls are sent to. */
-export type Served = { id: Uint8Array; index: number; receipt: Uint8Array } & (
-  | { ok: true; outputs: Tensor[]; answer: Uint8Array; salt: Uint8Array }
+/** What a node gives back. */
+export type Served = {
+  id: Uint8Array;
+  index: number;
+  receipt: Uint8Array;
+  /** What the receipt commits to beside the answer. */
+  disclosure: { evidence?: JsonObject; upstream?: JsonObject };
+} & (
+  | {
+      ok: true;
+      answer: Uint8Array;
+      salt: Uint8Array;
+      /** The answer to a call in tensors, or the body of OpenAI's answer but for its receipt. */
+      outputs?: Tensor[];
+      body?: JsonObject;
+    }
   | { ok: false; refusal: ServiceError }
 );
+
+type Checked = { authorization: Authorization; call: Call };
+export type StreamTo = { sink(frame: Uint8Array): void | Promise<void>; signal: AbortSignal };
+
 /** Takes a dispatch, and with it what the gateway found in it: who sent it is checked, and its call taken apart. */
 export type Node = {
-  serve(dispatch: Dispatch, checked: { authorization: Authorization; call: Call }): Promise<Served>;
+  serve(dispatch: Dispatch, checked: Checked, signal?: AbortSignal): Promise<Served>;
+  /** Each frame of the answer goes to the sink; the last that ends the answer has the receipt in it. */
+  stream(dispatch: Dispatch, options: StreamTo & { checked: Checked }): Promise<Served>;
 };
 
 export type GatewayParts = {
@@ -46,25 +65,110 @@ export type GatewayParts = {
   sessions: Sessions;
   receipts: Receipts;
   node: Node;
-  findModel(name: string, version?: string): PublishedModel;
+  /** What of a call in JSON its model cannot honour. */
+  jsonFault: JsonFault;
+};
+
+/** What a requester authorises beside the call. */
+export type Terms = Pick<InferenceRequest, "maxPrice" | "decision" | "traffic">;
+
+/** A call whose requester's half is signed and checked. */
+export type Asked = {
+  /** The receipt's id, known before there is one. */
+  id: Uint8Array;
+  dispatch: Dispatch;
+  authorization: Authorization;
+  call: Call;
+  caller: Caller;
+  model: PublishedModel | undefined;
+  /** The salt under the commitment to the call, where the gateway drew it for its requester. Custody `gateway`. */
+  requestSalt?: Uint8Array;
 };
 
 export type Gateway = {
   /** Who calls with an API key. Throws unauthenticated. */
   authenticate(authorizationHeader: string | undefined): Caller;
-  /** Serves a call by API key: the gateway signs the requester's half. Custody `gateway`. */
-  inferFor(caller: Caller, model: PublishedModel, request: InferenceRequest): Promise<Served>;
+  /** Signs the requester's half of a call by API key. Throws where the model does not take it, or not at that price. */
+  authorize(
+    caller: Caller,
+    model: PublishedModel,
+    call: Call,
+    terms: Terms,
+    stream?: Dispatch["stream"],
+  ): Promise<Asked>;
   /** Whose call it is that a requester signed its half of. Throws where the session, its signature or its API key does not hold. */
-  checkSigned(dispatch: Dispatch): Promise<Signed>;
-  /** Serves such a call. Custody as its session was granted. */
-  inferSigned(signed: Signed): Promise<Served>;
+  check(dispatch: Dispatch): Promise<Asked>;
+  /** Has a call served, once. */
+  serve(asked: Asked, signal?: AbortSignal): Promise<Served>;
+  stream(asked: Asked, to: StreamTo): Promise<Served>;
+  /** Serves a call in tensors by API key. */
+  inferFor(
+    caller: Caller,
+    model: PublishedModel,
+    request: InferenceRequest,
+  ): Promise<Served & { requestSalt: Uint8Array }>;
 };
 
-/** A dispatch whose requester's half is checked, and whose session's API key still holds. */
-export type Signed = { dispatch: Dispatch; authorization: Authorization; caller: Caller };
-
 export function createGateway(parts: GatewayParts): Gateway {
-  const { fold, random, accounts, openings, sessions, receipts, node } = parts;
+  const { fold, random, accounts, openings, sessions, receipts, node, jsonFault } = parts;
+
+  async function authorize(
+    caller: Caller,
+    model: PublishedModel,
+    asked: Call,
+    { maxPrice, decision, traffic }: Terms,
+    stream?: Dispatch["stream"],
+  ): Promise<Asked & { requestSalt: Uint8Array }> {
+    requireModel(caller.key, model);
+    refuseCall(model, asked, jsonFault);
+    const call = asked.operation === "infer" ? canonicalCall(asked) : asked;
+    const bytes = orRefuse(() => encodeCall(call));
+    if (model.priceAtomic > maxPrice)
+      throw new ServiceError(
+        "price_over_maximum",
+        `a call costs ${model.priceAtomic}, over the maximum of ${maxPrice}: set parameters.max_price`,
+      );
+    const requestSalt = random(32);
+    const authorization = await sessions.authorize(caller, {
+      revision: model.revision,
+      request: commit("request", requestSalt, bytes),
+      tier: "signed",
+      maxPrice,
+      openness: "none",
+      traffic,
+      ...(decision === undefined ? {} : { decision }),
+    });
+    const dispatch: Dispatch = {
+      authorization: authorization.signed.bytes,
+      salt: requestSalt,
+      call: bytes,
+      ...(stream === undefined ? {} : { stream }),
+    };
+    return { id: signedId(authorization.signed), dispatch, authorization, call, caller, model, requestSalt };
+  }
+
+  /** Has `work` done with the nonce of a half that came from outside, and notes what came of it. */
+  async function once(asked: Asked, work: (checked: Checked) => Promise<Served>): Promise<Served> {
+    const { authorization, call, caller, requestSalt } = asked;
+    const { session, nonce } = authorization.says;
+    // The gateway counts the nonces of its own sessions itself.
+    const reservation = requestSalt === undefined ? sessions.reserve(session, nonce) : undefined;
+    let served: Served;
+    try {
+      served = await work({ authorization, call });
+    } catch (error) {
+      reservation?.release(); // The node took it up with no receipt: nothing was dispatched.
+      throw error;
+    }
+    receipts.note(served.id, served.index, served.receipt);
+    if (requestSalt === undefined) return served;
+    const salts = served.ok ? { request: requestSalt, response: served.salt } : { request: requestSalt };
+    openings.keep({ id: hex(served.id), index: served.index }, caller.payerTag, salts, nowSeconds(parts.clock));
+    return served;
+  }
+
+  const serve = (asked: Asked, signal?: AbortSignal) =>
+    once(asked, (checked) => node.serve(asked.dispatch, checked, signal));
 
   return {
     authenticate(header) {
@@ -75,79 +179,33 @@ export function createGateway(parts: GatewayParts): Gateway {
       throw new ServiceError("unauthenticated", `the request has ${problem}: send it as "authorization: Bearer KEY"`);
     },
 
-    async inferFor(caller, model, { inputs, outputs, maxPrice, decision, traffic }) {
-      requireModel(caller.key, model);
-      refuseCall(model, { inputs, outputs });
-      const asked = canonicalCall({ operation: "infer", inputs, outputs });
-      const call = orRefuse(() => encodeCall(asked));
-      const salt = random(32);
-      if (model.priceAtomic > maxPrice)
-        throw new ServiceError(
-          "price_over_maximum",
-          `a call costs ${model.priceAtomic}, over the maximum of ${maxPrice}: set parameters.max_price`,
-        );
-      const authorization = await sessions.authorize(caller, {
-        revision: model.revision,
-        request: commit("request", salt, call),
-        tier: "signed",
-        maxPrice,
-        openness: "none",
-        traffic,
-        ...(decision === undefined ? {} : { decision }),
-      });
-      const dispatch = { authorization: authorization.signed.bytes, salt, call };
-      const served = await node.serve(dispatch, { authorization, call: asked });
-      receipts.note(served.id, served.index, served.receipt);
-      const salts = served.ok ? { request: salt, response: served.salt } : { request: salt };
-      openings.keep({ id: hex(served.id), index: served.index }, caller.payerTag, salts, nowSeconds(parts.clock));
-      return served;
-    },
+    authorize,
 
-    async checkSigned(dispatch) {
+    async check(dispatch) {
       // Before the nonce is taken: a session's id is public, and only the holder of its key may use up its nonces.
       const authorization = await sessions.check(dispatch.authorization);
-      const { session: id } = authorization.says;
-      const payerTag = Buffer.from(fold.sessions.get(keyOf(id))?.payer ?? "", "latin1").toString("hex");
-      const caller = accounts.findBySession(id, payerTag, nowSeconds(parts.clock));
+      const { session, revision } = authorization.says;
+      const payerTag = Buffer.from(fold.sessions.get(keyOf(session))?.payer ?? "", "latin1").toString("hex");
+      const caller = accounts.findBySession(session, payerTag, nowSeconds(parts.clock));
       if (caller === undefined)
         throw new ServiceError("forbidden", "the API key that this session was granted to is revoked or has expired");
-      return { dispatch, authorization, caller };
-    },
-
-    async inferSigned({ dispatch, authorization, caller }) {
-      const { says } = authorization;
       const call = orRefuse(() => parseCall(dispatch.call));
-      const model = fold.models.get(keyOf(says.revision));
+      const model = fold.models.get(keyOf(revision));
       if (model?.yanked === false) {
         requireModel(caller.key, model);
-        if (call.operation === "infer") refuseCall(model, call);
+        refuseCall(model, call, jsonFault);
       }
-      const reservation = sessions.reserve(says.session, says.nonce);
-      let served: Served;
-      try {
-        served = await node.serve(dispatch, { authorization, call });
-      } catch (error) {
-        reservation.release(); // The node took it up with no receipt: nothing was dispatched.
-        throw error;
-      }
-      receipts.note(served.id, served.index, served.receipt);
-      return served;
+      return { id: signedId(authorization.signed), dispatch, authorization, call, caller, model };
+    },
+
+    serve,
+    stream: (asked, to) => once(asked, (checked) => node.stream(asked.dispatch, { ...to, checked })),
+
+    async inferFor(caller, model, { inputs, outputs, ...terms }) {
+      const asked = await authorize(caller, model, { operation: "infer", inputs, outputs }, terms);
+      return { ...(await serve(asked)), requestSalt: asked.requestSalt };
     },
   };
-}
-
-/** Refuses what the model does not take or give, before it costs anybody anything. */
-function refuseCall({ manifest }: PublishedModel, { inputs, outputs }: Pick<TensorCall, "inputs" | "outputs">): void {
-  const fault = inputsFault(manifest, inputs) ?? outputsFault(manifest, outputs);
-  if (fault !== undefined) throw new ServiceError("invalid_request", fault);
-}
-
-function outputsFault({ name, outputs }: Manifest, wanted: readonly string[]): string | undefined {
-  const known = outputs.map((output) => output.name);
-  const unknown = wanted.find((output) => !known.includes(output));
-  if (unknown !== undefined)
-    return `${name} has no output "${unknown}", but ${known.map((one) => `"${one}"`).join(", ")}`;
-  return new Set(wanted).size < wanted.length ? "an output is named twice" : undefined;
 }
 
 function orRefuse<T>(parse: () => T): T {

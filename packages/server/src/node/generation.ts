@@ -94,3 +94,12 @@ export type Generator = {
     body: JsonObject,
   ): { message: string; param: string } | undefined;
 };
+
+const TENSORS_ONLY: Unanswered = { kind: "refused", message: "this node answers calls in tensors alone" };
+
+/** What a node says of OpenAI's operations that has no engine for them. */
+export const NO_GENERATOR: Generator = {
+  generate: async () => TENSORS_ONLY,
+  embed: async () => TENSORS_ONLY,
+  fault: () => undefined,
+};

@@ -17,10 +17,12 @@ import { expect, test } from "vitest";
 import { fixedSigner } from "../../../../test/fixed-keys.ts";
 import { issueReceipt, NOON_SECONDS, OPENING } from "../../../../test/one-receipt.ts";
 import { createSystemRandom } from "../platform/random.ts";
+import { NO_GENERATOR } from "./generation.ts";
 import { createNode, type Engine } from "./service.ts";
 
 const OUTPUT = floatTensor("y", [1, 2], [2, 5]);
 const ENGINE: Engine = {
+  ...NO_GENERATOR,
   prepare: async () => {},
   run: async () => ({ kind: "answered", outputs: [OUTPUT], unitCount: 1 }),
   profile: () => ({ runtime: "onnxruntime-web@1.2.3", binary: sha256(utf8("engine")), exactness: "exact" }),
@@ -39,6 +41,7 @@ async function openNode(changes: Parameters<typeof issueReceipt>[0] = {}) {
     clock: { nowMs: () => NOON_SECONDS * 1000 },
     random: createSystemRandom(),
     deadlineMs: 1_000,
+    generationDeadlineMs: 1_000,
     files: async () => new Map(),
     checkRoom: () => {},
     append: async (entry) => fold.size + appended.push(entry) - 1,

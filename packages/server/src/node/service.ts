@@ -233,10 +233,16 @@ export function createNode(parts: NodeParts): InferenceNode {
     const inFrame = usageIn === "in_frame";
     const member = receiptJson({
       ...{ id: served.id, entry: served.receipt, responseSalt: taken.salt, ...served.disclosure },
+      // Its requester has no salts of its own where the gateway signed for it.
+      ...(custodyOf(taken) === "gateway" ? { requestSalt: dispatch.salt } : {}),
       ...(inFrame || call.operation === "response" ? {} : { usage: chatUsage(outcome.usage) }),
     });
     await outgoing.conclude(last, writer.closers, member, writer.after(outcome.usage, inFrame));
     return served;
+  }
+
+  function custodyOf({ authorization }: TakenUp) {
+    return fold.sessions.get(keyOf(authorization.says.session))?.custody;
   }
 
   function headingOf({ id, model }: TakenUp): Heading {
@@ -272,7 +278,8 @@ function answered({ salt }: TakenUp, answer: Uint8Array): Pick<ReceiptPayload, "
 function charge({ model, authorization }: TakenUp, units: number, outputUnits: number): bigint {
   const price = priceOf(model, units, outputUnits);
   const { maxPrice } = authorization.says;
-  return price < maxPrice ? price : maxPrice;
+  if (price > maxPrice) return maxPrice;
+  return price;
 }
 
 /** What an engine told of how an answer came about, or did not. */

@@ -17,7 +17,8 @@ export function errorResponse(c: Context, error: unknown, report: Report): Respo
   if (refusal.code === "internal")
     report("internal error", { path: c.req.path, error: String(error), stack: stackOf(error) });
   for (const [name, value] of Object.entries(headersOf(refusal))) c.header(name, value);
-  return c.json(errorBody(refusal), STATUS[refusal.code] as ContentfulStatusCode);
+  const body = isOip(c.req.path) ? oipBody(refusal) : errorBody(refusal);
+  return c.json(body, STATUS[refusal.code] as ContentfulStatusCode);
 }
 
 /** What a refusal says in JSON: in an answer, or in the middle of a stream. */
@@ -71,6 +72,13 @@ export async function withoutRetries<T>(c: Context, priceAtomic: bigint, work: (
   }
 }
 
+/** Whether a path is of the Open Inference Protocol, whose clients read `error` as a text. */
+const isOip = (path: string) => /^\/v2(?:\/|$)/.test(path);
+
+function oipBody({ code, message, receiptId }: ServiceError): Record<string, unknown> {
+  return { error: message, code, ...(receiptId === undefined ? {} : { receipt_id: receiptId }) };
+}
+
 function stackOf(error: unknown): string | undefined {
   return error instanceof Error ? error.stack : undefined;
 }
@@ -118,7 +126,7 @@ export async function readJson(c: Context, limitBytes: number): Promise<unknown>
   return parseJson(await readBody(c, limitBytes));
 }
 
-/** The value that JSON in UTF-8 stands for. Throws invalid_request. */
+/** The JSON that a body, or the start of one, is. Throws invalid_request. */
 export function parseJson(bytes: Uint8Array): unknown {
   if (!isUtf8(bytes)) throw new ServiceError("invalid_request", "the body is not UTF-8");
   try {

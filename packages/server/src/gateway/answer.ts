@@ -1,0 +1,18 @@
+/** What every route that answers a call does with what a node gave back. */
+import { hex, type Tensor } from "@tallystick/protocol";
+import type { Context } from "hono";
+import type { Served } from "./service.ts";
+
+type Answered = Extract<Served, { ok: true }>;
+
+/** The answer, with the receipt's id in its header; or the refusal that the receipt records, thrown. */
+export function answerOf<T extends Served>(c: Context, served: T): T & Answered {
+  if (!served.ok) throw served.refusal;
+  c.header("x-receipt-id", hex(served.id));
+  return served as T & Answered;
+}
+
+/** The tensors of an answer to a call in tensors. */
+export function tensorsOf({ outputs = [] }: Answered): Tensor[] {
+  return outputs;
+}

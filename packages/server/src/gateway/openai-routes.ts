@@ -1,0 +1,253 @@
+/** OpenAI's API over HTTP: chat completions, completions, embeddings and responses, whole or as they come, each with its receipt. */
+import {
+  CALL_SIZE_BYTES,
+  callOf,
+  type Dispatch,
+  encodeCall,
+  hex,
+  isJsonObject,
+  type JsonObject,
+  type JsonOperation,
+  Malformed,
+  type PublishedModel,
+  parseBase64,
+  parseHex,
+  receiptJson,
+  utf8,
+} from "@tallystick/protocol";
+import { type Context, Hono } from "hono";
+import { ServiceError } from "../platform/errors.ts";
+import { errorBody, parseJson, type Report, readBody, withoutRetries } from "../platform/http.ts";
+import { answerOf } from "./answer.ts";
+import { trafficOf } from "./attribution.ts";
+import type { Entrance } from "./entrance.ts";
+import { createFrameStream } from "./frame-stream.ts";
+import type { Admission } from "./limits.ts";
+import { type OpenAiRequest, parseOpenAiRequest } from "./openai-requests.ts";
+import { maxPriceOf, unitsOf } from "./quotes.ts";
+import type { Asked, Gateway, Served } from "./service.ts";
+
+/** JSON is read on the event loop, at some 50 MB a second at worst; images in a chat fit. */
+const JSON_LIMIT_BYTES = 8 * 1024 * 1024;
+/** A stream whose first piece takes longer is begun without it, so that whoever waits knows that somebody works. */
+const FIRST_FRAME_MS = 10_000;
+
+export type OpenAiRoutes = {
+  gateway: Gateway;
+  entrance: Entrance;
+  findModel(name: string, version?: string): PublishedModel;
+  report: Report;
+  nowMs(): number;
+};
+
+const PATHS: [path: string, operation: JsonOperation][] = [
+  ["/v1/chat/completions", "chat"],
+  ["/v1/completions", "completion"],
+  ["/v1/embeddings", "embedding"],
+  ["/v1/responses", "response"],
+];
+
+export function openAiRoutes(parts: OpenAiRoutes): Hono {
+  const { gateway, entrance, findModel } = parts;
+  const app = new Hono();
+
+  for (const [path, operation] of PATHS)
+    app.post(path, async (c) => {
+      const signed = c.req.header("x-tally-authorization");
+      // Who sends no key, and no half of its own, is told so before its body is read.
+      const caller = signed === undefined ? entrance.callerOf(c, "infer") : undefined;
+      const bytes = await readBody(c, JSON_LIMIT_BYTES);
+      const request = parseOpenAiRequest(operation, parseJson(bytes));
+      const stream = streamOf(c, request);
+      if (caller !== undefined)
+        return entrance.once(c, caller, bytes, async () => {
+          const model = findModel(request.model);
+          const call = callOf(operation, request.body);
+          return answer(
+            parts,
+            c,
+            request,
+            await gateway.authorize(
+              caller,
+              model,
+              call,
+              terms(c, model, request, caller.key.terms.maxPriceAtomic),
+              stream,
+            ),
+          );
+        });
+      const asked = await gateway.check(dispatchOf(c, signed ?? "", request, stream));
+      const { name } = asked.model?.manifest ?? {};
+      if (name !== undefined && name !== request.model)
+        throw new ServiceError(
+          "invalid_request",
+          `the authorization is for ${name}, and the body asks ${request.model}`,
+          {
+            param: "model",
+          },
+        );
+      return entrance.once(c, asked.caller, bytes, () => answer(parts, c, request, asked));
+    });
+  return app;
+}
+
+async function answer(parts: OpenAiRoutes, c: Context, request: OpenAiRequest, asked: Asked): Promise<Response> {
+  const { gateway, entrance } = parts;
+  const units = unitsOf(request);
+  const admission = await entrance.admit(c, asked.caller.key, units.inputUnits + units.outputUnits);
+  entrance.countApp(c, asked.caller);
+  const id = hex(asked.id);
+  c.header("x-receipt-id", id);
+  c.header("x-request-id", id);
+  c.header("link", `</v1/receipts/${id}>; rel="describedby"`);
+  const { maxPrice } = asked.authorization.says;
+  if (request.stream) return withoutRetries(c, maxPrice, () => streamed(parts, c, asked, admission));
+  let used = 0;
+  try {
+    const beganMs = parts.nowMs();
+    const serve = async () => answerOf(c, await gateway.serve(asked, c.req.raw.signal));
+    const served = await withoutRetries(c, maxPrice, serve);
+    used = tokensIn(served.body);
+    c.header("openai-processing-ms", String(Math.max(0, Math.round(parts.nowMs() - beganMs))));
+    return c.json({ ...inEncoding(served.body ?? {}, request), receipt: receiptOf(served, asked) });
+  } finally {
+    admission.release(used);
+  }
+}
+
+type Answered = Extract<Served, { ok: true }>;
+
+function receiptOf({ id, receipt, salt, disclosure }: Answered, { requestSalt }: Asked): JsonObject {
+  return receiptJson({
+    ...{ id, entry: receipt, responseSalt: salt, ...disclosure },
+    ...(requestSalt === undefined ? {} : { requestSalt }),
+  });
+}
+
+/** The answer frame by frame. What fails before the first of them is a status; what fails after it is a frame that says so. */
+async function streamed(parts: OpenAiRoutes, c: Context, asked: Asked, admission: Admission): Promise<Response> {
+  const gone = new AbortController();
+  const frames = createFrameStream(() => gone.abort());
+  let used = 0;
+  const served = parts.gateway
+    .stream(asked, { sink: frames.sink, signal: gone.signal })
+    .then((outcome) => {
+      if (outcome.ok) used = tokensIn(outcome.body);
+      return outcome;
+    })
+    .finally(() => admission.release(used));
+  const settled: Promise<Ending> = served.then(
+    (outcome) => (outcome.ok ? { ok: true } : { ok: false, failure: outcome.refusal, isTold: frames.hasBegun() }),
+    (failure: unknown) => ({ ok: false, failure, isTold: false }),
+  );
+  const late = createTimer(FIRST_FRAME_MS);
+  const early = await Promise.race([frames.begun, late.passed, settled]);
+  late.clear();
+  if (early !== undefined && !early.ok) {
+    frames.close();
+    throw early.failure;
+  }
+  void settled.then(async (ending) => {
+    if (!ending.ok && !ending.isTold && !gone.signal.aborted)
+      await frames.sink(utf8(`data: ${JSON.stringify(errorBody(refusalOf(ending.failure, parts.report)))}\n\n`));
+    frames.close();
+  });
+
+  return c.body(frames.body, 200, {
+    "content-type": "text/event-stream; charset=utf-8",
+    "cache-control": "no-cache, no-transform",
+    "x-accel-buffering": "no",
+  });
+}
+
+/** How a stream ended; a node that gave a receipt for a failure told of it in the stream, once that had begun. */
+type Ending = { ok: true } | { ok: false; failure: unknown; isTold: boolean };
+
+function createTimer(ms: number): { passed: Promise<undefined>; clear(): void } {
+  let timer: NodeJS.Timeout | undefined;
+  const passed = new Promise<undefined>((resolve) => {
+    timer = setTimeout(resolve, ms, undefined);
+  });
+  return { passed, clear: () => clearTimeout(timer) };
+}
+
+function refusalOf(failure: unknown, report: Report): ServiceError {
+  if (failure instanceof ServiceError) return failure;
+  report("internal error", { path: "stream", error: String(failure) });
+  return new ServiceError("internal", "something went wrong here; it was logged");
+}
+
+function tokensIn(body: JsonObject | undefined): number {
+  const usage = body?.usage;
+  return isJsonObject(usage) && typeof usage.total_tokens === "number" ? usage.total_tokens : 0;
+}
+
+/** How the answer is to travel, where it is streamed. */
+function streamOf(c: Context, { stream, includeUsage }: OpenAiRequest): Dispatch["stream"] {
+  if (!stream) return undefined;
+  const seal = c.req.header("x-tally-seal");
+  const sealIntervalMs = seal === undefined ? undefined : Number(/^[0-9]{1,5}$/.exec(seal)?.[0]);
+  if (sealIntervalMs !== undefined && !(sealIntervalMs >= 10 && sealIntervalMs <= 60_000))
+    throw new ServiceError("invalid_request", "x-tally-seal is a number of milliseconds from 10 to 60000", {
+      param: "x-tally-seal",
+    });
+  return {
+    usage: includeUsage ? "in_frame" : "in_receipt",
+    ...(sealIntervalMs === undefined ? {} : { sealIntervalMs }),
+  };
+}
+
+/** What a caller by API key authorises beside the call: what its headers say, else the most that the call can cost. */
+function terms(c: Context, model: PublishedModel, request: OpenAiRequest, keyMaximum: string | undefined) {
+  const given = c.req.header("x-tally-max-price");
+  if (given !== undefined && !(/^[0-9]{1,20}$/.test(given) && BigInt(given) < 1n << 64n))
+    throw new ServiceError("invalid_request", "x-tally-max-price is a number of atomic units below 2^64", {
+      param: "x-tally-max-price",
+    });
+  const decision = c.req.header("x-tally-decision");
+  const decisionBytes = decision === undefined ? undefined : parseHex(decision);
+  if (decision !== undefined && decisionBytes?.length !== 16)
+    throw new ServiceError("invalid_request", "x-tally-decision is 32 digits of lower-case hex", {
+      param: "x-tally-decision",
+    });
+  return {
+    maxPrice: given === undefined ? maxPriceOf(model, request, keyMaximum) : BigInt(given),
+    traffic: trafficOf(c.req.header("x-tally-traffic")),
+    ...(decisionBytes === undefined ? {} : { decision: decisionBytes }),
+  };
+}
+
+/** The dispatch of a requester that signed its half: over the call that this very body makes. */
+function dispatchOf(c: Context, signed: string, request: OpenAiRequest, stream: Dispatch["stream"]): Dispatch {
+  const authorization = bytesOf(signed);
+  const salt = bytesOf(c.req.header("x-tally-salt") ?? "");
+  if (authorization === undefined || salt?.length !== 32)
+    throw new ServiceError(
+      "invalid_request",
+      "x-tally-authorization and x-tally-salt are base64url: the requester's half, and the 32 bytes under its commitment",
+    );
+  try {
+    const call = encodeCall(callOf(request.operation, request.body));
+    return { authorization, salt, call, ...(stream === undefined ? {} : { stream }) };
+  } catch (cause) {
+    if (!(cause instanceof Malformed)) throw cause;
+    throw new ServiceError("invalid_request", `the request ${cause.message}`, { cause });
+  }
+}
+
+function bytesOf(base64url: string): Uint8Array | undefined {
+  const plain = base64url.replaceAll("-", "+").replaceAll("_", "/").replace(/=+$/, "");
+  return plain.length > CALL_SIZE_BYTES ? undefined : parseBase64(plain.padEnd(Math.ceil(plain.length / 4) * 4, "="));
+}
+
+/** The answer in the encoding that was asked for: receipts are over base64, floats are for people. */
+function inEncoding(body: JsonObject, { operation, encoding }: OpenAiRequest): JsonObject {
+  if (operation !== "embedding" || encoding === "base64" || !Array.isArray(body.data)) return body;
+  const data = body.data.map((row) => {
+    if (!isJsonObject(row) || typeof row.embedding !== "string") return row;
+    const bytes = Buffer.from(row.embedding, "base64");
+    const floats = Array.from({ length: bytes.length / 4 }, (_, i) => bytes.readFloatLE(i * 4));
+    return { ...row, embedding: floats };
+  });
+  return { ...body, data };
+}
