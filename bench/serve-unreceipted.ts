@@ -81,7 +81,7 @@ const gateway = createGateway({
 
 const now = () => nowSeconds(systemClock);
 const app = gatewayRoutes({
-  gateway: { ...gateway, inferFor: async () => served },
+  gateway: { ...gateway, inferFor: async () => ({ ...served, requestSalt: random(32) }) },
   entrance: createEntrance({
     authenticate: gateway.authenticate,
     idempotency: createIdempotency({
@@ -99,6 +99,7 @@ const app = gatewayRoutes({
   receipts,
   version: "bench",
   findModel,
+  models: () => [model],
   isReady: () => true,
   nowSeconds: now,
 });

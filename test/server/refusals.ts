@@ -38,9 +38,13 @@ export type Refusal = { status: number; code: string; says: RegExp };
 export const invalid = (says: RegExp): Refusal => ({ status: 400, code: "invalid_request", says });
 
 export async function expectRefusal(answer: Response, { status, code, says }: Refusal): Promise<void> {
-  const body = (await answer.json()) as { error: { code: string; message: string } };
-  expect({ status: answer.status, code: body.error.code }).toEqual({ status, code });
-  expect(body.error.message).toMatch(says);
+  const body = (await answer.json()) as { error: { code: string; message: string } } | { error: string; code: string };
+  // Beneath /v2 the message is the error, as clients of the Open Inference Protocol read it.
+  const refusal =
+    typeof body.error === "string" ? { code: Reflect.get(body, "code"), message: body.error } : body.error;
+  expect(typeof body.error).toBe(/\/v2(\/|$)/.test(new URL(answer.url).pathname) ? "string" : "object");
+  expect({ status: answer.status, code: refusal.code }).toEqual({ status, code });
+  expect(refusal.message).toMatch(says);
 }
 
 /** Posts with the network's API key. */

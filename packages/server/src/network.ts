@@ -376,6 +376,7 @@ function composeRoutes(
       receipts,
       version: VERSION,
       findModel,
+      models: () => fold.models.values(),
       isReady,
       nowSeconds: now,
     }),

@@ -37,6 +37,9 @@ export type Node = {
   serve(dispatch: Dispatch, checked: { authorization: Authorization; call: Call }): Promise<Served>;
 };
 
+/** The salt under the commitment to a call, which the gateway drew for its requester. */
+export type OwnSalt = { requestSalt: Uint8Array };
+
 export type GatewayParts = {
   fold: FoldState;
   clock: Clock;
@@ -53,7 +56,7 @@ export type Gateway = {
   /** Who calls with an API key. Throws unauthenticated. */
   authenticate(authorizationHeader: string | undefined): Caller;
   /** Serves a call by API key: the gateway signs the requester's half. Custody `gateway`. */
-  inferFor(caller: Caller, model: PublishedModel, request: InferenceRequest): Promise<Served>;
+  inferFor(caller: Caller, model: PublishedModel, request: InferenceRequest): Promise<Served & OwnSalt>;
   /** Whose call it is that a requester signed its half of. Throws where the session, its signature or its API key does not hold. */
   checkSigned(dispatch: Dispatch): Promise<Signed>;
   /** Serves such a call. Custody as its session was granted. */
@@ -100,7 +103,7 @@ export function createGateway(parts: GatewayParts): Gateway {
       receipts.note(served.id, served.index, served.receipt);
       const salts = served.ok ? { request: salt, response: served.salt } : { request: salt };
       openings.keep({ id: hex(served.id), index: served.index }, caller.payerTag, salts, nowSeconds(parts.clock));
-      return served;
+      return { ...served, requestSalt: salt };
     },
 
     async checkSigned(dispatch) {
