@@ -176,15 +176,22 @@ export function encodeInferResponse(
   return { bytes: new Uint8Array(Buffer.concat([start, ...binary])), jsonSizeBytes: start.length };
 }
 
+/** What runs a model, by its engine. */
+const PLATFORMS: Record<Manifest["engine"], string> = {
+  judge: "onnxruntime_web",
+  native: "onnxruntime_node",
+  relay: "openai_upstream",
+  llama: "llama_cpp",
+};
+
 /** `GET /v2/models/{model}`: the inputs are those of the first form; every form stands in `parameters`. */
 export function modelMetadata({ name, version, forms, outputs, engine }: Manifest): Record<string, unknown> {
   const plain = (specs: readonly TensorSpec[]) =>
     specs.map(({ name: tensor, datatype, shape }) => ({ name: tensor, datatype, shape }));
-  const platform = engine === "judge" ? "onnxruntime_web" : "onnxruntime_node";
   return {
     name,
     versions: [version],
-    platform,
+    platform: PLATFORMS[engine],
     inputs: plain(forms[0] ?? []),
     outputs: plain(outputs),
     parameters: { forms },
@@ -194,12 +201,13 @@ export function modelMetadata({ name, version, forms, outputs, engine }: Manifes
 /** A row of `POST /v2/repository/index`. */
 export type IndexRow = { name: string; version: string; state: "READY" | "UNAVAILABLE"; reason: string };
 
-/** Every revision there is, and whether it can be called. */
+/** Every revision there is, in order of name, and whether it can be called. */
 export function repositoryIndex(models: Iterable<PublishedModel>, isReady: boolean): IndexRow[] {
-  return [...models].map(({ manifest: { name, version }, yanked }) => {
+  const rows = [...models].map(({ manifest: { name, version }, yanked }) => {
     const reason = yanked ? "withdrawn by its publisher" : isReady ? "" : "the network takes no calls at the moment";
-    return { name, version, state: reason === "" ? "READY" : "UNAVAILABLE", reason };
+    return { name, version, state: reason === "" ? "READY" : "UNAVAILABLE", reason } as const;
   });
+  return rows.sort((a, b) => (a.name === b.name ? 0 : a.name < b.name ? -1 : 1));
 }
 
 const IndexRequest = z.strictObject({ ready: z.boolean().exactOptional() });
