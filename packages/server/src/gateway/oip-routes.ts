@@ -2,7 +2,7 @@
  * The Open Inference Protocol v2 over HTTP, with Triton's extension for binary tensors in both directions, as Triton's own
  * HTTP client speaks it.
  */
-import { base64, CALL_SIZE_BYTES, hex, type PublishedModel } from "@tallystick/protocol";
+import { CALL_SIZE_BYTES, hex, type PublishedModel } from "@tallystick/protocol";
 import { type Context, Hono } from "hono";
 import { methodRefusal, ServiceError } from "../platform/errors.ts";
 import { parseJson, readBody, withoutRetries } from "../platform/http.ts";
@@ -103,6 +103,11 @@ export function oipRoutes({ gateway, entrance, version, findModel, models, isRea
   });
 
   return app;
+}
+
+/** The protocol's base64 by Node's own code, some twenty times as fast: every response spells a receipt. */
+function base64({ buffer, byteOffset, byteLength }: Uint8Array): string {
+  return Buffer.from(buffer, byteOffset, byteLength).toString("base64");
 }
 
 /** The body of a request, and how much of it is JSON where the header says so; else all of it is. */

@@ -10,7 +10,7 @@ import {
   parseDispatch,
   parseHex,
 } from "@tallystick/protocol";
-import { type Context, Hono } from "hono";
+import { Hono } from "hono";
 import { z } from "zod";
 import { ServiceError } from "../platform/errors.ts";
 import { readBody, readJson } from "../platform/http.ts";
