@@ -67,6 +67,33 @@ test("one call has one answer, whichever of its tensors are in binary", () => {
   expect([...answers.values()].map(({ size }) => size)).toEqual([1, 1, 1, 1]);
 });
 
+test("with an Idempotency-Key a binary answer is given again, byte for byte, and is one call", async () => {
+  const { request } = byName("BYTES, binary both ways");
+  const keyed = { ...request, head: [...request.head, "idempotency-key: recorded"] };
+  const first = await fetchAs(keyed);
+  const second = await fetchAs(keyed);
+  expect(first.jsonSizeBytes).toBeGreaterThan(0);
+  expect(second).toEqual(first);
+});
+
+async function fetchAs({ head, body }: Message) {
+  const headers = head.slice(1).filter((line) => !/^(host|content-length):/.test(line));
+  const answer = await network.fetch((head[0] ?? "").split(" ")[1] ?? "", {
+    method: "POST",
+    headers: headers.map((line): [string, string] => {
+      const [name = "", value = ""] = line.replace("Bearer KEY", `Bearer ${network.apiKey}`).split(": ");
+      return [name, value];
+    }),
+    body: new Uint8Array(body),
+  });
+  return {
+    status: answer.status,
+    receiptId: answer.headers.get("x-receipt-id"),
+    jsonSizeBytes: Number(answer.headers.get("inference-header-content-length")),
+    body: Buffer.from(await answer.arrayBuffer()).toString("hex"),
+  };
+}
+
 /** That a response's own parameters, without any other request, show the receipt to be for what was asked and answered. */
 function expectEvidence(request: Message, message: Message): void {
   const { json, outputs } = readInferResponse(message);

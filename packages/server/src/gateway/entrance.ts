@@ -7,6 +7,9 @@ import { appOf } from "./attribution.ts";
 import { type Idempotency, requestDigest } from "./idempotency.ts";
 import type { Admission, Limits } from "./limits.ts";
 
+/** What a call of tensors counts against its key's units a minute: it is not counted in tokens. */
+export const CALL_UNITS = 1;
+
 export type EntranceParts = {
   authenticate(authorizationHeader: string | undefined): Caller;
   idempotency: Idempotency;

@@ -173,7 +173,7 @@ export function encodeInferResponse(
   const json = JSON.stringify({ ...head, outputs: listed });
   if (binary.length === 0) return { json };
   const start = Buffer.from(json);
-  return { bytes: new Uint8Array(Buffer.concat([start, ...binary])), jsonSizeBytes: start.length };
+  return { bytes: Buffer.concat([start, ...binary]), jsonSizeBytes: start.length };
 }
 
 /** What runs a model, by its engine. */

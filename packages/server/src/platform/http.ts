@@ -1,4 +1,4 @@
-/** HTTP's edge: bodies within their limit, refusals in one shape, one place where an error becomes a status. */
+/** HTTP's edge: bodies within their limit, refusals in the shape of each API, one place where an error becomes a status. */
 import { isUtf8 } from "node:buffer";
 import type { Context } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
@@ -8,7 +8,8 @@ import { type ErrorCode, mayHaveRun, ServiceError, STATUS } from "./errors.ts";
 export type Report = (event: string, detail: Record<string, unknown>) => void;
 
 /**
- * The answer to a request that failed, in OpenAI's shape with ours in it. A fault of ours is told to the operator whole,
+ * The answer to a request that failed, in the shape of the API that was asked: OpenAI's with ours in it, or the Open
+ * Inference Protocol's. A fault of ours is told to the operator whole,
  * and to the caller as nothing.
  */
 export function errorResponse(c: Context, error: unknown, report: Report): Response {
@@ -17,7 +18,7 @@ export function errorResponse(c: Context, error: unknown, report: Report): Respo
   if (refusal.code === "internal")
     report("internal error", { path: c.req.path, error: String(error), stack: stackOf(error) });
   for (const [name, value] of Object.entries(headersOf(refusal))) c.header(name, value);
-  const body = isOip(c.req.path) ? oipBody(refusal) : errorBody(refusal);
+  const body = isOip(c.req.path) ? oipErrorBody(refusal) : errorBody(refusal);
   return c.json(body, STATUS[refusal.code] as ContentfulStatusCode);
 }
 
@@ -28,6 +29,13 @@ export function errorBody({ code, message, param, receiptId }: ServiceError): Re
 }
 
 export type ErrorBody = { message: string; type: string; param: string | null; code: ErrorCode; receiptId?: string };
+
+/** Whether a path is of the Open Inference Protocol, whose clients read `error` as a text. */
+const isOip = (path: string) => /^\/v2(?:\/|$)/.test(path);
+
+function oipErrorBody({ code, message, receiptId }: ServiceError): Record<string, string> {
+  return { error: message, code, ...(receiptId === undefined ? {} : { receipt_id: receiptId }) };
+}
 
 /** The class that OpenAI's clients know a refusal by. */
 function typeOf(code: ErrorCode): string {
@@ -70,13 +78,6 @@ export async function withoutRetries<T>(c: Context, priceAtomic: bigint, work: (
     if (priceAtomic > 0n && mayHaveRun(error)) c.header("x-should-retry", "false");
     throw error;
   }
-}
-
-/** Whether a path is of the Open Inference Protocol, whose clients read `error` as a text. */
-const isOip = (path: string) => /^\/v2(?:\/|$)/.test(path);
-
-function oipBody({ code, message, receiptId }: ServiceError): Record<string, unknown> {
-  return { error: message, code, ...(receiptId === undefined ? {} : { receipt_id: receiptId }) };
 }
 
 function stackOf(error: unknown): string | undefined {
@@ -126,7 +127,7 @@ export async function readJson(c: Context, limitBytes: number): Promise<unknown>
   return parseJson(await readBody(c, limitBytes));
 }
 
-/** The JSON that a body, or the start of one, is. Throws invalid_request. */
+/** The value that JSON in UTF-8 stands for. Throws invalid_request. */
 export function parseJson(bytes: Uint8Array): unknown {
   if (!isUtf8(bytes)) throw new ServiceError("invalid_request", "the body is not UTF-8");
   try {
