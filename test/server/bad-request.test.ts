@@ -30,7 +30,11 @@ const REQUESTS: Record<string, Asked> = {
   "a call with an unknown key": {
     path: `/v2/models/${CREDIT}/infer`,
     init: { method: "POST", body: changed({}), headers: { authorization: "Bearer tally-nobody" } },
-    refusal: { status: 401, code: "unauthenticated", says: /an API key that is unknown, revoked or expired: send it as/ },
+    refusal: {
+      status: 401,
+      code: "unauthenticated",
+      says: /an API key that is unknown, revoked or expired: send it as/,
+    },
   },
   "a call with another scheme": {
     path: `/v2/models/${CREDIT}/infer`,
