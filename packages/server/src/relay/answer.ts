@@ -74,10 +74,13 @@ export function createAnswer(operation: "chat" | "completion", choiceCount: numb
       hold("model", chunk.model);
       hold("system_fingerprint", chunk.system_fingerprint);
       holdCreated(chunk.created);
-      usage = readUsage(chunk.usage) ?? usage; // Counted so far, or counted once: the last is the whole.
       const listed = chunk.choices ?? [];
       if (!Array.isArray(listed)) throw malformed("its choices are no list");
-      return listed.flatMap(takeChoice);
+      const deltas = listed.flatMap(takeChoice);
+      // What is counted before every choice has ended is a part; of what is counted then the last is the whole.
+      const counted = readUsage(chunk.usage);
+      if (choices.every(({ finishReason }) => finishReason !== undefined)) usage = counted ?? usage;
+      return deltas;
     },
 
     end() {
