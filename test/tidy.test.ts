@@ -32,6 +32,18 @@ const LAYERS: [place: string, may: string[]][] = [
       "fflate",
     ],
   ],
+  // What an engine is to a node is the node's to say; of the rest of it an engine knows nothing.
+  [
+    "packages/server/src/relay",
+    [
+      "packages/server/src/platform",
+      "packages/server/src/node/generation.ts",
+      "@tallystick/protocol",
+      "zod",
+      "node:",
+      "undici",
+    ],
+  ],
   ["packages/server/src/[a-z-]+.ts", ["packages/server/src", "@tallystick", "hono", "@hono/node-server", "node:"]],
   ["packages/server/src/*", ["packages/server/src/platform", "@tallystick/protocol", "hono", "zod", "node:"]],
 ];

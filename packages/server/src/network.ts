@@ -52,6 +52,8 @@ import { generateKey, openSigner } from "./platform/keys.ts";
 import type { Random } from "./platform/random.ts";
 import { findSecret, keepSecret, openSecret } from "./platform/secrets.ts";
 import { openSigning, type Signing } from "./platform/signing.ts";
+import { readUpstreams } from "./relay/config.ts";
+import { createRelay } from "./relay/relay.ts";
 import { usageRoutes } from "./usage/routes.ts";
 
 export const VERSION = "0.1.0";
@@ -62,6 +64,8 @@ export type NetworkOptions = {
   keys?: KeyPlaces;
   /** A folder of models, each in a folder of its own. */
   models: string;
+  /** The upstreams that models are relayed to; without it none. */
+  upstreamsPath?: string;
   workerCount: number;
   clock: Clock;
   random: Random;
@@ -102,7 +106,8 @@ type Keys = Record<Role & ("log" | "gateway" | "node" | "publisher"), Signer>;
 
 /** Opens the network whose state is in `data`, or makes a new one there. Throws an OperatorError where it cannot. */
 export async function openNetwork(options: NetworkOptions): Promise<Network> {
-  const { clock, random, report } = options;
+  const { clock, random, report, upstreamsPath } = options;
+  const upstreams = upstreamsPath === undefined ? [] : await readUpstreams(upstreamsPath);
   const folder = await openDataFolder(options.data);
   const database = openDatabase(folder.file(LOCKED_FILE)); // Two that start at once must not both make keys.
   const closers: Closer[] = [() => closeDatabase(database)];
@@ -143,6 +148,9 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
       publish: publisherOf(ledger, keys.publisher),
     });
     await importModels(hub, options.models);
+    const relay = createRelay({ upstreams, clock, report });
+    closers.push(relay.close);
+    for (const relayed of relay.packages) await hub.importPackage(relayed);
     const engine = await openEngine(options.workerCount, report);
     closers.push(engine.close);
     const apiKey = await firstApiKey(folder, accounts, nowSeconds(clock));

@@ -11,6 +11,7 @@ export type Options = {
   port: number;
   host: string;
   models: string;
+  upstreamsPath?: string;
   workerCount: number;
   json: boolean;
   keys: KeyPlaces;
@@ -34,6 +35,9 @@ export const HELP = `tallyd: a Tallystick network on this machine: hub, gateway,
   --host ADDRESS  the address to listen on; for others
                   than this machine it takes TLS          (127.0.0.1)
   --models DIR    the models to publish                   (those that come with Tallystick)
+  --upstreams FILE
+                  whom models are relayed to: vLLM, llama.cpp,
+                  Ollama, a provider                      (nobody)
   --workers N     processes' worth of model execution     (one a core)
   --json          print one line of JSON when ready, and nothing else
   --help
@@ -64,6 +68,7 @@ export function parseOptions(args: string[], defaultModels: string): Options | "
     port: { type: "string", default: "8787" },
     host: { type: "string", default: "127.0.0.1" },
     models: { type: "string", default: defaultModels },
+    upstreams: { type: "string" },
     workers: { type: "string", default: String(Math.min(4, availableParallelism())) },
     json: { type: "boolean", default: false },
     keys: { type: "string" },
@@ -101,6 +106,7 @@ export function parseOptions(args: string[], defaultModels: string): Options | "
     ...{ data, port, host, models, workerCount, json, keys: keyPlaces, publishIntervalMs },
     rotateLogKey: values["rotate-log-key"],
     newWitnesses: values["new-witnesses"],
+    ...(values.upstreams === undefined ? {} : { upstreamsPath: values.upstreams }),
     ...(values.policy === undefined ? {} : { policyPath: values.policy }),
     ...(tls === undefined ? {} : { tls }),
     ...(url === undefined ? {} : { url }),

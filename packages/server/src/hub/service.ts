@@ -32,6 +32,8 @@ export type Hub = {
    * it. Throws an OperatorError.
    */
   importModel(folder: string): Promise<void>;
+  /** The same for what is in no folder: a model that is relayed. */
+  importPackage(found: Package): Promise<void>;
   /** The bytes of an artifact, checked against their digest. */
   artifact(digest: Uint8Array): Promise<Uint8Array>;
   /** All artifacts that running a revision takes. */
@@ -89,27 +91,28 @@ export function createHub({ folder, fold, publish }: HubParts): Hub {
     return byName.get(name) ?? [];
   }
 
+  async function importPackage(found: Package): Promise<void> {
+    const { manifestBytes, price, yanked } = found;
+    const revision = revisionOf(manifestBytes);
+    const known = fold.models.get(keyOf(revision));
+    if (known === undefined) {
+      if (yanked) return; // It never was offered.
+      await store(found);
+      await publish({ action: "publish", revision, manifest: manifestBytes, ...pricePayload(price) });
+      return;
+    }
+    if (spellPrice(known) !== spellPrice(price))
+      throw new OperatorError(
+        `${found.manifest.name} ${found.manifest.version} was published at the price ${spellPrice(known)}, and a revision has one price: publish ${spellPrice(price)} under another version`,
+      );
+    await store(found);
+    if (yanked && !known.yanked) await publish({ action: "yank", revision });
+  }
+
   return {
     artifact,
-
-    async importModel(source) {
-      const found = await readModelSource(source);
-      const { manifestBytes, price, yanked } = found;
-      const revision = revisionOf(manifestBytes);
-      const known = fold.models.get(keyOf(revision));
-      if (known === undefined) {
-        if (yanked) return; // It never was offered.
-        await store(found);
-        await publish({ action: "publish", revision, manifest: manifestBytes, ...pricePayload(price) });
-        return;
-      }
-      if (spellPrice(known) !== spellPrice(price))
-        throw new OperatorError(
-          `${found.manifest.name} ${found.manifest.version} was published at the price ${spellPrice(known)}, and a revision has one price: publish ${spellPrice(price)} under another version`,
-        );
-      await store(found);
-      if (yanked && !known.yanked) await publish({ action: "yank", revision });
-    },
+    importModel: async (source) => importPackage(await readModelSource(source)),
+    importPackage,
 
     async files(manifest) {
       const wanted = manifest.artifacts.filter(({ role }) => role === "model" || role === "file");
