@@ -17,14 +17,18 @@ import type { Delta, Embedded, Generated, Generator, TokenLogprob } from "./node
 import type { Engine } from "./node/service.ts";
 import type { Report } from "./platform/http.ts";
 
-/** Models that run elsewhere: what they told, and as what they ran. */
-export type Relay = Generator & { profile(model: PublishedModel): ExecutionProfile };
+/** What ran a relayed model is not known here: no digest of it, and no two answers that must agree. */
+const RELAYED: ExecutionProfile = {
+  runtime: "relay/openai-compatible",
+  binary: new Uint8Array(32),
+  exactness: "tolerant",
+};
 
 /** Runs models in workers; each revision is opened on its first call. */
 export async function openEngine(
   workerCount: number,
   report: Report,
-  relay?: Relay,
+  relay: Generator,
 ): Promise<{ engine: Engine; close: () => Promise<void> }> {
   const pool = await openExecution({ judgeWorkerCount: workerCount, log: report });
   const ready = new Map<string, Promise<void>>();
@@ -67,13 +71,11 @@ export async function openEngine(
     },
   };
 
-  const generatorOf = ({ manifest }: PublishedModel): Generator =>
-    manifest.engine === "relay" && relay !== undefined ? relay : local;
+  const generatorOf = ({ manifest }: PublishedModel): Generator => (manifest.engine === "relay" ? relay : local);
   const engine: Engine = {
     prepare,
     run,
-    profile: (model) =>
-      model.manifest.engine === "relay" && relay !== undefined ? relay.profile(model) : pool.profile(model.revision),
+    profile: (model) => (model.manifest.engine === "relay" ? RELAYED : pool.profile(model.revision)),
     fault: (model, operation, body) => generatorOf(model).fault(model, operation, body),
     generate: (model, call, options) => generatorOf(model).generate(model, call, options),
     embed: (model, body, options) => generatorOf(model).embed(model, body, options),

@@ -151,7 +151,7 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
     const relay = createRelay({ upstreams, clock, report });
     closers.push(relay.close);
     for (const relayed of relay.packages) await hub.importPackage(relayed);
-    const engine = await openEngine(options.workerCount, report);
+    const engine = await openEngine(options.workerCount, report, relay);
     closers.push(engine.close);
     const apiKey = await firstApiKey(folder, accounts, nowSeconds(clock));
     const adminToken = await openSecret(keyFile("admin"), () => hex(random(24)));
