@@ -9,7 +9,6 @@ import {
   encode,
   exactly,
   fixedBytes,
-  type Infer,
   optional,
   required,
   struct,
@@ -27,7 +26,7 @@ const times = struct({
   serveMs: required(3, uint(0xffff_ffff)),
 });
 /** What a call waited for at its node. */
-export type NodeTimes = Infer<typeof times>;
+export type NodeTimes = { queueMs: number; loadMs: number; serveMs: number };
 
 const nodeReply = struct({
   version: required(0, exactly(1)),
@@ -55,7 +54,8 @@ type Refusal = { code: string; message: string };
 export type NodeReply = { times: NodeTimes } & (
   | { outcome: "answered"; receipt: LoggedReceipt; answer: { bytes: Uint8Array; salt: Uint8Array } }
   | { outcome: "unanswered"; receipt: LoggedReceipt; refusal: Refusal }
-  | { outcome: "not_taken" | "unknown"; refusal: Refusal }
+  | { outcome: "not_taken"; refusal: Refusal }
+  | { outcome: "unknown"; refusal: Refusal }
 );
 
 export function encodeNodeReply(reply: NodeReply): Uint8Array {
@@ -67,8 +67,8 @@ export function parseNodeReply(bytes: Uint8Array): NodeReply {
   const { version: _, outcome, times, receipt, answer, refusal } = decode(nodeReply, bytes);
   if (outcome === "answered" && receipt && answer && !refusal) return { outcome, times, receipt, answer };
   if (outcome === "unanswered" && receipt && refusal && !answer) return { outcome, times, receipt, refusal };
-  if ((outcome === "not_taken" || outcome === "unknown") && refusal && !receipt && !answer)
-    return { outcome, times, refusal };
+  if (outcome === "not_taken" && refusal && !receipt && !answer) return { outcome, times, refusal };
+  if (outcome === "unknown" && refusal && !receipt && !answer) return { outcome, times, refusal };
   throw new Malformed(`is a reply "${outcome}" that has not just what belongs to one`);
 }
 

@@ -1,7 +1,13 @@
 /** Another role of this network, asked over HTTP on connections that are kept: bounded in time, and exact in whether it was asked. */
+import { Readable } from "node:stream";
 import { Pool } from "undici";
 
-export type PeerAnswer = { status: number; body: AsyncIterable<Uint8Array> };
+export type PeerAnswer = {
+  status: number;
+  /** By name in lower case; of one that came twice, nothing. */
+  headers: Record<string, string | undefined>;
+  body: AsyncIterable<Uint8Array>;
+};
 
 /** A request that got no answer. `isSent` is false only where no byte of it can have left this machine. */
 export class PeerError extends Error {
@@ -26,6 +32,7 @@ export type PeerRequest = {
 export type Peer = {
   /** A POST. Throws a PeerError; so does the answer's body where it breaks off. */
   post(request: PeerRequest): Promise<PeerAnswer>;
+  /** Lets what is under way end. */
   close(): Promise<void>;
 };
 
@@ -51,18 +58,23 @@ export function openPeer(url: string): Peer {
           method: "POST",
           path,
           headers: { ...headers, "content-length": String(body.length) },
-          body: written(),
+          body: Readable.from(written(), { objectMode: false }),
           headersTimeout: timeoutMs,
           bodyTimeout: timeoutMs,
           ...(signal === undefined ? {} : { signal }),
         });
-        return { status: answer.statusCode, body: pieces(answer.body, failure) };
+        return { status: answer.statusCode, headers: singles(answer.headers), body: pieces(answer.body, failure) };
       } catch (cause) {
         throw failure(cause);
       }
     },
-    close: () => pool.destroy(),
+    close: () => pool.close(),
   };
+}
+
+function singles(headers: Record<string, string | string[] | undefined>): PeerAnswer["headers"] {
+  const named = Object.entries(headers).map(([name, value]) => [name, typeof value === "string" ? value : undefined]);
+  return Object.fromEntries(named);
 }
 
 async function* pieces(body: AsyncIterable<Uint8Array>, failure: (cause: unknown) => PeerError) {
