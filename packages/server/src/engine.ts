@@ -25,7 +25,7 @@ export async function openEngine(
   workerCount: number,
   report: Report,
   relay?: Relay,
-): Promise<{ engine: Engine; close: () => Promise<void> }> {
+): Promise<{ engine: Engine; loaded: () => string[]; close: () => Promise<void> }> {
   const pool = await openExecution({ judgeWorkerCount: workerCount, log: report });
   const ready = new Map<string, Promise<void>>();
 
@@ -78,7 +78,7 @@ export async function openEngine(
     generate: (model, call, options) => generatorOf(model).generate(model, call, options),
     embed: (model, body, options) => generatorOf(model).embed(model, body, options),
   };
-  return { engine, close: () => pool[Symbol.asyncDispose]() };
+  return { engine, loaded: pool.loaded, close: () => pool[Symbol.asyncDispose]() };
 }
 
 /** How many numbers an embedding of this model has. */

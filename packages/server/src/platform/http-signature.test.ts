@@ -18,7 +18,10 @@ const READER: Reader = { to: keyId(node.spki), nowSeconds: NOW + 3, findKey: () 
 /** What the reader says of a signed request in which something is another. */
 async function check(changes: Partial<RequestToSign> = {}, reader: Partial<Reader> = {}, headers = {}) {
   const signed: Record<string, string> = { ...(await signRequest(gateway, REQUEST)), ...headers };
-  return checkRequest({ ...REQUEST, ...changes, header: (name) => signed[name] }, { ...READER, ...reader });
+  const request = { ...REQUEST, ...changes };
+  const by = await checkRequest({ ...request, header: (name) => signed[name] }, { ...READER, ...reader });
+  by.checkBody(request.body);
+  return by.keyId;
 }
 
 test("a request that is signed for its reader says by which key", async () => {

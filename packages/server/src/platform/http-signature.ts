@@ -37,25 +37,28 @@ export async function signRequest(
   };
 }
 
-export type RequestToCheck = {
-  method: string;
-  path: string;
-  body: Uint8Array;
-  header(name: string): string | undefined;
-};
+export type RequestToCheck = { method: string; path: string; header(name: string): string | undefined };
 
 export type Reader = {
   /** The id of the reader's own key. */
   to: Uint8Array;
   nowSeconds: number;
   /** The key of that id, where it may ask here. */
-  findKey(id: Uint8Array): Uint8Array | undefined | Promise<Uint8Array | undefined>;
+  findKey(id: Uint8Array): Uint8Array | undefined;
 };
 
-/** The id of the key that a request is signed by. Throws unauthenticated. */
-export async function checkRequest(request: RequestToCheck, { to, nowSeconds, findKey }: Reader): Promise<Uint8Array> {
+/** Who signed, and a look at the body, which is read only once it is known that somebody signed for one. */
+export type SignedBy = {
+  keyId: Uint8Array;
+  /** Throws unauthenticated where `body` is not what was signed for. */
+  checkBody(body: Uint8Array): void;
+};
+
+/** Checks all of a request but its body. Throws unauthenticated. */
+export async function checkRequest(request: RequestToCheck, { to, nowSeconds, findKey }: Reader): Promise<SignedBy> {
+  const { method, path, header } = request;
   const input = /^tallystick=(\([^()]*\);created=([0-9]{1,10});keyid="([0-9a-f]{64})";alg="ecdsa-p256-sha256")$/.exec(
-    request.header("signature-input") ?? "",
+    header("signature-input") ?? "",
   );
   const [, parameters, created, kid] = input ?? [];
   if (parameters === undefined || parameters !== parametersOf(Number(created), kid ?? ""))
@@ -63,18 +66,21 @@ export async function checkRequest(request: RequestToCheck, { to, nowSeconds, fi
   const age = nowSeconds - Number(created);
   if (Math.abs(age) > FRESH_SECONDS)
     throw refused(`was signed ${age} seconds ago by this clock: set the clocks of both machines`);
-  if (request.header("tallystick-to") !== hex(to)) throw refused("is for another role than this");
-  const digest = digestOf(request.body);
-  if (request.header("content-digest") !== digest) throw refused("has another body than was signed");
-  const signature = parseBase64(/^tallystick=:([^:]+):$/.exec(request.header("signature") ?? "")?.[1] ?? "");
+  if (header("tallystick-to") !== hex(to)) throw refused("is for another role than this");
+  const digest = header("content-digest") ?? "";
+  const signature = parseBase64(/^tallystick=:([^:]+):$/.exec(header("signature") ?? "")?.[1] ?? "");
   const id = parseHex(kid ?? "") ?? new Uint8Array(0);
-  const spki = await findKey(id);
+  const spki = findKey(id);
   if (spki === undefined || !equal(keyId(spki), id)) throw refused("is signed by a key that may not ask here");
-  const { method, path } = request;
   const base = baseOf({ method, path, digest, to: hex(to), parameters });
   if (signature?.length !== 64 || !(await verifyEs256(spki, base, signature)))
     throw refused("is not signed by the key it names");
-  return id;
+  return {
+    keyId: id,
+    checkBody(body) {
+      if (digest !== digestOf(body)) throw refused("has another body than was signed");
+    },
+  };
 }
 
 function parametersOf(created: number, kid: string): string {
