@@ -5,11 +5,12 @@ import { encodeNodeRecord, encodeNodeReply, NodeRecordReader, type NodeReply, pa
 
 const times = { queueMs: 1, loadMs: 2, serveMs: 3 };
 const receipt = { id: new Uint8Array(32).fill(1), index: 7, bytes: Uint8Array.of(1, 2, 3) };
-const answer = { bytes: Uint8Array.of(4, 5), salt: new Uint8Array(32).fill(6) };
-const refusal = { code: "node_failed", message: "it fell over" };
+const disclosure = Uint8Array.of(0x7b, 0x7d);
+const answer = { bytes: Uint8Array.of(4, 5), salt: new Uint8Array(32).fill(6), body: disclosure };
+const refusal = { code: "node_failed", message: "it fell over", param: "seed" };
 const REPLIES: NodeReply[] = [
-  { outcome: "answered", times, receipt, answer },
-  { outcome: "unanswered", times, receipt, refusal },
+  { outcome: "answered", times, receipt, answer, disclosure },
+  { outcome: "unanswered", times, receipt, refusal, disclosure },
   { outcome: "not_taken", times, refusal },
   { outcome: "unknown", times, refusal },
 ];

@@ -16,7 +16,7 @@ import {
   uint,
   word,
 } from "../cbor/codec.ts";
-import { CALL_SIZE_BYTES, RECEIPT_SIZE_BYTES, REFUSAL_TEXT_LENGTH } from "../limits.ts";
+import { CALL_SIZE_BYTES, DISCLOSURE_SIZE_BYTES, RECEIPT_SIZE_BYTES, REFUSAL_TEXT_LENGTH } from "../limits.ts";
 
 const times = struct({
   /** For its turn, and for its model to be loaded. */
@@ -40,20 +40,35 @@ const nodeReply = struct({
       bytes: required(3, byteString(RECEIPT_SIZE_BYTES)),
     }),
   ),
-  answer: optional(4, struct({ bytes: required(1, byteString(CALL_SIZE_BYTES)), salt: required(2, fixedBytes(32)) })),
+  answer: optional(
+    4,
+    struct({
+      bytes: required(1, byteString(CALL_SIZE_BYTES)),
+      salt: required(2, fixedBytes(32)),
+      /** The body of OpenAI's answer but for its receipt, in RFC 8785; of an answer in tensors there is none. */
+      body: optional(3, byteString(CALL_SIZE_BYTES)),
+    }),
+  ),
   refusal: optional(
     5,
-    struct({ code: required(1, text(32, /^[a-z_]+$/)), message: required(2, text(REFUSAL_TEXT_LENGTH)) }),
+    struct({
+      code: required(1, text(32, /^[a-z_]+$/)),
+      message: required(2, text(REFUSAL_TEXT_LENGTH)),
+      param: optional(3, text(128)),
+    }),
   ),
+  /** What the receipt's other commitments open to, in RFC 8785. */
+  disclosure: optional(6, byteString(DISCLOSURE_SIZE_BYTES)),
 });
 
 type LoggedReceipt = { id: Uint8Array; index: number; bytes: Uint8Array };
-type Refusal = { code: string; message: string };
+type Refusal = { code: string; message: string; param?: string };
+type Answered = { bytes: Uint8Array; salt: Uint8Array; body?: Uint8Array };
 
 /** How a dispatch ended. `not_taken`: nothing was begun and nothing signed. `unknown`: a receipt was signed and may yet appear. */
 export type NodeReply = { times: NodeTimes } & (
-  | { outcome: "answered"; receipt: LoggedReceipt; answer: { bytes: Uint8Array; salt: Uint8Array } }
-  | { outcome: "unanswered"; receipt: LoggedReceipt; refusal: Refusal }
+  | { outcome: "answered"; receipt: LoggedReceipt; answer: Answered; disclosure: Uint8Array }
+  | { outcome: "unanswered"; receipt: LoggedReceipt; refusal: Refusal; disclosure: Uint8Array }
   | { outcome: "not_taken"; refusal: Refusal }
   | { outcome: "unknown"; refusal: Refusal }
 );
@@ -64,11 +79,14 @@ export function encodeNodeReply(reply: NodeReply): Uint8Array {
 
 /** Throws Malformed. */
 export function parseNodeReply(bytes: Uint8Array): NodeReply {
-  const { version: _, outcome, times, receipt, answer, refusal } = decode(nodeReply, bytes);
-  if (outcome === "answered" && receipt && answer && !refusal) return { outcome, times, receipt, answer };
-  if (outcome === "unanswered" && receipt && refusal && !answer) return { outcome, times, receipt, refusal };
-  if (outcome === "not_taken" && refusal && !receipt && !answer) return { outcome, times, refusal };
-  if (outcome === "unknown" && refusal && !receipt && !answer) return { outcome, times, refusal };
+  const { version: _, outcome, times, receipt, answer, refusal, disclosure } = decode(nodeReply, bytes);
+  if (outcome === "answered" && receipt && answer && disclosure && !refusal)
+    return { outcome, times, receipt, answer, disclosure };
+  if (outcome === "unanswered" && receipt && refusal && disclosure && !answer)
+    return { outcome, times, receipt, refusal, disclosure };
+  const isSigned = receipt !== undefined || answer !== undefined || disclosure !== undefined;
+  if (outcome === "not_taken" && refusal && !isSigned) return { outcome, times, refusal };
+  if (outcome === "unknown" && refusal && !isSigned) return { outcome, times, refusal };
   throw new Malformed(`is a reply "${outcome}" that has not just what belongs to one`);
 }
 
@@ -77,9 +95,8 @@ export type NodeRecord = { kind: "frame" | "reply"; bytes: Uint8Array };
 
 const KINDS = { frame: 1, reply: 2 } as const;
 const HEAD_SIZE_BYTES = 5;
-/** A reply's own members beside its answer. */
-const REPLY_HEADS_BYTES = 16_384;
-const RECORD_SIZE_BYTES = CALL_SIZE_BYTES + REPLY_HEADS_BYTES;
+/** A reply with an answer twice, as canonical bytes and as a body, and what is beside them. */
+const RECORD_SIZE_BYTES = 2 * CALL_SIZE_BYTES + DISCLOSURE_SIZE_BYTES + 16_384;
 
 export function encodeNodeRecord({ kind, bytes }: NodeRecord): Uint8Array {
   const record = new Uint8Array(HEAD_SIZE_BYTES + bytes.length);

@@ -17,14 +17,8 @@ import { type Clock, nowSeconds } from "../platform/clock.ts";
 import { type ErrorCode, ServiceError } from "../platform/errors.ts";
 import type { Random } from "../platform/random.ts";
 import type { NodeRegistry, RegisteredNode } from "./nodes.ts";
-import type { Dispatched, StreamOptions } from "./remote-node.ts";
+import type { Dispatched, Served, StreamOptions } from "./remote-node.ts";
 import { type Asked, type Candidate, eligible, pickNode } from "./routing.ts";
-import type { Served } from "./service.ts";
-
-/** An authorization was sent to a node, and what became of it is not known: it must not be sent again. */
-export class OutcomeUnknown extends ServiceError {
-  override name = "OutcomeUnknown";
-}
 
 export type Checked = { authorization: Authorization; call: Call };
 export type Timed = Served & { times: NodeTimes };
@@ -109,6 +103,14 @@ export function createDispatcher({ fold, clock, random, registry, local, ...part
     const tried = new Set<string>();
     const attempts: NonNullable<Dispatch["attempts"]> = [];
     let refusal: ServiceError | undefined;
+    let isBegun = false;
+    const heard = stream && {
+      signal: stream.signal,
+      sink(frame: Uint8Array) {
+        isBegun = true;
+        return stream.sink(frame);
+      },
+    };
     while (attempts.length < DISPATCH_ATTEMPTS) {
       const candidates = [...(local === undefined ? [] : [local]), ...registry.candidates()];
       const node = pickNode<LocalNode | RegisteredNode>(candidates, asked, tried, draw);
@@ -116,11 +118,11 @@ export function createDispatcher({ fold, clock, random, registry, local, ...part
       tried.add(node.id);
       const begunMs = clock.nowMs();
       const told = attempts.length === 0 ? dispatch : { ...dispatch, attempts: [...attempts] };
-      const result =
-        "remote" in node ? await askRemote(node, told, stream) : await node.dispatch(told, checked, stream);
+      const result = "remote" in node ? await askRemote(node, told, heard) : await node.dispatch(told, checked, heard);
       if (result.kind !== "not_taken") return result;
       refusal = result.refusal;
-      if (!OF_THE_NODE.has(refusal.code)) throw refusal;
+      // What another node says does not go on where this one broke off.
+      if (!OF_THE_NODE.has(refusal.code) || isBegun) throw refusal;
       const ms = Math.max(0, clock.nowMs() - begunMs);
       attempts.push({ at: `node-${node.id.slice(0, 16)}`, outcome: refusal.code.replaceAll("_", "-"), ms });
     }
@@ -145,17 +147,15 @@ export function createDispatcher({ fold, clock, random, registry, local, ...part
   }
 
   /** Why there is no answer, once the log has had its time to show a receipt. */
-  async function lost(id: Uint8Array, why: string): Promise<OutcomeUnknown> {
+  async function lost(id: Uint8Array, why: string): Promise<ServiceError> {
     await receiptWithin(keyOf(id), parts.receiptWithinMs);
     const receiptId = hex(id);
-    return fold.receipts.has(keyOf(id))
-      ? new OutcomeUnknown("node_failed", "the node's answer was lost on its way; its receipt is in the log", {
-          receiptId,
-        })
-      : new OutcomeUnknown(
-          "node_failed",
-          `the node was asked and gave no clear answer (${why}): the receipt ${receiptId} may yet appear. This authorization is not sent again: sign a new one to ask again`,
-        );
+    if (fold.receipts.has(keyOf(id)))
+      return new ServiceError("node_failed", "the node's answer was lost on its way; its receipt is in the log", {
+        receiptId,
+      });
+    const message = `the node was asked and gave no clear answer (${why}): the receipt ${receiptId} may yet appear. What was signed for it is not sent again: sign a new one to ask again`;
+    return new ServiceError("node_failed", message, { isOutcomeUnknown: true });
   }
 
   function receiptWithin(name: string, withinMs: number): Promise<void> {

@@ -21,7 +21,14 @@ import { type Clock, nowSeconds } from "../platform/clock.ts";
 import { type ErrorCode, ServiceError, STATUS } from "../platform/errors.ts";
 import { signRequest } from "../platform/http-signature.ts";
 import { type Peer, type PeerAnswer, PeerError } from "../platform/peer.ts";
-import type { Served } from "./service.ts";
+
+/** What a node gives back: always a receipt; the answer where there is one, else why there is none. */
+export type Served = { id: Uint8Array; index: number; receipt: Uint8Array; disclosure: Disclosure } & (
+  | { ok: true; answer: Uint8Array; salt: Uint8Array; outputs?: Tensor[]; body?: JsonObject }
+  | { ok: false; refusal: ServiceError }
+);
+/** What the receipt commits to beside the answer, for the requester to open. */
+export type Disclosure = { evidence?: JsonObject; upstream?: JsonObject };
 
 /** What came of a dispatch. Only after `not_taken` may the authorization go to another node. */
 export type Dispatched =
@@ -160,7 +167,8 @@ async function judge(
   const logged = findLogged(receiptId);
   if (logged === undefined || logged.statement !== hex(signedId(entry.signed)))
     return { kind: "unknown", why: "its receipt is not in the log" };
-  const common = { id: receiptId, index: logged.index, receipt: receipt.bytes };
+  const disclosure = disclosureOf(reply.disclosure);
+  const common = { id: receiptId, index: logged.index, receipt: receipt.bytes, disclosure };
   if (reply.outcome === "unanswered") {
     if (entry.says.status === "ok") return { kind: "unknown", why: "it kept the answer of its receipt back" };
     return { kind: "served", served: { ...common, ok: false, refusal: refusalFrom(reply.refusal, receiptId) }, times };
@@ -169,10 +177,43 @@ async function judge(
   const { response, status } = entry.says;
   if (status !== "ok" || response?.alg !== "sha256" || !equal(response.digest, commit("response", salt, answer).digest))
     return { kind: "unknown", why: "its answer is not the one that its receipt is for" };
-  return { kind: "served", served: { ...common, ok: true, answer, salt, outputs: parseAnswer(answer) }, times };
+  const told = formOf(dispatched, answer, reply.answer.body);
+  if (told === undefined) return { kind: "unknown", why: "its answer reads otherwise than its receipt says" };
+  return { kind: "served", served: { ...common, ok: true, answer, salt, ...told }, times };
 }
 
-function refusalFrom({ code, message }: { code: string; message: string }, receiptId?: Uint8Array): ServiceError {
+const CANONICAL = {
+  chat: chatAnswerOf,
+  completion: completionAnswerOf,
+  embedding: embeddingAnswerOf,
+  response: responseAnswerOf,
+} as const;
+
+/** The answer in the form that the caller reads; undefined where that is not the answer that was committed to. */
+function formOf(
+  { call, stream }: Dispatch,
+  answer: Uint8Array,
+  body: Uint8Array | undefined,
+): { outputs: Tensor[] } | { body: JsonObject } | Record<never, never> | undefined {
+  const { operation } = parseCall(call);
+  if (operation === "infer") return { outputs: parseAnswer(answer) };
+  const told = body === undefined ? undefined : parseCanonicalJson(body);
+  if (!isJsonObject(told)) return stream === undefined ? undefined : {}; // It was told in frames.
+  return equal(encodeJsonAnswer(CANONICAL[operation](told)), answer) ? { body: told } : undefined;
+}
+
+function disclosureOf(bytes: Uint8Array): Disclosure {
+  const told = parseCanonicalJson(bytes);
+  const { evidence, upstream } = isJsonObject(told) ? told : {};
+  return { ...(isJsonObject(evidence) ? { evidence } : {}), ...(isJsonObject(upstream) ? { upstream } : {}) };
+}
+
+type Words = { code: string; message: string; param?: string };
+
+function refusalFrom({ code, message, param }: Words, receiptId?: Uint8Array): ServiceError {
   const known = (Object.keys(STATUS) as ErrorCode[]).find((one) => one === code) ?? "node_failed";
-  return new ServiceError(known, message, receiptId === undefined ? {} : { receiptId: hex(receiptId) });
+  return new ServiceError(known, message, {
+    ...(receiptId === undefined ? {} : { receiptId: hex(receiptId) }),
+    ...(param === undefined ? {} : { param }),
+  });
 }

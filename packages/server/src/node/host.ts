@@ -4,6 +4,7 @@
  */
 import {
   type Dispatch,
+  encodeJson,
   type FoldState,
   hex,
   keyOf,
@@ -78,7 +79,7 @@ export function createNodeHost(parts: HostParts): NodeHost {
   }
 
   async function serve(dispatch: Dispatch, sink: Sink, signal: AbortSignal): Promise<Served> {
-    if (dispatch.stream === undefined) return node.serve(dispatch);
+    if (dispatch.stream === undefined) return node.serve(dispatch, undefined, signal);
     return node.stream(dispatch, { sink, signal });
   }
 
@@ -89,9 +90,7 @@ export function createNodeHost(parts: HostParts): NodeHost {
       const begunMs = clock.nowMs();
       const served = await serve(dispatch, sink, signal);
       times.serveMs = Math.max(0, clock.nowMs() - begunMs);
-      const receipt = { id: served.id, index: served.index, bytes: served.receipt };
-      if (!served.ok) return { outcome: "unanswered", times, receipt, refusal: wordsOf(served.refusal) };
-      return { outcome: "answered", times, receipt, answer: { bytes: served.answer, salt: served.salt } };
+      return replyOf(served, times);
     } catch (error) {
       if (!(error instanceof ServiceError) && !(error instanceof Malformed))
         parts.report("internal error", {
@@ -144,6 +143,15 @@ export function createNodeHost(parts: HostParts): NodeHost {
   };
 }
 
+function replyOf(served: Served, times: NodeTimes): NodeReply {
+  const receipt = { id: served.id, index: served.index, bytes: served.receipt };
+  const common = { times, receipt, disclosure: encodeJson(served.disclosure) };
+  if (!served.ok) return { outcome: "unanswered", ...common, refusal: wordsOf(served.refusal) };
+  const { answer: bytes, salt, body } = served;
+  const answer = { bytes, salt, ...(body === undefined ? {} : { body: encodeJson(body) }) };
+  return { outcome: "answered", ...common, answer };
+}
+
 function refused(refusal: { code: string; message: string }): NodeReply {
   return { outcome: "not_taken", times: { queueMs: 0, loadMs: 0, serveMs: 0 }, refusal };
 }
@@ -153,8 +161,11 @@ function twice(id: string): ServiceError {
 }
 
 /** What a reply says of an error. A fault of ours is not told to strangers. */
-function wordsOf(error: unknown): { code: string; message: string } {
-  if (error instanceof ServiceError) return { code: error.code, message: error.message.slice(0, REFUSAL_TEXT_LENGTH) };
+function wordsOf(error: unknown): { code: string; message: string; param?: string } {
+  if (error instanceof ServiceError) {
+    const { code, message, param } = error;
+    return { code, message: message.slice(0, REFUSAL_TEXT_LENGTH), ...(param === undefined ? {} : { param }) };
+  }
   if (error instanceof Malformed) return { code: "invalid_request", message: `the authorization ${error.message}` };
   return { code: "internal", message: "something went wrong at the node; it was logged there" };
 }
