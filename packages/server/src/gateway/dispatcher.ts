@@ -40,7 +40,7 @@ export type DispatcherParts = {
 };
 
 export type Dispatcher = {
-  serve(dispatch: Dispatch, checked: Checked): Promise<Timed>;
+  serve(dispatch: Dispatch, checked: Checked, signal?: AbortSignal): Promise<Timed>;
   stream(dispatch: Dispatch, options: StreamOptions & { checked: Checked }): Promise<Timed>;
   /** To be called whenever the fold has taken in more of the log. */
   folded(): void;
@@ -90,7 +90,7 @@ export function createDispatcher({ fold, clock, random, registry, local, ...part
       throw error;
     });
     if (result.kind === "served") return { ...result.served, times: result.times };
-    throw await lost(id, result.why);
+    throw result.error ?? (await lost(id, result.why));
   }
 
   /** Asks one node after another until one took it up. Throws where none did. */
@@ -126,7 +126,8 @@ export function createDispatcher({ fold, clock, random, registry, local, ...part
       const ms = Math.max(0, clock.nowMs() - begunMs);
       attempts.push({ at: `node-${node.id.slice(0, 16)}`, outcome: refusal.code.replaceAll("_", "-"), ms });
     }
-    throw refusal ?? nobody(asked);
+    // A fault of this process is told to its operator as it is.
+    throw (refusal?.code === "internal" && refusal.cause) || (refusal ?? nobody(asked));
   }
 
   function nobody(asked: Asked): ServiceError {
@@ -189,16 +190,18 @@ async function askRemote(
   dispatch: Dispatch,
   stream: StreamOptions | undefined,
 ): Promise<Dispatched> {
-  node.breaker.begin();
+  const trial = node.breaker.admit();
+  if (trial === undefined)
+    return { kind: "not_taken", refusal: new ServiceError("unavailable", "this node is left alone for a while") };
   node.inFlight++;
   try {
     const result = await node.remote.dispatch(dispatch, stream);
-    if (result.kind === "served") node.breaker.succeeded();
-    // To be full or to drain is no failure of the node's.
-    else if (result.kind === "not_taken" && result.refusal.cause === undefined) node.breaker.passed();
-    else node.breaker.failed();
+    if (result.kind === "served") trial.succeed();
+    // To be full or to drain is no failure of the node's; not to be reached is.
+    else if (result.kind === "unknown" || result.refusal.cause !== undefined) trial.fail();
     return result;
   } finally {
+    trial.abandon(); // Where nothing was told of it.
     node.inFlight--;
   }
 }

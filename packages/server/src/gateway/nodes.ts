@@ -1,6 +1,6 @@
 /** The nodes that this gateway knows: which there are, what each says of itself, and whether it may be asked. */
 import { hex, type Tier } from "@tallystick/protocol";
-import { Breaker, type BreakerState } from "../platform/breaker.ts";
+import { type Breaker, createBreaker } from "../platform/breaker.ts";
 import type { Clock } from "../platform/clock.ts";
 import { ServiceError } from "../platform/errors.ts";
 import type { RemoteNode } from "./remote-node.ts";
@@ -29,7 +29,7 @@ export type NodeHealth = "healthy" | "silent" | "failing" | "draining";
 export type NodeView = Omit<NodeReport, "url" | "priceFloorAtomic" | "draining"> & {
   id: string;
   health: NodeHealth;
-  breaker: BreakerState;
+  breaker: "closed" | "open";
   priceFloor: string;
   /** Calls of this gateway that it has. */
   inFlight: number;
@@ -65,7 +65,7 @@ export const SILENT_MS = 7_000;
 export const GONE_MS = 60_000;
 export const NODES_MOST = 256;
 /** Three failures in a row say more than bad luck; after that it is tried once in a while. */
-const BREAKER = { failuresLeast: 3, openMs: 5_000, openMostMs: 60_000 };
+const BREAKER = { failuresMost: 3, openMs: 5_000, openMostMs: 60_000 };
 
 type Row = {
   node: RegisteredNode;
@@ -94,7 +94,7 @@ export function createNodeRegistry({ clock, connect }: NodesParts): NodeRegistry
   function healthOf({ report, heardMs, operatorDrains, node }: Row): NodeHealth {
     if (clock.nowMs() - heardMs > SILENT_MS) return "silent";
     if (report.draining || operatorDrains) return "draining";
-    return node.breaker.admits() ? "healthy" : "failing";
+    return node.breaker.isAdmitting ? "healthy" : "failing";
   }
 
   function createRow(id: string, key: Uint8Array, report: NodeReport): Row {
@@ -105,7 +105,7 @@ export function createNodeRegistry({ clock, connect }: NodesParts): NodeRegistry
       node: {
         id,
         remote: connect(key, report.url),
-        breaker: new Breaker({ clock, ...BREAKER }),
+        breaker: createBreaker({ clock, ...BREAKER }),
         inFlight: 0,
         offers: (revision) => row.report.revisions.includes(revision),
         isWarm: (revision) => row.report.warm.includes(revision),
@@ -173,7 +173,7 @@ export function createNodeRegistry({ clock, connect }: NodesParts): NodeRegistry
           ...report,
           id: row.node.id,
           health: healthOf(row),
-          breaker: row.node.breaker.state,
+          breaker: row.node.breaker.isOpen ? "open" : "closed",
           priceFloor: String(priceFloorAtomic),
           inFlight: row.node.inFlight,
           heardSecondsAgo: Math.max(0, Math.floor((clock.nowMs() - row.heardMs) / 1000)),

@@ -45,7 +45,7 @@ export type Dispatched =
   | { kind: "served"; served: Served; times: NodeTimes }
   | { kind: "not_taken"; refusal: ServiceError }
   /** It may have been taken up: a receipt may yet appear in the log. */
-  | { kind: "unknown"; why: string };
+  | { kind: "unknown"; why: string; error?: unknown };
 
 export type StreamOptions = { sink(frame: Uint8Array): void | Promise<void>; signal: AbortSignal };
 
