@@ -4,6 +4,7 @@ export * from "./bytes.ts";
 export * from "./call/call.ts";
 export * from "./call/dispatch.ts";
 export * from "./call/operation.ts";
+export * from "./call/reply.ts";
 export * from "./call/tensor.ts";
 export * from "./call/tensor-json.ts";
 export { Malformed } from "./cbor/bytes.ts";

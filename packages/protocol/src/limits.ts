@@ -17,6 +17,12 @@ export const JSON_DEPTH = 64;
 /** Choices of a streamed answer, and calls of tools in one of them. */
 export const STREAM_CHOICES = 128;
 export const STREAM_TOOL_CALLS = 128;
+/** Nodes that a gateway tries before it gives up, as a dispatch tells of them. */
+export const DISPATCH_ATTEMPTS = 8;
+/** What a node says to a person of why there is no answer. */
+export const REFUSAL_TEXT_LENGTH = 2_048;
+/** What a receipt's other commitments open to. */
+export const DISCLOSURE_SIZE_BYTES = 65_536;
 export const TENSORS_PER_CALL = 64;
 export const TENSOR_RANK = 8;
 /** A slug: a role's name, `publisher/model`. */

@@ -12,6 +12,7 @@ import {
 } from "@tallystick/protocol";
 import type { GenerationDelta, GenerationEnd } from "./execution/generation.ts";
 import { openExecution } from "./execution/pool.ts";
+import { hasNative } from "./execution/profile.ts";
 import { embeddingFault, embeddingInputs, localFault, localRequest } from "./local-request.ts";
 import type { Delta, Embedded, Generated, Generator, TokenLogprob } from "./node/generation.ts";
 import type { Engine } from "./node/service.ts";
@@ -24,12 +25,17 @@ const RELAYED: ExecutionProfile = {
   exactness: "tolerant",
 };
 
+export type OpenEngine = {
+  engine: Engine;
+  /** What runs here, by the manifests' word for it. */
+  names: readonly Manifest["engine"][];
+  /** The revisions that some worker has loaded, in hex. */
+  loaded(): string[];
+  close(): Promise<void>;
+};
+
 /** Runs models in workers; each revision is opened on its first call. */
-export async function openEngine(
-  workerCount: number,
-  report: Report,
-  relay: Generator,
-): Promise<{ engine: Engine; close: () => Promise<void> }> {
+export async function openEngine(workerCount: number, report: Report, relay: Generator): Promise<OpenEngine> {
   const pool = await openExecution({ judgeWorkerCount: workerCount, log: report });
   const ready = new Map<string, Promise<void>>();
 
@@ -80,7 +86,10 @@ export async function openEngine(
     generate: (model, call, options) => generatorOf(model).generate(model, call, options),
     embed: (model, body, options) => generatorOf(model).embed(model, body, options),
   };
-  return { engine, close: () => pool[Symbol.asyncDispose]() };
+  const names: Manifest["engine"][] = ["judge"];
+  if (hasNative()) names.push("native");
+  names.push("relay");
+  return { engine, names, loaded: pool.loaded, close: () => pool[Symbol.asyncDispose]() };
 }
 
 /** How many numbers an embedding of this model has. */

@@ -17,7 +17,7 @@ import {
 } from "@tallystick/protocol";
 import { Hono } from "hono";
 import { backupRoutes, SNAPSHOTS } from "./backup/routes.ts";
-import { openEngine } from "./engine.ts";
+import { type OpenEngine, openEngine } from "./engine.ts";
 import { type Accounts, createAccounts } from "./gateway/accounts.ts";
 import { type Apps, createApps } from "./gateway/apps-store.ts";
 import { createEntrance } from "./gateway/entrance.ts";
@@ -35,13 +35,11 @@ import { hubRoutes } from "./hub/routes.ts";
 import { createHub, type Hub } from "./hub/service.ts";
 import { type KeyName, type KeyPlaces, locateKeys } from "./keys.ts";
 import type { Ledger } from "./ledger.ts";
-import { createAdmission } from "./log/admission.ts";
 import { logApi } from "./log/api.ts";
 import { createReads, type LogReads } from "./log/reads.ts";
 import { logRoutes, tileRoutes } from "./log/routes.ts";
 import type { Log } from "./log/service.ts";
 import { type Begun, type NetworkLog, openNetworkLog } from "./network-log.ts";
-import { createNode, type Engine } from "./node/service.ts";
 import { addPages, firstCall } from "./pages.ts";
 import { type Clock, nowSeconds } from "./platform/clock.ts";
 import { closeDatabase, type Database, openDatabase } from "./platform/database.ts";
@@ -54,6 +52,7 @@ import { findSecret, keepSecret, openSecret } from "./platform/secrets.ts";
 import { openSigning, type Signing } from "./platform/signing.ts";
 import { readUpstreams } from "./relay/config.ts";
 import { createRelay } from "./relay/relay.ts";
+import { openServing } from "./serving.ts";
 import { usageRoutes } from "./usage/routes.ts";
 
 export const VERSION = "0.1.0";
@@ -82,6 +81,8 @@ export type NetworkOptions = {
   newWitnesses?: boolean;
   /** The longest that one call may take. */
   deadlineMs: number;
+  /** The token by which nodes elsewhere come in, made where it is not there; without one, none do. */
+  nodeTokenPath?: string;
 };
 
 export type Network = {
@@ -155,6 +156,8 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
     closers.push(engine.close);
     const apiKey = await firstApiKey(folder, accounts, nowSeconds(clock));
     const adminToken = await openSecret(keyFile("admin"), () => hex(random(24)));
+    const { nodeTokenPath } = options;
+    const nodeToken = nodeTokenPath && (await openSecret(nodeTokenPath, () => hex(random(24))));
     const reads = readsOf(ledger.log);
     const services = {
       database,
@@ -166,18 +169,20 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
       ledger,
       reads,
       hub,
-      engine: engine.engine,
+      engine,
       signing,
       accounts,
       apps,
       idempotency,
       openings,
       adminToken,
+      nodeToken,
       isReady: () => !closing && ledger.log.canWrite,
     };
     const origin = noteSigner.key.name;
     const logVkey = encodeNoteKey(noteSigner.key);
     const routes = composeRoutes(services, origin);
+    closers.push(routes.close);
     const application = (url: string) => withPages(routes, services, { url, origin, logVkey });
     const { flush, writeEpoch } = begun;
     return { application, reads, clock, data: folder.path, origin, logVkey, apiKey, flush, writeEpoch, close };
@@ -270,18 +275,19 @@ type Services = {
   ledger: Ledger;
   reads: LogReads;
   hub: Hub;
-  engine: Engine;
+  engine: OpenEngine;
   signing: Signing;
   accounts: Accounts;
   apps: Apps;
   idempotency: Idempotency;
   openings: Openings;
   adminToken: string;
+  nodeToken: string | undefined;
   /** Whether calls can be taken. */
   isReady(): boolean;
 };
 
-type Routes = { app: Hono; latest: ReturnType<typeof createReceipts>["latest"] };
+type Routes = { app: Hono; latest: ReturnType<typeof createReceipts>["latest"]; close(): Promise<void> };
 
 /** The longest that an answer in text may take; a stream that nobody reads any more ends before. */
 const GENERATION_DEADLINE_MS = 600_000;
@@ -304,7 +310,7 @@ function composeRoutes(
   origin: string,
 ): Routes {
   const { clock, random, deadlineMs } = options;
-  const { accounts, apps, idempotency, openings, adminToken, isReady } = gates;
+  const { accounts, apps, idempotency, openings, adminToken, nodeToken, isReady } = gates;
   const { fold, log, publish } = ledger;
   const published = () => log.published;
   const readEntry = (index: number) => log.tree.readEntry(index);
@@ -323,27 +329,20 @@ function composeRoutes(
     keepSession: accounts.keepSession,
     publish,
   });
-  const node = createNode({
-    signer: keys.node,
-    engine,
-    fold,
-    clock,
-    random,
-    deadlineMs,
+  const isAdmin = (header: string | undefined) => sameSecret(header, `Bearer ${adminToken}`);
+  const serving = openServing({
+    ...{ ledger, engine, workerCount: options.workerCount, files: hub.files, clock, random, deadlineMs, isAdmin },
+    signers: keys,
     generationDeadlineMs: GENERATION_DEADLINE_MS,
-    files: hub.files,
-    checkRoom: () => log.checkRoom(),
-    append: ledger.appendAdmitted,
+    isNode: (header) => nodeToken !== undefined && sameSecret(header, `Bearer ${nodeToken}`),
   });
+  const { node, admission } = serving;
   const findModel = hub.get;
-  const jsonFault = engine.fault;
+  const jsonFault = engine.engine.fault;
   const gateway = createGateway({ fold, clock, random, accounts, openings, sessions, receipts, node, jsonFault });
   const figures = () => ledger.projection.figures();
   const app = new Hono();
-  app.route(
-    "/",
-    logRoutes({ admission: createAdmission({ fold, clock, publish, caughtUp: ledger.caughtUp }), published, reads }),
-  );
+  app.route("/", logRoutes({ admission, published, reads }));
   const { witnesses, history } = networkLog;
   app.route(
     "/",
@@ -368,7 +367,6 @@ function composeRoutes(
       use: (revision) => figures().models.find((row) => row.revision === revision),
     }),
   );
-  const isAdmin = (header: string | undefined) => sameSecret(header, `Bearer ${adminToken}`);
   const snapshots = folder.file(SNAPSHOTS);
   app.route(
     "/",
@@ -378,6 +376,7 @@ function composeRoutes(
   const { authenticate } = gateway;
   const limits = createLimits({ clock, places: CALLS_AT_ONCE });
   const entrance = createEntrance({ authenticate, idempotency, limits, apps, nowSeconds: now });
+  app.route("/", serving.routes);
   app.route("/", keyRoutes({ accounts, apps, authenticate, isAdmin, nowSeconds: now }));
   app.route(
     "/",
@@ -396,7 +395,7 @@ function composeRoutes(
   );
   const nowMs = () => clock.nowMs();
   app.route("/", openAiRoutes({ gateway, entrance, findModel, report: options.report, nowMs }));
-  return { app, latest: receipts.latest };
+  return { app, latest: receipts.latest, close: serving.close };
 }
 
 type Place = { url: string; origin: string; logVkey: string };

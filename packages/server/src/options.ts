@@ -22,12 +22,15 @@ export type Options = {
   newWitnesses: boolean;
   /** Where clients are told that the network is; else where it listens. */
   url?: string;
+  /** The token by which nodes elsewhere come in; without one, none do. */
+  nodeTokenPath?: string;
 };
 
 export const HELP = `tallyd: a Tallystick network on this machine: hub, gateway, node, log, usage
 
   tallyd [--data DIR] [--port N] [--json]
   tallyd keys --keys DIR   makes the keys of a network that others reach
+  tallyd node --help       runs models for the network of a gateway elsewhere
   tallyd witness --help    cosigns the checkpoints of other logs
 
   --data DIR      where keys, log and artifacts lie      (.tallystick)
@@ -38,7 +41,8 @@ export const HELP = `tallyd: a Tallystick network on this machine: hub, gateway,
   --upstreams FILE
                   whom models are relayed to: vLLM, llama.cpp,
                   Ollama, a provider                      (nobody)
-  --workers N     processes' worth of model execution     (one a core)
+  --workers N     processes' worth of model execution;
+                  0 leaves it to nodes elsewhere          (one a core)
   --json          print one line of JSON when ready, and nothing else
   --help
 
@@ -59,6 +63,9 @@ export const HELP = `tallyd: a Tallystick network on this machine: hub, gateway,
   --new-witnesses the stores of its own witnesses are lost:
                   they begin as others, with new keys
   --url URL       where clients are told to come          (the address listened on)
+  --node-token FILE
+                  let nodes in that have the token in
+                  this file, which is made if need be     (no nodes elsewhere)
 `;
 
 /** Reads the command line. Throws an OperatorError; `help` where help is asked for. */
@@ -81,6 +88,7 @@ export function parseOptions(args: string[], defaultModels: string): Options | "
     "rotate-log-key": { type: "boolean", default: false },
     "new-witnesses": { type: "boolean", default: false },
     url: { type: "string" },
+    "node-token": { type: "string" },
     help: { type: "boolean", short: "h", default: false },
   } as const;
   let values: ReturnType<typeof parseArgs<{ options: typeof options }>>["values"];
@@ -95,7 +103,7 @@ export function parseOptions(args: string[], defaultModels: string): Options | "
   const { data, host, models, json, keys } = values;
   const [port, workerCount] = [
     wholeNumber("port", values.port, 0, 65_535),
-    wholeNumber("workers", values.workers, 1, 64),
+    wholeNumber("workers", values.workers, 0, 64),
   ];
   const publishIntervalMs = wholeNumber("checkpoint-interval", values["checkpoint-interval"], 1, 60_000);
   const tls = tlsFiles(values["tls-cert"], values["tls-key"]);
@@ -110,6 +118,7 @@ export function parseOptions(args: string[], defaultModels: string): Options | "
     ...(values.policy === undefined ? {} : { policyPath: values.policy }),
     ...(tls === undefined ? {} : { tls }),
     ...(url === undefined ? {} : { url }),
+    ...(values["node-token"] === undefined ? {} : { nodeTokenPath: values["node-token"] }),
   };
 }
 

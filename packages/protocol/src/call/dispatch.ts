@@ -7,15 +7,25 @@ import {
   exactly,
   fixedBytes,
   type Infer,
+  list,
   optional,
   required,
   struct,
+  text,
   uint,
   word,
 } from "../cbor/codec.ts";
-import { AUTHORIZATION_SIZE_BYTES, CALL_SIZE_BYTES, RECEIPT_SIZE_BYTES } from "../limits.ts";
+import { SLUG } from "../entry/payload.ts";
+import { AUTHORIZATION_SIZE_BYTES, CALL_SIZE_BYTES, DISPATCH_ATTEMPTS, RECEIPT_SIZE_BYTES } from "../limits.ts";
 
 const version = required(0, exactly(1));
+
+/** One node that the gateway tried before: which, what came of it, how long that took. */
+const attempt = struct({
+  at: required(1, text(64, SLUG)),
+  outcome: required(2, text(32, SLUG)),
+  ms: required(3, uint(0xffff_ffff)),
+});
 
 const dispatch = struct({
   version,
@@ -31,6 +41,8 @@ const dispatch = struct({
       sealIntervalMs: optional(2, uint(60_000)),
     }),
   ),
+  /** Nodes that did not take it up, in order. Between the gateway and a node alone; the receipt's evidence is over them. */
+  attempts: optional(5, list(attempt, DISPATCH_ATTEMPTS)),
 });
 /** The requester's half, and what its commitment is over. */
 export type Dispatch = Omit<Infer<typeof dispatch>, "version">;

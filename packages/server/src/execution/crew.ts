@@ -19,6 +19,8 @@ export type Crew = {
   /** Takes no more calls for a revision, fails those that wait, and unloads it. */
   drop(key: string): Promise<void>;
   find(key: string): Line | undefined;
+  /** The revisions that some worker has loaded. */
+  loaded(): string[];
   /** Puts a call in line; it is settled later, never at once. */
   enqueue(line: Line, call: Call): void;
   /** Lets go of a call that was settled meanwhile. If it runs just then, nothing less than ending its worker stops it. */
@@ -185,6 +187,7 @@ export function createCrew(start: () => Host, workerCount: number, limits: Execu
 
   return {
     find: (key) => lines.get(key),
+    loaded: () => [...new Set(places.flatMap(({ slot }) => slot.keys()))],
 
     async open(revision, profile) {
       const place = await claim();

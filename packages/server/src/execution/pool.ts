@@ -15,6 +15,8 @@ export type ExecutionPool = {
   /** What comes of `inputs` within `deadlineMs`, waiting included. Throws when the revision is not loaded. */
   run(digest: Uint8Array, inputs: Tensor[], options: { deadlineMs: number }): Promise<Execution>;
   profile(digest: Uint8Array): EngineProfile;
+  /** The revisions that some worker has loaded, by the hex of their digests. */
+  loaded(): string[];
   /** Fails what is under way and ends every worker. */
   [Symbol.asyncDispose](): Promise<void>;
 };
@@ -101,6 +103,8 @@ export async function openExecution(options: ExecutionOptions): Promise<Executio
     },
 
     profile: (digest) => get(digest).line.profile,
+
+    loaded: () => Object.values(engines).flatMap(({ crew }) => crew.loaded()),
 
     async run(digest, inputs, { deadlineMs }) {
       if (closed) throw new Error("this pool is closed");

@@ -20,6 +20,16 @@ export async function readJudge(): Promise<{ profile: EngineProfile; module: Web
   return { profile: profileOf(runtime, bytes, "exact"), module: await WebAssembly.compile(bytes) };
 }
 
+/** Whether the native engine is installed. */
+export function hasNative(): boolean {
+  try {
+    resolve("onnxruntime-node/package.json");
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** The native engine's profile. Throws, and says what to do, where it is not installed. */
 export async function readNative(find: (id: string) => string = resolve): Promise<EngineProfile> {
   let path: string;

@@ -7,6 +7,8 @@ import type { CheckedRevision } from "./revision.ts";
 
 export type Slot = {
   has(key: string): boolean;
+  /** What is loaded. */
+  keys(): string[];
   loadedBytes(): number;
   /** Loads `revision` unless it is there; what was used longest ago makes room. */
   open(revision: CheckedRevision): Promise<Fault | undefined>;
@@ -62,6 +64,7 @@ export function createSlot(start: () => Host, wanted: (key: string) => boolean, 
 
   return {
     has: (key) => loaded.has(key),
+    keys: () => [...loaded.keys()],
     loadedBytes,
     tidy,
 

@@ -2,9 +2,11 @@
 import {
   type Entry,
   type EntryOf,
+  equal,
   type FoldState,
   hex,
   isOperator,
+  type Key,
   keyId,
   keyOf,
   Malformed,
@@ -26,24 +28,38 @@ const ENROLMENTS_PER_MINUTE = 60;
 export type AdmissionParts = {
   fold: FoldState;
   clock: Clock;
+  /** The id of the node in this process, which appends its receipts itself. */
+  ownNode: Uint8Array;
+  /** Appends a receipt; durable when it resolves. */
+  append(entry: Uint8Array): Promise<number>;
   /** Appends and waits until the fold has it: who is told that a statement stands may build on it. */
   publish(entry: Uint8Array): Promise<number>;
   /** Resolves once the fold has all that was acknowledged before. */
   caughtUp(): Promise<void>;
 };
 
-export type Admission = { submit(bytes: Uint8Array): Promise<{ index: number; alreadyLogged: boolean }> };
+export type Admission = {
+  /** Takes a statement in. A receipt is durable when it resolves; with anything else, the fold has it. */
+  submit(bytes: Uint8Array): Promise<{ index: number; alreadyLogged: boolean }>;
+  /** The receipt that the log has under an id, also where the fold does not know it yet: its statement's id, and where it is. */
+  findReceipt(id: Uint8Array): { statement: Key; index: number } | undefined;
+};
 
-export function createAdmission({ fold, clock, publish, caughtUp }: AdmissionParts): Admission {
+/** Receipts between their append and the fold. */
+const RECENT_KEPT = 65_536;
+
+export function createAdmission({ fold, clock, publish, caughtUp, append, ownNode }: AdmissionParts): Admission {
+  const receipts = createRecentReceipts({ fold, caughtUp, append });
   const admitEnrolment = createRateLimit(clock, ENROLMENTS_PER_MINUTE);
   /** Statements on their way into the fold, so that the same one is not appended twice at once. */
   const inFlight = new Map<string, Promise<number>>();
 
   async function submit(bytes: Uint8Array): Promise<{ index: number; alreadyLogged: boolean }> {
     const entry = parse(bytes);
-    // Whoever was given a receipt may send it here before the fold knows that its node has logged it.
-    if (entry.kind === "receipt") await caughtUp();
+    // Whoever was given a receipt may send it here before the fold knows that the node of this process has logged it.
+    if (entry.kind === "receipt" && equal(entry.signed.keyId, ownNode)) await caughtUp();
     await checkSignature(fold, entry);
+    if (entry.kind === "receipt") return receipts.submit(entry);
     const { name, index } = checkKind(fold, entry);
     if (index !== undefined) return { index, alreadyLogged: true };
     const known = inFlight.get(name);
@@ -57,7 +73,66 @@ export function createAdmission({ fold, clock, publish, caughtUp }: AdmissionPar
     return { index: await published, alreadyLogged: false };
   }
 
-  return { submit };
+  return { submit, findReceipt: receipts.find };
+}
+
+/**
+ * A receipt id is logged once. One more receipt of that id, which says something else, is logged as well, as evidence
+ * against who signed it; a third would prove no more. A node whose answer was lost sends the same bytes again, perhaps before
+ * the fold knows them.
+ */
+function createRecentReceipts({ fold, caughtUp, append }: Pick<AdmissionParts, "fold" | "caughtUp" | "append">) {
+  const recent = new Map<Key, { statement: Key; index: Promise<number>; at: number | undefined }>();
+
+  function forget(): void {
+    for (const [id, { at }] of recent) {
+      const isFolded = at !== undefined && at < fold.size;
+      if (!isFolded) return; // They came in the order of the log, or nearly.
+      recent.delete(id);
+    }
+  }
+
+  async function add(id: Key, statement: Key, bytes: Uint8Array): Promise<number> {
+    if (recent.size >= RECENT_KEPT) throw new ServiceError("unavailable", "too many receipts wait: try again later");
+    const row: { statement: Key; index: Promise<number>; at: number | undefined } = {
+      statement,
+      index: append(bytes),
+      at: undefined,
+    };
+    recent.set(id, row);
+    try {
+      row.at = await row.index;
+      return row.at;
+    } catch (error) {
+      recent.delete(id);
+      throw error;
+    }
+  }
+
+  return {
+    async submit({ says, signed }: EntryOf<"receipt">): Promise<{ index: number; alreadyLogged: boolean }> {
+      forget();
+      const id = keyOf(signedId(parseAuthorization(says.authorization).signed));
+      const statement = keyOf(signedId(signed));
+      const waiting = recent.get(id);
+      if (waiting?.statement === statement) return { index: await waiting.index, alreadyLogged: true };
+      if (waiting !== undefined) {
+        await waiting.index.catch(() => {});
+        await caughtUp(); // By then the fold says where it is.
+        recent.delete(id);
+      }
+      const first = fold.receipts.get(id);
+      const known = first === undefined || first.statement === statement ? first : fold.equivocations.get(id);
+      if (known !== undefined) return { index: known.index, alreadyLogged: true };
+      return { index: await add(id, statement, signed.bytes), alreadyLogged: false };
+    },
+
+    find(id: Uint8Array) {
+      const waiting = recent.get(keyOf(id));
+      if (waiting?.at !== undefined) return { statement: waiting.statement, index: waiting.at };
+      return fold.receipts.get(keyOf(id));
+    },
+  };
 }
 
 function parse(bytes: Uint8Array): Entry {
@@ -94,7 +169,6 @@ async function checkHalves(fold: FoldState, entry: Entry): Promise<void> {
 function checkKind(fold: FoldState, entry: Entry): { name: string; index?: number } {
   if (entry.kind === "key") return checkEnrolment(fold, entry.says);
   if (entry.kind === "reliance") return checkReliance(fold, entry);
-  if (entry.kind === "receipt") return findReceipt(fold, entry);
   if (entry.kind === "acknowledgement") {
     const receipt = getValidReceipt(fold, entry.says.receipt);
     const name = `acknowledgement ${hex(entry.says.receipt)}`;
@@ -131,20 +205,6 @@ function checkReliance(
   const statement = keyOf(signed.keyId) + receipt.decision;
   const index = fold.reliances.get(statement);
   return index === undefined ? { name: `reliance ${statement}` } : { name: statement, index };
-}
-
-/**
- * A receipt id is logged once. One more receipt of that id, which says something else, is logged as well, as evidence
- * against who signed it; a third would prove no more.
- */
-function findReceipt(fold: FoldState, { says, signed }: EntryOf<"receipt">): { name: string; index?: number } {
-  const id = keyOf(signedId(parseAuthorization(says.authorization).signed));
-  const name = `receipt ${id}`;
-  const first = fold.receipts.get(id);
-  if (first === undefined) return { name };
-  if (first.statement === keyOf(signedId(signed))) return { name, index: first.index };
-  const second = fold.equivocations.get(id);
-  return second === undefined ? { name } : { name, index: second.index };
 }
 
 function getValidReceipt(fold: FoldState, id: Uint8Array): UsedReceipt {

@@ -16,6 +16,8 @@ export type Trial = {
 export type Breaker = {
   /** Lets a call through, or says by undefined that none is to be made. */
   admit(): Trial | undefined;
+  /** Whether a call would be let through. */
+  readonly isAdmitting: boolean;
   readonly isOpen: boolean;
 };
 
@@ -83,6 +85,9 @@ export function createBreaker({ clock, failuresMost, openMs, openMostMs }: Break
       if (isProbing || isResting()) return undefined;
       isProbing = true;
       return trial(true);
+    },
+    get isAdmitting() {
+      return open === undefined || !(isProbing || isResting());
     },
     get isOpen() {
       return open !== undefined;

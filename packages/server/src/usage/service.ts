@@ -47,15 +47,23 @@ export class Projection {
     log: PublishedLog,
     rootAt: (size: number) => Promise<Uint8Array>,
   ): Promise<Projection> {
+    const projection = await Projection.resume(folder, { size: log.size, rootAt });
+    await projection.#replay(log);
+    return projection;
+  }
+
+  /** The fold as it was kept in `folder`, where that is of a prefix of the log, else an empty one: what came since is to be applied. */
+  static async resume(
+    folder: string,
+    log: { size: number; rootAt(size: number): Promise<Uint8Array> },
+  ): Promise<Projection> {
     const path = join(folder, "fold");
     const snapshot = await readSnapshot(path);
     const fits =
       snapshot !== undefined &&
       snapshot.size <= log.size &&
-      Buffer.from(await rootAt(snapshot.size)).equals(snapshot.root);
-    const projection = new Projection(fits ? snapshot.fold : createFold(), path);
-    await projection.#replay(log);
-    return projection;
+      Buffer.from(await log.rootAt(snapshot.size)).equals(snapshot.root);
+    return new Projection(fits ? snapshot.fold : createFold(), path);
   }
 
   async #replay(log: PublishedLog): Promise<void> {

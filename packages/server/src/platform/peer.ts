@@ -1,0 +1,98 @@
+/** Another role of this network, asked over HTTP on connections that are kept: bounded in time, and exact in whether it was asked. */
+import { Readable } from "node:stream";
+import { Pool } from "undici";
+
+export type PeerAnswer = {
+  status: number;
+  /** By name in lower case; of one that came twice, nothing. */
+  headers: Record<string, string | undefined>;
+  body: AsyncIterable<Uint8Array>;
+};
+
+/** A request that got no answer. `isSent` is false only where no byte of it can have left this machine. */
+export class PeerError extends Error {
+  override name = "PeerError";
+  readonly isSent: boolean;
+
+  constructor(message: string, isSent: boolean, cause: unknown) {
+    super(message, { cause });
+    this.isSent = isSent;
+  }
+}
+
+export type PeerRequest = {
+  path: string;
+  headers: Record<string, string>;
+  body: Uint8Array;
+  signal?: AbortSignal;
+  /** Until the answer begins, and between two pieces of it. */
+  timeoutMs: number;
+};
+
+export type Peer = {
+  /** A POST. Throws a PeerError; so does the answer's body where it breaks off. */
+  post(request: PeerRequest): Promise<PeerAnswer>;
+  /** Lets what is under way end. */
+  close(): Promise<void>;
+};
+
+const CONNECT_MS = 3_000;
+/** More requests at once than that wait for a connection. */
+const CONNECTIONS = 64;
+
+/** Opens the role at `url`, an origin. */
+export function openPeer(url: string): Peer {
+  const pool = new Pool(url, { connections: CONNECTIONS, pipelining: 1, connect: { timeout: CONNECT_MS } });
+  return {
+    async post({ path, headers, body, signal, timeoutMs }) {
+      let isSent = false;
+      // It is drawn from when a connection is there and the request is being written: before that, nobody was asked.
+      const written = async function* () {
+        isSent = true;
+        yield body;
+      };
+      const failure = (cause: unknown) =>
+        new PeerError(`${url} gave no answer: ${cause instanceof Error ? cause.message : cause}`, isSent, cause);
+      try {
+        const answer = await pool.request({
+          method: "POST",
+          path,
+          headers: { ...headers, "content-length": String(body.length) },
+          body: Readable.from(written(), { objectMode: false }),
+          headersTimeout: timeoutMs,
+          bodyTimeout: timeoutMs,
+          ...(signal === undefined ? {} : { signal }),
+        });
+        return { status: answer.statusCode, headers: singles(answer.headers), body: pieces(answer.body, failure) };
+      } catch (cause) {
+        throw failure(cause);
+      }
+    },
+    close: () => pool.close(),
+  };
+}
+
+function singles(headers: Record<string, string | string[] | undefined>): PeerAnswer["headers"] {
+  const named = Object.entries(headers).map(([name, value]) => [name, typeof value === "string" ? value : undefined]);
+  return Object.fromEntries(named);
+}
+
+async function* pieces(body: AsyncIterable<Uint8Array>, failure: (cause: unknown) => PeerError) {
+  try {
+    for await (const piece of body) yield piece;
+  } catch (cause) {
+    throw failure(cause);
+  }
+}
+
+/** The whole of an answer, `limitBytes` at most. */
+export async function readAll({ body }: PeerAnswer, limitBytes: number): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let sizeBytes = 0;
+  for await (const chunk of body) {
+    sizeBytes += chunk.length;
+    if (sizeBytes > limitBytes) throw new PeerError(`an answer has more than ${limitBytes} bytes`, true, undefined);
+    chunks.push(chunk);
+  }
+  return new Uint8Array(Buffer.concat(chunks));
+}
