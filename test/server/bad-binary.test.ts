@@ -127,6 +127,17 @@ test.each(Object.entries(REFUSED))("%s is refused, and says what is wrong", asyn
   await expectRefusal(await send(sent), refusal);
 });
 
+test("the slash in a model's name may be encoded", async () => {
+  for (const path of [CREDIT, encodeURIComponent(CREDIT)])
+    for (const rest of ["", "/ready", "/versions/1.0.0", "/versions/1.0.0/ready"]) {
+      const answer = await network.fetch(`/v2/models/${path}${rest}`);
+      expect({ path: `${path}${rest}`, status: answer.status, body: await answer.json() }).toMatchObject({
+        status: 200,
+        body: { name: CREDIT },
+      });
+    }
+});
+
 test("the index of the repository tells what was withdrawn, and leaves it out where only what is ready is asked for", async () => {
   const index = async (body?: string) =>
     (await network.fetch("/v2/repository/index", { method: "POST", ...(body === undefined ? {} : { body }) })).json();

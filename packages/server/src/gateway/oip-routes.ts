@@ -59,6 +59,7 @@ export function oipRoutes({ gateway, entrance, version, findModel, models, isRea
   async function infer(c: Context, model: PublishedModel): Promise<Response> {
     const caller = entrance.callerOf(c, "infer");
     const { body, jsonSizeBytes } = await readRequest(c);
+    // The body alone says whether it is the same request: the sizes in it leave one place where its JSON can end.
     return entrance.once(c, caller, body, async () => {
       const json = parseJson(body.subarray(0, jsonSizeBytes));
       const binary = jsonSizeBytes === undefined ? undefined : body.subarray(jsonSizeBytes);

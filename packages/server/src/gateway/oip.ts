@@ -85,7 +85,8 @@ export function parseInferRequest(json: unknown, binary?: Uint8Array, manifest?:
   const decision = parameters.decision === undefined ? undefined : parseHex(parameters.decision);
   const names = new Set(inputs.map((input) => input.name));
   if (names.size !== inputs.length) throw new ServiceError("invalid_request", "an input is named twice");
-  const fault = manifest === undefined ? undefined : inputsFault(manifest, inputs);
+  // A model that takes no tensors at all is refused with its call, which says where to ask it.
+  const fault = manifest === undefined || manifest.forms.length === 0 ? undefined : inputsFault(manifest, inputs);
   if (fault !== undefined) throw new ServiceError("invalid_request", fault);
   const forms = new Map(outputs.map((output) => [output.name, output.parameters?.binary_data]));
   return {

@@ -9,8 +9,7 @@ export type Report = (event: string, detail: Record<string, unknown>) => void;
 
 /**
  * The answer to a request that failed, in the shape of the API that was asked: OpenAI's with ours in it, or the Open
- * Inference Protocol's. A fault of ours is told to the operator whole,
- * and to the caller as nothing.
+ * Inference Protocol's. A fault of ours is told to the operator whole, and to the caller as nothing.
  */
 export function errorResponse(c: Context, error: unknown, report: Report): Response {
   const refusal =
