@@ -1,0 +1,59 @@
+import { Hono } from "hono";
+import { expect, test } from "vitest";
+import { type ErrorCode, ServiceError, STATUS } from "./errors.ts";
+import { errorResponse, withoutRetries } from "./http.ts";
+
+/** What a request gets that fails with `error`, of a call at that price. */
+async function answerTo(error: unknown, priceAtomic = 0n): Promise<Response> {
+  const app = new Hono();
+  app.onError((failure, c) => errorResponse(c, failure, () => {}));
+  app.get("/", (c) => withoutRetries(c, priceAtomic, () => Promise.reject(error)));
+  return app.request("/");
+}
+
+const TYPES: Partial<Record<ErrorCode, string>> = {
+  unauthenticated: "authentication_error",
+  forbidden: "permission_error",
+  insufficient_quota: "insufficient_quota",
+  rate_limited: "rate_limit_error",
+  not_found: "invalid_request_error",
+  idempotency_conflict: "invalid_request_error",
+  node_failed: "server_error",
+};
+
+test("a refusal has OpenAI's four members, with our code, and the receipt's id where there is one", async () => {
+  for (const [code, type] of Object.entries(TYPES) as [ErrorCode, string][]) {
+    const answer = await answerTo(new ServiceError(code, "says why"));
+    expect(answer.status).toBe(STATUS[code]);
+    expect(await answer.json()).toEqual({ error: { message: "says why", type, param: null, code } });
+  }
+  const failed = await answerTo(new ServiceError("node_failed", "why", { receiptId: "ab", param: "model" }));
+  expect(await failed.json()).toMatchObject({ error: { param: "model", receiptId: "ab" } });
+  expect(failed.headers.get("x-receipt-id")).toBe("ab");
+});
+
+test("when to try again is said in seconds and in milliseconds", async () => {
+  const said = async (error: ServiceError) => {
+    const { headers } = await answerTo(error);
+    return [headers.get("retry-after"), headers.get("retry-after-ms")];
+  };
+  expect(await said(new ServiceError("rate_limited", "", { retryAfterMs: 1_500 }))).toEqual(["2", "1500"]);
+  expect(await said(new ServiceError("unavailable", ""))).toEqual(["1", "1000"]);
+  expect(await said(new ServiceError("forbidden", ""))).toEqual([null, null]);
+});
+
+test("stock clients are told not to send again what may have run at a price, and what is refused again anyway", async () => {
+  const [ran, lost] = [{ receiptId: "ab" }, { isOutcomeUnknown: true }];
+  const cases: [unknown, bigint, string | null][] = [
+    [new ServiceError("node_failed", "", ran), 5n, "false"],
+    [new ServiceError("node_failed", "", ran), 0n, null],
+    [new ServiceError("unavailable", "", lost), 5n, "false"],
+    [new ServiceError("unavailable", ""), 5n, null],
+    [new ServiceError("rate_limited", ""), 5n, null],
+    [new Error("a bug"), 5n, "false"],
+    [new ServiceError("conflict", ""), 0n, "false"],
+    [new ServiceError("idempotency_conflict", ""), 0n, "false"],
+  ];
+  for (const [error, price, says] of cases)
+    expect((await answerTo(error, price)).headers.get("x-should-retry"), String(error)).toBe(says);
+});

@@ -1,0 +1,188 @@
+/** API keys over HTTP: what each scope opens, what ends with a key, and that a request with an Idempotency-Key is run once. */
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { createClient } from "@tallystick/client";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { createTestClock, creditInput, startNetwork, type TestClock, type TestNetwork, tensorOf } from "../network.ts";
+import { CREDIT, changeModel, PRICED } from "./refusals.ts";
+
+let network: TestNetwork;
+let clock: TestClock;
+let admin: string;
+let account: string;
+
+beforeAll(async () => {
+  clock = createTestClock();
+  network = await startNetwork({ clock });
+  await network.restart(() => changeModel(network.models, "breast-cancer", { version: "2.0.0", price: "5" }));
+  admin = (await readFile(join(network.data, "keys", "admin-token"), "utf8")).trim();
+  const { accounts } = await json<{ accounts: { payerTag: string }[] }>(await ask("GET", "/v1/accounts", admin));
+  account = accounts[0]?.payerTag ?? "";
+});
+afterAll(() => network[Symbol.asyncDispose]());
+
+const json = async <T>(answer: Response) => (await answer.json()) as T;
+type Made = { id: string; apiKey: string; scopes: string[] };
+type Refused = { error: { code: string; param: string | null } };
+
+function ask(method: string, path: string, bearer: string, body?: unknown, headers: Record<string, string> = {}) {
+  const init = { method, headers: { authorization: `Bearer ${bearer}`, ...headers } };
+  return network.fetch(path, body === undefined ? init : { ...init, body: JSON.stringify(body) });
+}
+
+/** A new key of the first account, made by the operator. */
+async function make(terms: Record<string, unknown> = {}): Promise<Made> {
+  const answer = await ask("POST", `/v1/keys?account=${account}`, admin, { name: "one", ...terms });
+  expect(answer.status).toBe(201);
+  return json(answer);
+}
+
+const infer = (bearer: string, headers: Record<string, string> = {}, amount = 3500, model = CREDIT) =>
+  ask("POST", `/v2/models/${model}/infer`, bearer, { inputs: [creditInput(amount)] }, headers);
+
+const receiptCount = async () => {
+  await network.idle();
+  return (await json<{ totals: { gross: number } }>(await network.fetch("/v1/usage"))).totals.gross;
+};
+
+test("each scope opens its own routes and no other", async () => {
+  const { receiptId = "" } = await network.infer(CREDIT, [creditInput()]);
+  const routes: Record<string, (key: string) => Promise<Response>> = {
+    infer: (key) => infer(key),
+    read: (key) => ask("GET", `/v1/receipts/${receiptId}/opening`, key),
+    sessions: (key) => ask("POST", "/v1/sessions", key, {}),
+    keys: (key) => ask("GET", "/v1/keys", key),
+  };
+  for (const scope of Object.keys(routes)) {
+    const { apiKey } = await make({ scopes: [scope] });
+    const statuses = await Promise.all(
+      Object.entries(routes).map(async ([name, route]) => [name, (await route(apiKey)).status === 403]),
+    );
+    expect(Object.fromEntries(statuses)).toEqual(
+      Object.fromEntries(Object.keys(routes).map((name) => [name, name !== scope])),
+    );
+  }
+});
+
+test("a revoked key is refused at once, and so is a session that it was granted; other keys and their sessions go on", async () => {
+  const [ending, lasting] = [await make(), await make()];
+  const clients = [ending, lasting].map(({ apiKey }) =>
+    createClient({ url: network.url, apiKey, edges: { nowMs: clock.nowMs } }),
+  );
+  const call = async (i: number) => {
+    const model = await clients[i]!.model(CREDIT);
+    return clients[i]!.infer(model, [tensorOf(creditInput())]);
+  };
+  for (const i of [0, 1]) expect((await call(i)).receiptId).toMatch(/^[0-9a-f]{64}$/);
+  expect((await infer(ending.apiKey)).status).toBe(200);
+  const revoked = await ask("DELETE", `/v1/keys/${ending.id}?account=${account}`, admin);
+  expect(await json(revoked)).toMatchObject({ id: ending.id, revoked: clock.nowMs() / 1000 });
+  expect((await infer(ending.apiKey)).status).toBe(401);
+  await expect(call(0)).rejects.toMatchObject({ code: "forbidden", message: expect.stringMatching(/revoked/) });
+  expect((await call(1)).receiptId).toMatch(/^[0-9a-f]{64}$/);
+  expect((await infer(lasting.apiKey)).status).toBe(200);
+  await network.restart();
+  expect((await infer(ending.apiKey)).status).toBe(401);
+  expect((await infer(lasting.apiKey)).status).toBe(200);
+});
+
+test("a key is held to its models, its price and its rate, and says what is left of it", async () => {
+  const bounded = await make({ models: [PRICED], maxPriceAtomic: "4" });
+  expect(await json(await infer(bounded.apiKey))).toMatchObject({ error: { code: "forbidden", param: "model" } });
+  const priced = await ask("POST", `/v2/models/${PRICED}/infer`, bounded.apiKey, {
+    inputs: [{ name: "features", datatype: "FP32", shape: [1, 30], data: Array(30).fill(1) }],
+    parameters: { max_price: 9 },
+  });
+  expect(await json(priced)).toMatchObject({ error: { code: "price_over_maximum" } });
+
+  const { apiKey } = await make({ requestsPerMinute: 1 });
+  const served = await infer(apiKey);
+  expect([served.status, served.headers.get("x-ratelimit-remaining-requests")]).toEqual([200, "0"]);
+  const refused = await infer(apiKey);
+  expect([refused.status, refused.headers.get("retry-after"), refused.headers.get("retry-after-ms")]).toEqual([
+    429,
+    "60",
+    "60000",
+  ]);
+  expect(refused.headers.get("ratelimit")).toMatch(/^"requests";r=0;t=60, /);
+  clock.advance(60_000);
+  expect((await infer(apiKey)).status).toBe(200);
+});
+
+test("a key with the scope keys manages its own account's and grants no such scope; the operator names the account", async () => {
+  const manager = await make({ scopes: ["keys"] });
+  const made = await ask("POST", "/v1/keys", manager.apiKey, { name: "app", expiry: clock.nowMs() / 1000 + 60 });
+  const { id, apiKey, scopes } = await json<Made>(made);
+  expect(scopes).toEqual(["infer", "read", "sessions"]);
+  expect((await infer(apiKey)).status).toBe(200);
+  const listed = await (await ask("GET", "/v1/keys", manager.apiKey)).text();
+  expect(listed).toContain(id);
+  expect(listed).not.toContain(apiKey);
+  expect(await json(await ask("GET", `/v1/keys/${id}`, manager.apiKey))).toMatchObject({
+    name: "app",
+    lastUsed: new Date(clock.nowMs()).toISOString().slice(0, 10),
+    revoked: null,
+  });
+  const { payerTag: other } = await json<{ payerTag: string }>(
+    await ask("POST", "/v1/accounts", admin, { name: "other" }),
+  );
+  const refusals: [Promise<Response>, number, string | null][] = [
+    [ask("POST", "/v1/keys", manager.apiKey, { name: "more", scopes: ["keys"] }), 403, "scopes"],
+    [ask("GET", `/v1/keys?account=${other}`, manager.apiKey), 403, "account"],
+    [ask("GET", "/v1/keys", admin), 400, "account"],
+    [ask("GET", "/v1/keys?account=00", admin), 404, null],
+    [ask("GET", "/v1/accounts", manager.apiKey), 403, null],
+    [ask("DELETE", `/v1/keys/${id}?account=${other}`, admin), 404, null],
+    [ask("POST", "/v1/keys", manager.apiKey, { name: "x", budget: "1" }), 400, "budget"],
+    [ask("POST", "/v1/keys", manager.apiKey, { name: "x", budgetAtomic: "-1" }), 400, "budgetAtomic"],
+    [ask("POST", "/v1/keys", manager.apiKey, { name: "x", expiry: 1 }), 400, "expiry"],
+    [ask("POST", "/v1/keys", manager.apiKey, { name: "x", scopes: ["all"] }), 400, "scopes.0"],
+  ];
+  for (const [answer, status, param] of refusals) {
+    expect([(await answer).status, (await json<Refused>(await answer)).error.param]).toEqual([status, param]);
+  }
+  clock.advance(60_000);
+  expect((await infer(apiKey)).status).toBe(401);
+});
+
+test("with an Idempotency-Key a call is run once and answered as often as it is sent, and after a restart named by its receipt", async () => {
+  const { apiKey } = await make({ requestsPerMinute: 3 });
+  const before = await receiptCount();
+  const once = { "idempotency-key": "order-7" };
+  const [first, second] = await Promise.all([infer(apiKey, once), infer(apiKey, once)]);
+  expect([first!.status, second!.status]).toEqual([200, 200]);
+  expect(await first!.json()).toEqual(await second!.json());
+  const receiptId = first!.headers.get("x-receipt-id");
+  expect(second!.headers.get("x-receipt-id")).toBe(receiptId);
+  expect((await infer(apiKey, once, 4000)).status).toBe(422);
+  for (let i = 0; i < 5; i++) expect((await infer(apiKey, once)).headers.get("idempotent-replayed")).toBe("true");
+  expect(await receiptCount()).toBe(before + 1);
+  await network.restart();
+  const late = await infer(apiKey, once);
+  expect([late.status, late.headers.get("x-receipt-id"), late.headers.get("x-should-retry")]).toEqual([
+    409,
+    receiptId,
+    "false",
+  ]);
+  expect(await json(late)).toMatchObject({ error: { code: "idempotency_conflict", receiptId } });
+  expect(await receiptCount()).toBe(before + 1);
+  // Without the header each is a call of its own.
+  for (let i = 0; i < 2; i++) expect((await infer(apiKey)).status).toBe(200);
+  expect(await receiptCount()).toBe(before + 3);
+});
+
+test("apps are counted as they name themselves, shown as self-declared, and not in the log", async () => {
+  const { apiKey } = await make();
+  const named = { referer: "https://shop.example/cart/7", "x-title": "Shop" };
+  for (let i = 0; i < 3; i++) expect((await infer(apiKey, named)).status).toBe(200);
+  const { note, apps } = await json<{ note: string; apps: unknown[] }>(await ask("GET", "/v1/apps", apiKey));
+  expect(note).toBe("self-declared, never ranked on");
+  expect(apps).toMatchObject([{ origin: "https://shop.example", title: "Shop", calls: 3 }]);
+  expect((await ask("GET", "/v1/apps", "nobody")).status).toBe(401);
+  await network.idle();
+  const names = await readdir(join(network.data, "log"), { recursive: true, withFileTypes: true });
+  const files = names.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  const bytes = Buffer.concat(await Promise.all(files.map((path) => readFile(path))));
+  expect(bytes.length).toBeGreaterThan(10_000);
+  expect(bytes.includes("shop.example")).toBe(false);
+});
