@@ -14,7 +14,7 @@ describe("every exit status", () => {
     [0, "help", [], /tally models/],
     [0, "help of a command", ["infer", "--help"], /--decision HEX/],
     [1, "a model that is not there", ["infer", "no/model", "--example"], /no model "no\/model"/],
-    [1, "a refusal", ["infer", SMALL_MODEL, "--example", "--api-key", "wrong"], /unknown API key/],
+    [1, "a refusal", ["infer", SMALL_MODEL, "--example", "--api-key", "wrong"], /API key that is unknown/],
     [2, "no such command", ["toString"], /no command "toString"/],
     [2, "a command that takes nothing, given something", ["models", "x"], /models does not take "x"/],
     [2, "nothing to verify", ["verify"], /verify needs a receipt/],

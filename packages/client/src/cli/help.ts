@@ -29,6 +29,16 @@ export const OPTIONS = {
     takes: "URL",
     does: "a witness's monitoring path, whose word to compare; as often as there are",
   },
+  account: { type: "string", takes: "TAG", does: "whose keys, for the operator; else the only account there is" },
+  scopes: { type: "string", takes: "LIST", does: "what it is for: infer, read, sessions, keys; else all but keys" },
+  models: { type: "string", takes: "LIST", does: "the models that it may call; else every one" },
+  budget: { type: "string", takes: "N", does: "the most that its calls may cost in all, in atomic units" },
+  "day-budget": { type: "string", takes: "N", does: "the most that its calls may cost in a day" },
+  "price-limit": { type: "string", takes: "N", does: "the most that one of its calls may cost" },
+  requests: { type: "string", takes: "N", does: "how many requests it has a minute" },
+  units: { type: "string", takes: "N", does: "how many tokens, or units, it has a minute" },
+  calls: { type: "string", takes: "N", does: "how many of its calls may run at once" },
+  days: { type: "string", takes: "N", does: "after how many days it is refused; else never" },
   help: { type: "boolean", short: "h", default: false, does: "say this" },
 } as const;
 export type OptionName = keyof typeof OPTIONS;
@@ -37,6 +47,8 @@ export type OptionName = keyof typeof OPTIONS;
 export const COMMON: readonly OptionName[] = ["network", "vkey", "policy", "json", "help"];
 /** Options of every command that looks at this machine alone. */
 export const LOCAL: readonly OptionName[] = ["json", "help"];
+/** Options of every command that manages API keys. */
+const MANAGING: readonly OptionName[] = ["account", "api-key", "keys", ...COMMON];
 
 export type Command = {
   /** What stands after the name. */
@@ -215,6 +227,45 @@ export const COMMANDS = new Map<string, Command>([
         3: "the log has a file that is not of its tree, or contradicts a checkpoint that it signed",
         5: UNREACHABLE,
       },
+    },
+  ],
+  [
+    "keys create",
+    {
+      takes: "NAME",
+      does: "make an API key with scopes, models, budgets and limits of its own",
+      about:
+        "Makes an API key of an account and prints it, this once: only its hash is kept. With --api-key, a key with the scope keys makes others of its account; else the operator does, whose token lies with the network on this machine.",
+      options: [
+        ...(["scopes", "models", "budget", "day-budget", "price-limit", "requests", "units", "calls", "days"] as const),
+        ...MANAGING,
+      ],
+      example: "tally keys create ci --scopes infer --requests 60 --days 90",
+      exits: { 0: "made, and printed", 1: "the network refused", 5: UNREACHABLE },
+    },
+  ],
+  [
+    "keys list",
+    {
+      takes: "",
+      does: "an account's API keys, without their secrets",
+      about:
+        "Lists the API keys of an account: what each is for, the day it was last used on, and whether it is usable.",
+      options: MANAGING,
+      example: "tally keys list",
+      exits: { 0: "listed", 1: "the network refused", 5: UNREACHABLE },
+    },
+  ],
+  [
+    "keys revoke",
+    {
+      takes: "KEY",
+      does: "end an API key, and every session that it was granted, at once",
+      about:
+        "Ends an API key, named by its id as tally keys list gives it. Its sessions end with it; other keys of the account go on.",
+      options: MANAGING,
+      example: "tally keys revoke key_0123456789abcdef01234567",
+      exits: { 0: "revoked, or revoked before", 1: "the network refused", 5: UNREACHABLE },
     },
   ],
   [

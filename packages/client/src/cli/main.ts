@@ -12,6 +12,7 @@ import { disk } from "./disk.ts";
 import { COMMANDS, helpOf, OPTIONS, overview } from "./help.ts";
 import { findFile, openHome } from "./home.ts";
 import { infer } from "./infer.ts";
+import { createKey, listKeys, revokeKey } from "./keys.ts";
 import { exportLog, fsck, prove } from "./log.ts";
 import { monitor } from "./monitor.ts";
 import { EXIT, type Exit, printable, type Terminal, UsageError } from "./terminal.ts";
@@ -67,11 +68,14 @@ async function run(args: string[], context: Context): Promise<Exit> {
   return dispatch(name, words, given, { ...context, ...(policy === undefined ? {} : { policy }) });
 }
 
+/** What commands of two words begin with. */
+const FAMILIES: ReadonlySet<string> = new Set(["log", "keys"]);
+
 /** The command that the words begin with: one word, or two, as of `log fsck`. */
 function nameIn([first = "", second = ""]: readonly string[]): string {
   return COMMANDS.has(first)
     ? first
-    : [first, second].filter((word) => first === "log" && word !== "").join(" ") || first;
+    : [first, second].filter((word) => FAMILIES.has(first) && word !== "").join(" ") || first;
 }
 
 function helpAbout(words: readonly string[]): string {
@@ -115,6 +119,7 @@ function dispatch(name: string, words: readonly string[], values: Values, contex
   const [subject, second] = words;
   const { json, input, example, save, decision, key, usage: usageFile, out, size, checkpoint, data, keys } = values;
   const network = defined({ network: values.network, apiKey: values["api-key"], vkey: values.vkey });
+  const managed = { ...network, json, ...defined({ account: values.account, keys }) };
   const needed = (what: string): string => {
     if (subject === undefined) throw new UsageError(`${name} needs ${what}: tally ${name} --help`);
     return subject;
@@ -137,6 +142,16 @@ function dispatch(name: string, words: readonly string[], values: Values, contex
       return verify({ ...network, what: needed("a receipt"), json }, context);
     case "rely":
       return rely({ ...network, what: needed("a receipt"), json, ...defined({ key }) }, context);
+    case "keys create": {
+      const { scopes, models: allowed, budget, requests, units, calls, days } = values;
+      const [dayBudget, priceLimit] = [values["day-budget"], values["price-limit"]];
+      const terms = { scopes, models: allowed, budget, dayBudget, priceLimit, requests, units, calls, days };
+      return createKey({ ...managed, name: needed("a name"), terms: defined(terms) }, context);
+    }
+    case "keys list":
+      return listKeys(managed, context);
+    case "keys revoke":
+      return revokeKey({ ...managed, id: needed("the id of a key") }, context);
     case "backup":
       if (out === undefined) throw new UsageError("backup needs a folder: --out DIR");
       return backup({ out, withKeys: values["with-keys"], json, ...defined({ data, keys }) }, context);

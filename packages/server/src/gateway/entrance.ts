@@ -47,7 +47,7 @@ export function createEntrance({ authenticate, idempotency, limits, apps, nowSec
     },
 
     countApp(c, { payerTag }) {
-      const app = appOf(c.req.header("referer"), c.req.header("x-title"));
+      const app = appOf(c.req.header("http-referer") ?? c.req.header("referer"), c.req.header("x-title"));
       if (app !== undefined) apps.count(payerTag, app, nowSeconds());
     },
   };

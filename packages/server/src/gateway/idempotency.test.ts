@@ -331,6 +331,15 @@ test("the memory is bounded: newer answers take the place of older ones, which a
   expect(one.times).toBe(3);
 });
 
+test("of more answers than are kept the oldest gives way, and none is refused for it", async () => {
+  const { idempotency } = open();
+  const one = work(() => answered("x"));
+  for (let i = 0; i <= 10_000; i++) await (await idempotency.run({ ...asked, key: `k${i}` }, one.run)).text();
+  await expect(idempotency.run({ ...asked, key: "k0" }, one.run)).rejects.toEqual(conflict(RECEIPT));
+  for (const key of ["k1", "k10000"]) expect((await idempotency.run({ ...asked, key }, one.run)).status).toBe(200);
+  expect(one.times).toBe(10_001);
+});
+
 test("the database has neither the key nor the request, nor digests of them that could be guessed at", async () => {
   const { idempotency, database, path } = open();
   await idempotency.run(asked, work().run);

@@ -68,7 +68,7 @@ export function createIdempotency(parts: IdempotencyParts): Idempotency {
   /** By the key's name, the oldest first. */
   const entries = new Map<string, Entry>();
   let usedBytes = 0;
-  const timer = setInterval(sweep, SWEEP_MS).unref();
+  const timer = setInterval(() => sweep(ANSWERS_KEPT), SWEEP_MS).unref();
 
   const room = {
     take(recording: Recording, sizeBytes: number): boolean {
@@ -91,10 +91,11 @@ export function createIdempotency(parts: IdempotencyParts): Idempotency {
     recording.drop();
   }
 
-  function sweep(): void {
+  /** Forgets answers that are over ten minutes old, and the oldest where there are more than `most`. */
+  function sweep(most: number): void {
     const nowMs = clock.nowMs();
     for (const [name, entry] of entries)
-      if (entry.recording.hasEnded && (nowMs - entry.startedMs > KEPT_MS || entries.size > ANSWERS_KEPT))
+      if (entry.recording.hasEnded && (nowMs - entry.startedMs > KEPT_MS || entries.size > most))
         forget(name, entry.recording);
   }
 
@@ -169,7 +170,8 @@ export function createIdempotency(parts: IdempotencyParts): Idempotency {
       if (known !== undefined && isKept(known)) return again(known);
       if (mark !== undefined) throw conflict(mark.receiptId);
 
-      if (entries.size >= ANSWERS_KEPT) sweep();
+      if (known !== undefined) forget(name.toString("hex"), known.recording);
+      if (entries.size >= ANSWERS_KEPT) sweep(ANSWERS_KEPT - 1);
       if (entries.size >= ANSWERS_KEPT)
         throw new ServiceError("unavailable", "more requests with an Idempotency-Key run than can be kept: try later");
       store.put(name, request, nowSeconds(clock));
