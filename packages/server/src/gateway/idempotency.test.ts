@@ -29,12 +29,16 @@ afterEach(() => {
 type Opened = { idempotency: Idempotency; database: Database.Database; path: string; pass(ms: number): void };
 
 let count = 0;
-function open({ path = join(folder, String(count++)), memoryLimitBytes = 1_000_000 } = {}): Opened {
+function open({
+  path = join(folder, String(count++)),
+  memoryLimitBytes = 1_000_000,
+  answersKept = 10_000,
+} = {}): Opened {
   let nowMs = 1_790_000_000_000;
   const database = openDatabase(path);
   const store = createIdempotencyStore(database);
   const clock = { nowMs: () => nowMs };
-  const idempotency = createIdempotency({ store, clock, random, secret, memoryLimitBytes });
+  const idempotency = createIdempotency({ store, clock, random, secret, memoryLimitBytes, answersKept });
   closers.push(() => {
     idempotency.close();
     if (database.open) closeDatabase(database);
@@ -62,7 +66,9 @@ function work(make: () => Response | Promise<Response> = () => answered("the ans
 }
 
 function answered(body: BodyInit, headers: Record<string, string> = {}): Response {
-  return new Response(body, { headers: { "x-receipt-id": RECEIPT, "x-ratelimit-limit-requests": "7", ...headers } });
+  const type = body instanceof ReadableStream ? "text/event-stream" : "application/json";
+  const common = { "content-type": type, "x-receipt-id": RECEIPT, "x-ratelimit-limit-requests": "7" };
+  return new Response(body, { headers: { ...common, ...headers } });
 }
 
 /** A stream that is fed by hand. */
@@ -263,6 +269,22 @@ test("a refusal that is returned, not thrown, is run again too", async () => {
   expect(one.times).toBe(2);
 });
 
+test("whoever waited for an answer that is not kept is told so", async () => {
+  const { idempotency } = open({ memoryLimitBytes: 10_000 });
+  const pair = (key: string, one: ReturnType<typeof work>) =>
+    Promise.allSettled([0, 1].map(() => idempotency.run({ ...asked, key }, one.run)));
+  const [, large] = await pair(
+    "large",
+    work(() => answered("x".repeat(20_000))),
+  );
+  expect(large).toMatchObject({ status: "rejected", reason: { code: "idempotency_conflict", receiptId: RECEIPT } });
+  const [, none] = await pair(
+    "none",
+    work(() => new Response("no", { status: 400 })),
+  );
+  expect(none).toMatchObject({ status: "rejected", reason: { code: "unavailable" } });
+});
+
 test("a stream that breaks off breaks off for its reader, and is refused with its receipt after that", async () => {
   const { idempotency } = open();
   const { body, feed, fail } = fed();
@@ -310,6 +332,16 @@ test("an answer that outgrows the memory goes to its first reader alone, no fast
   expect(await (await idempotency.run({ ...asked, key: "small" }, small.run)).text()).toBe("the answer");
 });
 
+test("an answer that comes whole and is too large to keep is given once, whole", async () => {
+  const { idempotency } = open({ memoryLimitBytes: 10_000 });
+  const one = work(() => answered("x".repeat(20_000)));
+  expect(await (await idempotency.run(asked, one.run)).text()).toHaveLength(20_000);
+  await expect(idempotency.run(asked, one.run)).rejects.toEqual(conflict(RECEIPT));
+  const small = work();
+  for (let i = 0; i < 2; i++) await idempotency.run({ ...asked, key: "small" }, small.run);
+  expect(small.times).toBe(1);
+});
+
 test("where nobody reads what cannot be kept, the work is told to end", async () => {
   const { idempotency } = open({ memoryLimitBytes: 10_000 });
   const { body, made } = pieces(100);
@@ -332,12 +364,12 @@ test("the memory is bounded: newer answers take the place of older ones, which a
 });
 
 test("of more answers than are kept the oldest gives way, and none is refused for it", async () => {
-  const { idempotency } = open();
+  const { idempotency } = open({ answersKept: 5 });
   const one = work(() => answered("x"));
-  for (let i = 0; i <= 10_000; i++) await (await idempotency.run({ ...asked, key: `k${i}` }, one.run)).text();
+  for (let i = 0; i <= 5; i++) await (await idempotency.run({ ...asked, key: `k${i}` }, one.run)).text();
   await expect(idempotency.run({ ...asked, key: "k0" }, one.run)).rejects.toEqual(conflict(RECEIPT));
-  for (const key of ["k1", "k10000"]) expect((await idempotency.run({ ...asked, key }, one.run)).status).toBe(200);
-  expect(one.times).toBe(10_001);
+  for (const key of ["k1", "k5"]) expect((await idempotency.run({ ...asked, key }, one.run)).status).toBe(200);
+  expect(one.times).toBe(6);
 });
 
 test("the database has neither the key nor the request, nor digests of them that could be guessed at", async () => {

@@ -6,7 +6,7 @@ import { createHash, createHmac } from "node:crypto";
 import { type Clock, nowSeconds } from "../platform/clock.ts";
 import { mayHaveRun, ServiceError } from "../platform/errors.ts";
 import type { Random } from "../platform/random.ts";
-import type { IdempotencyStore } from "./idempotency-store.ts";
+import type { IdempotencyStore, Mark } from "./idempotency-store.ts";
 import { createSealing, Recording } from "./recording.ts";
 
 /** An answer of more than this is not kept, and all that are kept together are no more than that. */
@@ -43,6 +43,7 @@ export type IdempotencyParts = {
   /** Kept elsewhere: with the database alone, neither keys nor requests can be guessed at. */
   secret: Uint8Array;
   memoryLimitBytes?: number;
+  answersKept?: number;
 };
 
 /** What makes a request the same: its method, its path, its body. */
@@ -53,6 +54,16 @@ export function requestDigest(method: string, path: string, body: Uint8Array): U
 const EMPTY = () => new Blob([]).stream();
 
 type Head = { status: number; headers: [string, string][] };
+type Body = ReadableStream<Uint8Array> | Uint8Array<ArrayBuffer>;
+/** An answer and its body, which is for the first reader alone. */
+type Begun = { head: Head; body: Body };
+/** Answers that come piece by piece. */
+const STREAMED = /^(text\/event-stream|application\/x-ndjson)/;
+
+function responseOf({ status, headers }: Head, body: Body): Response {
+  return new Response(status === 204 || status === 304 ? null : body, { status, headers });
+}
+
 type Entry = {
   request: Buffer;
   startedMs: number;
@@ -63,12 +74,13 @@ type Entry = {
 };
 
 export function createIdempotency(parts: IdempotencyParts): Idempotency {
-  const { store, clock, random, secret, memoryLimitBytes = MEMORY_LIMIT_BYTES } = parts;
+  const { store, clock, random, secret } = parts;
+  const { memoryLimitBytes = MEMORY_LIMIT_BYTES, answersKept = ANSWERS_KEPT } = parts;
   const sealing = createSealing(random);
   /** By the key's name, the oldest first. */
   const entries = new Map<string, Entry>();
   let usedBytes = 0;
-  const timer = setInterval(() => sweep(ANSWERS_KEPT), SWEEP_MS).unref();
+  const timer = setInterval(() => sweep(answersKept), SWEEP_MS).unref();
 
   const room = {
     take(recording: Recording, sizeBytes: number): boolean {
@@ -118,7 +130,7 @@ export function createIdempotency(parts: IdempotencyParts): Idempotency {
   }
 
   /** Runs the work and has its answer recorded; resolves once that begins. */
-  async function begin(name: Buffer, recording: Recording, answer: () => Promise<Response>): Promise<Head> {
+  async function begin(name: Buffer, recording: Recording, answer: () => Promise<Response>): Promise<Begun> {
     let response: Response;
     try {
       response = await answer();
@@ -133,20 +145,31 @@ export function createIdempotency(parts: IdempotencyParts): Idempotency {
     const isRefusal = receiptId === null && response.status >= 400;
     if (receiptId !== null) note(() => store.settle(name, receiptId));
     else if (isRefusal) note(() => store.remove(name));
-    void recording.record(response.body ?? EMPTY()).then(() => {
+    const head = { status: response.status, headers: [...response.headers] };
+    const end = () => {
       if (isRefusal || !recording.isReadable) forget(name.toString("hex"), recording);
-    });
-    return { status: response.status, headers: [...response.headers] };
+    };
+    if (STREAMED.test(response.headers.get("content-type") ?? "")) {
+      void recording.record(response.body ?? EMPTY()).then(end);
+      return { head, body: recording.stream("first") };
+    }
+    const bytes = new Uint8Array(await response.arrayBuffer());
+    recording.keep(bytes);
+    end();
+    return { head, body: bytes };
   }
 
-  async function again(entry: Entry): Promise<Response> {
+  async function again(name: Buffer, entry: Entry): Promise<Response> {
     if (!entry.isAnswered && entry.waiting >= WAITING_MOST)
       throw new ServiceError("unavailable", "this request is still being answered, and others wait for it: try later");
     entry.waiting++;
     try {
       const { status, headers } = await entry.head;
-      const body = status === 204 ? null : entry.recording.stream("another");
-      const replayed = new Response(body, { status, headers: headers.filter(([name]) => !/ratelimit/.test(name)) });
+      if (!entry.recording.isReadable) throw notKept(store.find(name, nowSeconds(clock)));
+      const replayed = responseOf(
+        { status, headers: headers.filter(([name]) => !/ratelimit/.test(name)) },
+        entry.recording.stream("another"),
+      );
       replayed.headers.set("idempotent-replayed", "true");
       return replayed;
     } finally {
@@ -167,21 +190,22 @@ export function createIdempotency(parts: IdempotencyParts): Idempotency {
       const mark = store.find(name, nowSeconds(clock));
       const used = known ?? mark;
       if (used !== undefined && !request.equals(used.request)) throw mismatch();
-      if (known !== undefined && isKept(known)) return again(known);
+      if (known !== undefined && isKept(known)) return again(name, known);
       if (mark !== undefined) throw conflict(mark.receiptId);
 
       if (known !== undefined) forget(name.toString("hex"), known.recording);
-      if (entries.size >= ANSWERS_KEPT) sweep(ANSWERS_KEPT - 1);
-      if (entries.size >= ANSWERS_KEPT)
+      if (entries.size >= answersKept) sweep(answersKept - 1);
+      if (entries.size >= answersKept)
         throw new ServiceError("unavailable", "more requests with an Idempotency-Key run than can be kept: try later");
       store.put(name, request, nowSeconds(clock));
       const recording = new Recording(sealing, room);
-      const head = begin(name, recording, answer);
+      const begun = begin(name, recording, answer);
+      const head = begun.then((one) => one.head);
       const entry = { request, startedMs: clock.nowMs(), head, isAnswered: false, recording, waiting: 0 };
       entries.set(name.toString("hex"), entry);
       try {
-        const { status, headers } = await head;
-        return new Response(status === 204 ? null : recording.stream("first"), { status, headers });
+        const [{ body }, one] = await Promise.all([begun, head]);
+        return responseOf(one, body);
       } catch (error) {
         // A failure that a receipt tells of is an answer too.
         if (error instanceof ServiceError && error.receiptId !== undefined) await recording.record(EMPTY());
@@ -205,6 +229,12 @@ function mismatch(): ServiceError {
     "this Idempotency-Key was used for another request: send a new key with a new request",
     { param: "Idempotency-Key" },
   );
+}
+
+/** The answer that was waited for is too large to be given twice, or was a refusal of which nothing came. */
+function notKept(mark: Mark | undefined): ServiceError {
+  if (mark !== undefined) return conflict(mark.receiptId);
+  return new ServiceError("unavailable", "the request that this one waited for was refused: send it again");
 }
 
 function conflict(receiptId: string | undefined): ServiceError {

@@ -89,7 +89,21 @@ export class Recording {
     this.#change();
   }
 
+  /** Records what is there as a whole, and given to the first reader already. */
+  keep(bytes: Uint8Array): void {
+    this.#firstIsGone = true;
+    this.#push(bytes);
+    this.#phase = "ended";
+    this.#change();
+  }
+
   async #add(bytes: Uint8Array): Promise<void> {
+    this.#push(bytes);
+    while (!this.#isKept && !this.#firstIsGone && this.#chunks.length - this.#readCount > AHEAD_CHUNKS)
+      await this.#changed();
+  }
+
+  #push(bytes: Uint8Array): void {
     const sealed = this.#sealing.seal(bytes);
     const isTaken = this.#isKept && this.#room.take(this, sealed.length);
     if (this.#isKept && !isTaken) this.drop();
@@ -97,8 +111,6 @@ export class Recording {
     this.sizeBytes += takenBytes;
     this.#chunks.push({ sealed, takenBytes });
     this.#change();
-    while (!this.#isKept && !this.#firstIsGone && this.#chunks.length - this.#readCount > AHEAD_CHUNKS)
-      await this.#changed();
   }
 
   /** Keeps no more than what the first reader has not read yet. */
