@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseManifest, revisionOf } from "@tallystick/protocol";
@@ -33,6 +33,13 @@ test("an upstream says what it must, and the rest has its usual value", async ()
     models: [{ ...MODEL, price: "0", unitPrice: "0", outputUnitPrice: "0", yanked: false }],
   });
   expect(upstream?.url.href).toBe("https://acme.example/v1");
+});
+
+test("the example in docs/operating/upstreams.md is a list of upstreams, and its models can be published", async () => {
+  const page = await readFile(join(import.meta.dirname, "../../../../docs/operating/upstreams.md"), "utf8");
+  const [, example = ""] = /```json\n([\s\S]*?)```/.exec(page) ?? [];
+  const upstreams = await read(...JSON.parse(example));
+  expect(upstreams.flatMap(({ name, models }) => models.map((model) => createPackage(name, model))).length).toBe(1);
 });
 
 test("a key file that others can read is refused, and so is one that is missing or holds no key", async () => {

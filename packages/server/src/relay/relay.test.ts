@@ -34,6 +34,12 @@ test("connections are kept, and the key is in its header alone", async () => {
   expect(asked?.headers.authorization).toBe(`Bearer ${API_KEY}`);
 });
 
+test("an upstream on this machine is found by its name", async () => {
+  await using upstream = await startUpstream((response) => sendStream(response, GOOD));
+  await using relay = openRelay(upstream.url.replace("127.0.0.1", "localhost"));
+  expect(await relay.chat()).toMatchObject({ kind: "answered" });
+});
+
 test("an answer does not wait for an upstream that says nothing behind [DONE]", async () => {
   await using upstream = await startUpstream((response) => void response.writeHead(200, EVENTS).write(GOOD));
   await using relay = openRelay(upstream.url);
