@@ -3,7 +3,7 @@
  * the URL or the headers, and no redirect is followed: who is asked was configured.
  */
 import type { IncomingHttpHeaders } from "node:http";
-import { buildConnector, Pool } from "undici";
+import { buildConnector, errors, Pool } from "undici";
 import { systemCode } from "../platform/errors.ts";
 import type { UpstreamConfig } from "./config.ts";
 import { malformed, UpstreamFault } from "./fault.ts";
@@ -132,8 +132,7 @@ function faultOf(cause: unknown, watch: Watch): UpstreamFault {
       cause: cause.cause,
     });
   }
-  const code = systemCode(cause) ?? "";
-  if (code.startsWith("HPE_") || code === "UND_ERR_HEADERS_OVERFLOW")
+  if (cause instanceof errors.HTTPParserError || cause instanceof errors.HeadersOverflowError)
     return new UpstreamFault("malformed", "the upstream's answer is malformed: it is no HTTP", { cause });
   return new UpstreamFault("reset", "the connection to the upstream ended before the answer did", { cause });
 }
