@@ -47,11 +47,12 @@ export type Dispatched =
   /** It may have been taken up: a receipt may yet appear in the log. */
   | { kind: "unknown"; why: string; error?: unknown };
 
-export type StreamOptions = { sink(frame: Uint8Array): void | Promise<void>; signal: AbortSignal };
+/** Who waits for an answer: told its frames where it is streamed; aborted once nobody waits any more. */
+export type Waiting = { sink?: (frame: Uint8Array) => void | Promise<void>; signal?: AbortSignal };
 
 export type RemoteNode = {
   /** A sink that fails is heard no more: the node is told that nobody waits, and says what came of it. */
-  dispatch(dispatch: Dispatch, stream?: StreamOptions): Promise<Dispatched>;
+  dispatch(dispatch: Dispatch, waiting: Waiting): Promise<Dispatched>;
   close(): Promise<void>;
 };
 
@@ -90,7 +91,7 @@ export function createRemoteNode(parts: RemoteNodeParts): RemoteNode {
     if (answer !== undefined) for await (const _ of answer.body) break;
   }
 
-  async function dispatch(dispatched: Dispatch, stream?: StreamOptions): Promise<Dispatched> {
+  async function dispatch(dispatched: Dispatch, waiting: Waiting): Promise<Dispatched> {
     const receiptId = signedId(parseAuthorization(dispatched.authorization).signed);
     const given = new AbortController();
     const patience: { timer?: NodeJS.Timeout } = {};
@@ -99,12 +100,12 @@ export function createRemoteNode(parts: RemoteNodeParts): RemoteNode {
       patience.timer = setTimeout(() => given.abort(), CANCEL_MS);
       void cancel(receiptId).catch(() => {});
     };
-    stream?.signal.addEventListener("abort", stop, { once: true });
+    waiting.signal?.addEventListener("abort", stop, { once: true });
     try {
       const answer = await post(DISPATCH, encodeDispatch(dispatched), given.signal);
       const refusal = await refusalOf(answer);
       if (refusal !== undefined) return refusal;
-      const reply = await readReply(answer, stream, stop);
+      const reply = await readReply(answer, waiting, stop);
       return reply === undefined
         ? { kind: "unknown", why: "it ended without a reply" }
         : await judge(parts, dispatched, receiptId, reply);
@@ -115,7 +116,7 @@ export function createRemoteNode(parts: RemoteNodeParts): RemoteNode {
       throw error;
     } finally {
       clearTimeout(patience.timer);
-      stream?.signal.removeEventListener("abort", stop);
+      waiting.signal?.removeEventListener("abort", stop);
     }
   }
 
@@ -134,7 +135,7 @@ async function refusalOf({ status, headers, body }: PeerAnswer): Promise<Dispatc
 /** Gives frames to the sink as they come, and the reply. Read to its end, so that the connection is good for the next. */
 async function readReply(
   { body }: PeerAnswer,
-  stream: StreamOptions | undefined,
+  { sink, signal }: Waiting,
   giveUp: () => void,
 ): Promise<NodeReply | undefined> {
   const reader = new NodeRecordReader();
@@ -144,8 +145,8 @@ async function readReply(
     for await (const piece of body)
       for (const record of reader.push(piece))
         if (record.kind === "reply") reply ??= parseNodeReply(record.bytes);
-        else if (stream !== undefined && isHeard && !stream.signal.aborted)
-          await Promise.resolve(stream.sink(record.bytes)).catch(() => {
+        else if (sink !== undefined && isHeard && !signal?.aborted)
+          await hear(sink, record.bytes).catch(() => {
             isHeard = false;
             giveUp();
           });
@@ -153,6 +154,10 @@ async function readReply(
     if (reply === undefined) throw error; // Else it is said already what came of it.
   }
   return reply;
+}
+
+async function hear(sink: (frame: Uint8Array) => void | Promise<void>, frame: Uint8Array): Promise<void> {
+  await sink(frame);
 }
 
 /** Holds a reply to what was dispatched: the receipt is the node's, for this authorization and this answer, and in the log. */
