@@ -93,7 +93,7 @@ export async function openNodeRole(options: NodeRoleOptions): Promise<NodeRole> 
     const upstreams = options.upstreamsPath === undefined ? [] : await readUpstreams(options.upstreamsPath);
     const relay = createRelay({ upstreams, clock, report });
     closers.push(relay.close);
-    const engine = await openEngine(options.workerCount, report);
+    const engine = await openEngine(options.workerCount, report, relay);
     closers.push(engine.close);
     const { fetch: ask } = systemEdges;
     const source = fetchSource(gateway, {

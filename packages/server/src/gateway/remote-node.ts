@@ -11,6 +11,8 @@ import {
   hex,
   isJsonObject,
   type JsonObject,
+  type Key,
+  keyOf,
   Malformed,
   NodeRecordReader,
   type NodeReply,
@@ -64,8 +66,8 @@ export type RemoteNodeParts = {
   /** The node's key, and its id. */
   id: Uint8Array;
   findKey(): Uint8Array | undefined;
-  /** The receipt that this network's log has under an id: what its node signed, by its id, and where. */
-  findLogged(id: Uint8Array): { index: number; statement: string } | undefined;
+  /** The receipt that this network's log has under an id: the id of what its node signed, and where. */
+  findLogged(id: Uint8Array): { index: number; statement: Key } | undefined;
   /** How long a node may say nothing. */
   timeoutMs: number;
 };
@@ -180,7 +182,7 @@ async function judge(
     (await verifySigned(entry.signed, spki));
   if (!isItsOwn) return { kind: "unknown", why: "its receipt is not one of its own for this authorization" };
   const logged = findLogged(receiptId);
-  if (logged === undefined || logged.statement !== hex(signedId(entry.signed)))
+  if (logged === undefined || logged.statement !== keyOf(signedId(entry.signed)))
     return { kind: "unknown", why: "its receipt is not in the log" };
   const disclosure = disclosureOf(reply.disclosure);
   const common = { id: receiptId, index: logged.index, receipt: receipt.bytes, disclosure };
