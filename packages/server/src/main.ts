@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { makeKeys } from "./keys-main.ts";
 import { type Listening, listen } from "./listen.ts";
 import { type Network, openNetwork } from "./network.ts";
+import { runNode } from "./node-main.ts";
 import { HELP, type Options, parseOptions } from "./options.ts";
 import { firstCall } from "./pages.ts";
 import { systemClock } from "./platform/clock.ts";
@@ -25,6 +26,10 @@ export async function main(args: string[]): Promise<number> {
   try {
     if (args[0] === "keys") {
       await makeKeys(args.slice(1), createSystemRandom(), (text) => void process.stdout.write(text));
+      return 0;
+    }
+    if (args[0] === "node") {
+      await runNode(args.slice(1), signalled());
       return 0;
     }
     if (args[0] === "witness") {

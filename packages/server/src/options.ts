@@ -107,7 +107,7 @@ export function parseOptions(args: string[], defaultModels: string): Options | "
   ];
   const publishIntervalMs = wholeNumber("checkpoint-interval", values["checkpoint-interval"], 1, 60_000);
   const tls = tlsFiles(values["tls-cert"], values["tls-key"]);
-  const url = values.url === undefined ? undefined : parseUrl(values.url);
+  const url = values.url === undefined ? undefined : parseUrl("url", values.url);
   const keyPlaces: KeyPlaces = { ...(keys === undefined ? {} : { folder: keys }), files: keyFiles(values.key ?? []) };
   requireSafeExposure({ host, port, data, keys, tls, url, behindTlsProxy: values["behind-tls-proxy"] });
   return {
@@ -129,20 +129,21 @@ export function wholeNumber(name: string, text: string, least: number, most: num
   throw new OperatorError(`--${name} takes a whole number from ${least} to ${most}, not ${JSON.stringify(text)}`);
 }
 
-function tlsFiles(certPath: string | undefined, keyPath: string | undefined): TlsFiles | undefined {
+/** The pair that is given for TLS, or none. Throws an OperatorError. */
+export function tlsFiles(certPath: string | undefined, keyPath: string | undefined): TlsFiles | undefined {
   if (certPath !== undefined && keyPath !== undefined) return { certPath, keyPath };
   if (certPath === undefined && keyPath === undefined) return undefined;
   throw new OperatorError("--tls-cert and --tls-key go together: give both");
 }
 
-/** A URL without a path: pages and clients put theirs behind it. */
-function parseUrl(text: string): string {
+/** A URL without a path, given with `--name`: others put theirs behind it. Throws an OperatorError. */
+export function parseUrl(name: string, text: string): string {
   if (/^https?:\/\//.test(text) && URL.canParse(text)) {
     const { origin, href } = new URL(text);
     if (href === `${origin}/`) return origin;
   }
   throw new OperatorError(
-    `--url takes a URL of scheme, host and port, as https://tallystick.example, not ${JSON.stringify(text)}`,
+    `--${name} takes a URL of scheme, host and port, as https://tallystick.example, not ${JSON.stringify(text)}`,
   );
 }
 

@@ -108,15 +108,15 @@ function createLocalNode(parts: ServingParts): LocalNode {
     get load() {
       return inFlight / capacity;
     },
-    async dispatch(dispatch, checked, stream) {
+    async dispatch(dispatch, checked, { sink, signal = new AbortController().signal }) {
       inFlight++;
       try {
         const model = fold.models.get(keyOf(checked.authorization.says.revision));
         const waited = model === undefined || model.yanked ? { queueMs: 0, loadMs: 0 } : await loading.load(model);
         const begunMs = clock.nowMs();
-        const served = await (stream === undefined
-          ? node.serve(dispatch, checked)
-          : node.stream(dispatch, { ...stream, checked }));
+        const served = await (sink === undefined
+          ? node.serve(dispatch, checked, signal)
+          : node.stream(dispatch, { sink, signal, checked }));
         return { kind: "served", served, times: { ...waited, serveMs: Math.max(0, clock.nowMs() - begunMs) } };
       } catch (error) {
         const isSigned = unlogged.has(hex(signedId(checked.authorization.signed)));

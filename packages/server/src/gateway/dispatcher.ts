@@ -17,7 +17,7 @@ import { type Clock, nowSeconds } from "../platform/clock.ts";
 import { type ErrorCode, ServiceError } from "../platform/errors.ts";
 import type { Random } from "../platform/random.ts";
 import type { NodeRegistry, RegisteredNode } from "./nodes.ts";
-import type { Dispatched, Served, StreamOptions } from "./remote-node.ts";
+import type { Dispatched, Served, Waiting } from "./remote-node.ts";
 import { type Asked, type Candidate, eligible, pickNode } from "./routing.ts";
 
 export type Checked = { authorization: Authorization; call: Call };
@@ -25,7 +25,7 @@ export type Timed = Served & { times: NodeTimes };
 
 /** The node in this process, as a candidate among others. */
 export type LocalNode = Candidate & {
-  dispatch(dispatch: Dispatch, checked: Checked, stream: StreamOptions | undefined): Promise<Dispatched>;
+  dispatch(dispatch: Dispatch, checked: Checked, waiting: Waiting): Promise<Dispatched>;
 };
 
 export type DispatcherParts = {
@@ -41,7 +41,7 @@ export type DispatcherParts = {
 
 export type Dispatcher = {
   serve(dispatch: Dispatch, checked: Checked, signal?: AbortSignal): Promise<Timed>;
-  stream(dispatch: Dispatch, options: StreamOptions & { checked: Checked }): Promise<Timed>;
+  stream(dispatch: Dispatch, options: Required<Waiting> & { checked: Checked }): Promise<Timed>;
   /** To be called whenever the fold has taken in more of the log. */
   folded(): void;
 };
@@ -61,7 +61,7 @@ const DISPATCHED_MOST = 65_536;
 export function createDispatcher({ fold, clock, random, registry, local, ...parts }: DispatcherParts): Dispatcher {
   /** When each authorization ends that was dispatched, until the fold knows its receipt. */
   const dispatched = new Map<string, number>();
-  const waiting = new Set<() => void>();
+  const lookers = new Set<() => void>();
 
   function take(name: string, id: Uint8Array, expiry: number): void {
     if (dispatched.size > DISPATCHED_KEPT)
@@ -79,13 +79,13 @@ export function createDispatcher({ fold, clock, random, registry, local, ...part
     return ((a << 8) | b) % count;
   }
 
-  async function run(dispatch: Dispatch, checked: Checked, stream: StreamOptions | undefined): Promise<Timed> {
+  async function run(dispatch: Dispatch, checked: Checked, waiting: Waiting): Promise<Timed> {
     const { says, signed } = checked.authorization;
     const id = signedId(signed);
     const name = keyOf(id);
     take(name, id, says.expiry);
     const asked = { revision: hex(says.revision), tier: says.tier, maxPriceAtomic: says.maxPrice };
-    const result = await tryNodes(dispatch, checked, asked, stream).catch((error: unknown) => {
+    const result = await tryNodes(dispatch, checked, asked, waiting).catch((error: unknown) => {
       dispatched.delete(name); // No node took it up.
       throw error;
     });
@@ -98,18 +98,23 @@ export function createDispatcher({ fold, clock, random, registry, local, ...part
     { attempts: _, ...dispatch }: Dispatch, // Only this gateway says whom it asked.
     checked: Checked,
     asked: Asked,
-    stream: StreamOptions | undefined,
+    waiting: Waiting,
   ): Promise<Exclude<Dispatched, { kind: "not_taken" }>> {
     const tried = new Set<string>();
     const attempts: NonNullable<Dispatch["attempts"]> = [];
     let refusal: ServiceError | undefined;
     let isBegun = false;
-    const heard = stream && {
-      signal: stream.signal,
-      sink(frame: Uint8Array) {
-        isBegun = true;
-        return stream.sink(frame);
-      },
+    const { sink, signal } = waiting;
+    const heard: Waiting = {
+      ...(signal === undefined ? {} : { signal }),
+      ...(sink === undefined
+        ? {}
+        : {
+            sink(frame) {
+              isBegun = true;
+              return sink(frame);
+            },
+          }),
     };
     while (attempts.length < DISPATCH_ATTEMPTS) {
       const candidates = [...(local === undefined ? [] : [local]), ...registry.candidates()];
@@ -166,36 +171,32 @@ export function createDispatcher({ fold, clock, random, registry, local, ...part
       };
       const end = () => {
         clearTimeout(timer);
-        waiting.delete(look);
+        lookers.delete(look);
         resolve();
       };
       const timer = setTimeout(end, withinMs);
-      waiting.add(look);
+      lookers.add(look);
       look();
     });
   }
 
   return {
-    serve: (dispatch, checked) => run(dispatch, checked, undefined),
-    stream: (dispatch, { checked, ...stream }) => run(dispatch, checked, stream),
+    serve: (dispatch, checked, signal) => run(dispatch, checked, signal === undefined ? {} : { signal }),
+    stream: (dispatch, { checked, ...waiting }) => run(dispatch, checked, waiting),
     folded() {
-      for (const look of [...waiting]) look();
+      for (const look of [...lookers]) look();
     },
   };
 }
 
 /** Asks a node elsewhere, and has its breaker hear of it. */
-async function askRemote(
-  node: RegisteredNode,
-  dispatch: Dispatch,
-  stream: StreamOptions | undefined,
-): Promise<Dispatched> {
+async function askRemote(node: RegisteredNode, dispatch: Dispatch, waiting: Waiting): Promise<Dispatched> {
   const trial = node.breaker.admit();
   if (trial === undefined)
     return { kind: "not_taken", refusal: new ServiceError("unavailable", "this node is left alone for a while") };
   node.inFlight++;
   try {
-    const result = await node.remote.dispatch(dispatch, stream);
+    const result = await node.remote.dispatch(dispatch, waiting);
     if (result.kind === "served") trial.succeed();
     // To be full or to drain is no failure of the node's; not to be reached is.
     else if (result.kind === "unknown" || result.refusal.cause !== undefined) trial.fail();

@@ -11,6 +11,8 @@ import {
   hex,
   isJsonObject,
   type JsonObject,
+  type Key,
+  keyOf,
   Malformed,
   NodeRecordReader,
   type NodeReply,
@@ -47,11 +49,12 @@ export type Dispatched =
   /** It may have been taken up: a receipt may yet appear in the log. */
   | { kind: "unknown"; why: string; error?: unknown };
 
-export type StreamOptions = { sink(frame: Uint8Array): void | Promise<void>; signal: AbortSignal };
+/** Who waits for an answer: told its frames where it is streamed; aborted once nobody waits any more. */
+export type Waiting = { sink?: (frame: Uint8Array) => void | Promise<void>; signal?: AbortSignal };
 
 export type RemoteNode = {
   /** A sink that fails is heard no more: the node is told that nobody waits, and says what came of it. */
-  dispatch(dispatch: Dispatch, stream?: StreamOptions): Promise<Dispatched>;
+  dispatch(dispatch: Dispatch, waiting: Waiting): Promise<Dispatched>;
   close(): Promise<void>;
 };
 
@@ -63,8 +66,8 @@ export type RemoteNodeParts = {
   /** The node's key, and its id. */
   id: Uint8Array;
   findKey(): Uint8Array | undefined;
-  /** The receipt that this network's log has under an id: what its node signed, by its id, and where. */
-  findLogged(id: Uint8Array): { index: number; statement: string } | undefined;
+  /** The receipt that this network's log has under an id: the id of what its node signed, and where. */
+  findLogged(id: Uint8Array): { index: number; statement: Key } | undefined;
   /** How long a node may say nothing. */
   timeoutMs: number;
 };
@@ -90,7 +93,7 @@ export function createRemoteNode(parts: RemoteNodeParts): RemoteNode {
     if (answer !== undefined) for await (const _ of answer.body) break;
   }
 
-  async function dispatch(dispatched: Dispatch, stream?: StreamOptions): Promise<Dispatched> {
+  async function dispatch(dispatched: Dispatch, waiting: Waiting): Promise<Dispatched> {
     const receiptId = signedId(parseAuthorization(dispatched.authorization).signed);
     const given = new AbortController();
     const patience: { timer?: NodeJS.Timeout } = {};
@@ -99,12 +102,12 @@ export function createRemoteNode(parts: RemoteNodeParts): RemoteNode {
       patience.timer = setTimeout(() => given.abort(), CANCEL_MS);
       void cancel(receiptId).catch(() => {});
     };
-    stream?.signal.addEventListener("abort", stop, { once: true });
+    waiting.signal?.addEventListener("abort", stop, { once: true });
     try {
       const answer = await post(DISPATCH, encodeDispatch(dispatched), given.signal);
       const refusal = await refusalOf(answer);
       if (refusal !== undefined) return refusal;
-      const reply = await readReply(answer, stream, stop);
+      const reply = await readReply(answer, waiting, stop);
       return reply === undefined
         ? { kind: "unknown", why: "it ended without a reply" }
         : await judge(parts, dispatched, receiptId, reply);
@@ -115,7 +118,7 @@ export function createRemoteNode(parts: RemoteNodeParts): RemoteNode {
       throw error;
     } finally {
       clearTimeout(patience.timer);
-      stream?.signal.removeEventListener("abort", stop);
+      waiting.signal?.removeEventListener("abort", stop);
     }
   }
 
@@ -134,7 +137,7 @@ async function refusalOf({ status, headers, body }: PeerAnswer): Promise<Dispatc
 /** Gives frames to the sink as they come, and the reply. Read to its end, so that the connection is good for the next. */
 async function readReply(
   { body }: PeerAnswer,
-  stream: StreamOptions | undefined,
+  { sink, signal }: Waiting,
   giveUp: () => void,
 ): Promise<NodeReply | undefined> {
   const reader = new NodeRecordReader();
@@ -144,8 +147,8 @@ async function readReply(
     for await (const piece of body)
       for (const record of reader.push(piece))
         if (record.kind === "reply") reply ??= parseNodeReply(record.bytes);
-        else if (stream !== undefined && isHeard && !stream.signal.aborted)
-          await Promise.resolve(stream.sink(record.bytes)).catch(() => {
+        else if (sink !== undefined && isHeard && !signal?.aborted)
+          await hear(sink, record.bytes).catch(() => {
             isHeard = false;
             giveUp();
           });
@@ -153,6 +156,10 @@ async function readReply(
     if (reply === undefined) throw error; // Else it is said already what came of it.
   }
   return reply;
+}
+
+async function hear(sink: (frame: Uint8Array) => void | Promise<void>, frame: Uint8Array): Promise<void> {
+  await sink(frame);
 }
 
 /** Holds a reply to what was dispatched: the receipt is the node's, for this authorization and this answer, and in the log. */
@@ -175,7 +182,7 @@ async function judge(
     (await verifySigned(entry.signed, spki));
   if (!isItsOwn) return { kind: "unknown", why: "its receipt is not one of its own for this authorization" };
   const logged = findLogged(receiptId);
-  if (logged === undefined || logged.statement !== hex(signedId(entry.signed)))
+  if (logged === undefined || logged.statement !== keyOf(signedId(entry.signed)))
     return { kind: "unknown", why: "its receipt is not in the log" };
   const disclosure = disclosureOf(reply.disclosure);
   const common = { id: receiptId, index: logged.index, receipt: receipt.bytes, disclosure };

@@ -157,7 +157,8 @@ export function createGateway(parts: GatewayParts): Gateway {
     try {
       served = await work({ authorization, call });
     } catch (error) {
-      reservation?.release(); // The node took it up with no receipt: nothing was dispatched.
+      const isDispatched = error instanceof ServiceError && (error.isOutcomeUnknown || error.receiptId !== undefined);
+      if (!isDispatched) reservation?.release(); // No node took it up: nothing was dispatched.
       throw error;
     }
     receipts.note(served.id, served.index, served.receipt);

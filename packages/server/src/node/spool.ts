@@ -39,6 +39,8 @@ export type Spool = {
   checkRoom(): void;
   /** Whether a receipt under this id was signed and the log has not said yet that it has it. */
   isUnsettled(id: Uint8Array): boolean;
+  /** How far the log reaches with what it said that it has. */
+  readonly settledSize: number;
   /** Sends everything that is left, once; resolves with how many the log has not answered for. */
   resend(): Promise<number>;
   close(): Promise<void>;
@@ -53,6 +55,7 @@ export async function openSpool({ folder, post, report, limits: given }: SpoolPa
   /** The ids of receipts that were signed and that the log may not have. */
   const unsettled = new Set<string>();
   const closing = new AbortController();
+  let settledSize = 0;
   let timer: NodeJS.Timeout | undefined;
   let round: Promise<number> | undefined;
 
@@ -65,7 +68,9 @@ export async function openSpool({ folder, post, report, limits: given }: SpoolPa
     }
     here.delete(name);
     left.delete(name);
-    if (posted.ok) unsettled.delete(hex(idOf(receipt)));
+    if (!posted.ok) return;
+    settledSize = Math.max(settledSize, posted.index + 1);
+    unsettled.delete(hex(idOf(receipt)));
   }
 
   async function send(name: string, receipt: Uint8Array): Promise<Posted> {
@@ -135,6 +140,10 @@ export async function openSpool({ folder, post, report, limits: given }: SpoolPa
     checkRoom() {
       if (here.size >= limits.receipts)
         throw new ServiceError("unavailable", `${here.size} receipts of this node wait for the log: try another node`);
+    },
+
+    get settledSize() {
+      return settledSize;
     },
 
     isUnsettled: (id) => unsettled.has(hex(id)),

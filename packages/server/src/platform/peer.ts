@@ -32,11 +32,13 @@ export type PeerRequest = {
 export type Peer = {
   /** A POST. Throws a PeerError; so does the answer's body where it breaks off. */
   post(request: PeerRequest): Promise<PeerAnswer>;
-  /** Lets what is under way end. */
+  /** Lets what is under way end, for a while. */
   close(): Promise<void>;
 };
 
 const CONNECT_MS = 3_000;
+/** How long what is under way may take to end once it is closed. */
+const CLOSE_MS = 5_000;
 /** More requests at once than that wait for a connection. */
 const CONNECTIONS = 64;
 
@@ -68,7 +70,11 @@ export function openPeer(url: string): Peer {
         throw failure(cause);
       }
     },
-    close: () => pool.close(),
+    async close() {
+      const timer = setTimeout(() => void pool.destroy(), CLOSE_MS);
+      await pool.close().catch(() => {}); // What is under way was told of it.
+      clearTimeout(timer);
+    },
   };
 }
 
