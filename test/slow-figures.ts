@@ -13,14 +13,17 @@ import {
   keyId,
   type Manifest,
   type ModelFigures,
+  type ModelPayload,
   parseAuthorization,
   parseCheckpoint,
   parseManifest,
   parsePolicy,
+  type ReceiptPayload,
   type Role,
   sha256,
   signedId,
 } from "@tallystick/protocol";
+import { type Bill, SlowMoney } from "./slow-money.ts";
 
 type At<K extends Entry["kind"]> = { at: number; entry: EntryOf<K> };
 type Receipt = {
@@ -35,7 +38,9 @@ type Receipt = {
 
 export function slowFigures(entries: readonly Entry[]): Figures {
   const log = new SlowLog(entries);
-  const receipts = log.receipts();
+  const { receipts, bills } = log.receipts();
+  const money = new SlowMoney(entries, bills);
+  const revenues = money.revenues();
   const acknowledged = receipts.flatMap((receipt) => {
     const first = log
       .all("acknowledgement")
@@ -52,7 +57,7 @@ export function slowFigures(entries: readonly Entry[]): Figures {
   const decisions = isFirst(reliances, ({ decision }) => decision);
   const decisionsOfModels = isFirst(reliances, ({ decision, model }) => `${decision} ${model}`);
 
-  type Is = (item: Receipt) => boolean;
+  type Is = (item: Pick<Receipt, "at" | "model" | "custody">) => boolean;
   const countsOf = (is: Is, relied: number): Counts => {
     const own = receipts.filter(is);
     const valid = own.filter(({ exclusion }) => exclusion === undefined);
@@ -63,12 +68,13 @@ export function slowFigures(entries: readonly Entry[]): Figures {
       acknowledged: acknowledged.filter(is).length,
       decisionsReliedOn: relied,
       decisionsEnforced: 0,
+      revenue: money.revenueOf(revenues.filter(is)),
     };
   };
-  const events = [...receipts, ...acknowledged, ...decisionsOfModels];
+  const events = [...receipts, ...acknowledged, ...decisionsOfModels, ...revenues];
   const sorted = (names: string[]) => [...new Set(names)].sort();
   const days = sorted(events.map(({ at }) => log.dayOf(at)));
-  const isOfDay = (day: string) => (item: Receipt) => log.dayOf(item.at) === day;
+  const isOfDay = (day: string) => (item: Pick<Receipt, "at">) => log.dayOf(item.at) === day;
   const asOfSeconds = log.latestTime();
   const today = asOfSeconds === null ? null : dayOfTime(asOfSeconds);
   const models = log.models().map(({ revision, manifest, yanked }): ModelFigures => {
@@ -97,7 +103,7 @@ export function slowFigures(entries: readonly Entry[]): Figures {
     receipts.filter(({ exclusion }) => exclusion === reason).length,
   ]);
   return {
-    rules: "tallystick-usage-v2",
+    rules: "tallystick-usage-v3",
     size: entries.length,
     asOfSeconds,
     today,
@@ -112,8 +118,20 @@ export function slowFigures(entries: readonly Entry[]): Figures {
     rows,
     exclusions: Object.fromEntries(reasons),
     equivocations: log.equivocations(),
+    credits: money.credits(),
+    earnings: money.earnings((key) => log.roleAt(key, entries.length) ?? null),
+    settlementFaults: money.faults(),
     clock: log.clock(),
   };
+}
+
+/** What the publisher asks for so many units, in millionths, rounded up. */
+function slowPrice(published: ModelPayload | undefined, { units, outputUnits = 0 }: ReceiptPayload): bigint {
+  if (published === undefined) return 0n;
+  const { price = 0n, unitPrice = 0n, outputUnitPrice = 0n } = published;
+  let millionths = price * 1_000_000n + unitPrice * BigInt(units) + outputUnitPrice * BigInt(outputUnits);
+  while (millionths % 1_000_000n !== 0n) millionths++;
+  return millionths / 1_000_000n;
 }
 
 function dayOfTime(timeSeconds: number): string {
@@ -192,8 +210,9 @@ class SlowLog {
     return this.all("grant").find((some) => some.at < at && hex(signedId(some.entry.signed)) === id);
   }
 
-  /** The receipts, each at its lowest index. */
-  receipts(): Receipt[] {
+  /** The receipts, each at its lowest index, and what those cost that cost anything. */
+  receipts(): { receipts: Receipt[]; bills: Bill[] } {
+    const bills: Bill[] = [];
     const asked = this.all("receipt").flatMap(({ at, entry }) => {
       const authorization = orUndefined(() => parseAuthorization(entry.says.authorization));
       if (authorization === undefined) return [];
@@ -205,11 +224,17 @@ class SlowLog {
     const unique = asked.filter(({ id }, i) => asked.findIndex((other) => other.id === id) === i);
     const nonceOf = (some: (typeof unique)[number]) =>
       `${hex(some.authorization.says.session)} ${some.authorization.says.nonce}`;
-    return unique.map((some): Receipt => {
+    const receipts = unique.map((some): Receipt => {
       const { at, entry, id, grant, known } = some;
       const { says } = some.authorization;
       const revision = hex(says.revision);
       const operator = grant && this.roleAt(hex(keyId(grant.entry.says.sessionKey)), grant.at);
+      const { price } = entry.says;
+      const publication = this.#publication(revision, at)?.entry;
+      const session = hex(says.session);
+      const payerTag = grant === undefined ? "" : hex(grant.entry.says.payerTag);
+      const sessionSpent = bills.reduce((sum, bill) => (bill.session === session ? sum + bill.price : sum), 0n);
+      const left = new SlowMoney(this.#entries.slice(0, at), bills).balanceOf(payerTag);
       const reasons: [Exclusion, boolean][] = [
         ["unknown_session", !known],
         ["reused_nonce", unique.some((other) => other.known && other.at < at && nonceOf(other) === nonceOf(some))],
@@ -225,6 +250,14 @@ class SlowLog {
             (entry.says.status === "ok") !== (entry.says.response !== undefined) ||
             (entry.says.status !== "ok" && entry.says.price > 0n),
         ],
+        ["overpriced", price > slowPrice(publication?.says, entry.says)],
+        [
+          "unpaid",
+          price > 0n &&
+            (grant?.entry.says.paymentClass !== "credits" ||
+              price > left ||
+              sessionSpent + price > grant.entry.says.budget),
+        ],
         ["test_traffic", says.traffic === "test"],
         ["probe_traffic", says.traffic === "probe"],
         ["self_dealing", operator !== undefined && operator !== "relier"],
@@ -232,8 +265,21 @@ class SlowLog {
       const payer = grant === undefined ? "" : hex(grant.entry.says.payerTag);
       const decision = says.decision === undefined ? id : `${payer} ${hex(says.decision)}`;
       const exclusion = reasons.find(([, holds]) => holds)?.[0];
-      return { at, id, model: revision, custody: grant?.entry.says.custody ?? "gateway", payer, decision, exclusion };
+      const custody = grant?.entry.says.custody ?? "gateway";
+      const forNothing = reasons.slice(0, -3).some(([, holds]) => holds);
+      if (price > 0n && !forNothing) {
+        const gateway = grant === undefined ? "" : hex(grant.entry.signed.keyId);
+        const payees = {
+          node: hex(entry.signed.keyId),
+          publisher: publication && hex(publication.signed.keyId),
+          gateway,
+        };
+        const counts = exclusion === undefined;
+        bills.push({ at, id, model: revision, custody, payer, session, price, counts, ...payees });
+      }
+      return { at, id, model: revision, custody, payer, decision, exclusion };
     });
+    return { receipts, bills };
   }
 
   /** The epochs that say a time: how much of the log each covers, and when. */

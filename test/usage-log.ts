@@ -9,10 +9,12 @@ import {
   encodeManifest,
   type GrantPayload,
   keyId,
+  type Price,
   possessionMessage,
   type ReceiptPayload,
   type Role,
   revisionOf,
+  type SettlementPayload,
   type Signer,
   sha256,
   signAuthorization,
@@ -34,6 +36,13 @@ function fixedSpkiHead(label: string): Uint8Array {
   const head = Buffer.from("3059301306072a8648ce3d020106082a8648ce3d03010703420004", "hex");
   return new Uint8Array(Buffer.concat([head, createHash("sha512").update(label).digest()]));
 }
+
+/** The tag of a payer of that name; any 16 bytes that follow from a name. */
+export function tagOf(name: string): Uint8Array {
+  return sha256(utf8(name)).slice(0, 16);
+}
+
+type Topup = Extract<SettlementPayload, { action: "topup" }>;
 
 export const HOUR = 3_600;
 export const DAY = 24 * HOUR;
@@ -61,10 +70,10 @@ export class UsageLog {
   }
 
   /** A log with a key of each role, one model and one session. */
-  static async open(signerOf?: (label: string) => Signer): Promise<UsageLog> {
+  static async open(signerOf?: (label: string) => Signer, price: Partial<Price> = {}): Promise<UsageLog> {
     const log = new UsageLog(signerOf);
     for (const role of ["log", "gateway", "node", "publisher", "relier"] as const) await log.enrol(role, role);
-    await log.publish("example/double");
+    await log.publish("example/double", "publisher", log.manifestOf("example/double"), price);
     await log.grant("session");
     return log;
   }
@@ -87,9 +96,16 @@ export class UsageLog {
     return encodeManifest({ ...MANIFEST, name });
   }
 
-  publish(name: string, publisher = "publisher", manifest = this.manifestOf(name)): Promise<void> {
+  publish(
+    name: string,
+    publisher = "publisher",
+    manifest = this.manifestOf(name),
+    { priceAtomic, unitPriceAtomic, outputUnitPriceAtomic }: Partial<Price> = {},
+  ): Promise<void> {
+    const prices = { price: priceAtomic, unitPrice: unitPriceAtomic, outputUnitPrice: outputUnitPriceAtomic };
+    const given = Object.fromEntries(Object.entries(prices).filter(([, price]) => price !== undefined));
     const revision = revisionOf(this.manifestOf(name));
-    return this.#sign(publisher, "model", { version: 1, action: "publish", revision, manifest });
+    return this.#sign(publisher, "model", { version: 1, action: "publish", revision, manifest, ...given });
   }
 
   yank(name: string, publisher = "publisher"): Promise<void> {
@@ -98,19 +114,26 @@ export class UsageLog {
   }
 
   /** Grants the key of `label` a session of that name. */
-  async grant(label: string, payer: string = label, custody: Custody = "account", key: string = label): Promise<void> {
+  async grant(
+    label: string,
+    payer: string = label,
+    custody: Custody = "account",
+    key: string = label,
+    terms: Partial<GrantPayload> = {},
+  ): Promise<void> {
     const { spki: sessionKey, sign } = this.#signerOf(key);
     const session = { origin: this.log.key.name, gateway: keyId(this.#signerOf("gateway").spki), sessionKey };
     const says: GrantPayload = {
       version: 1,
       ...session,
       custody,
-      payerTag: sha256(utf8(payer)).subarray(0, 16),
+      payerTag: tagOf(payer),
       tagMode: "stable",
       budget: 1_000n,
       paymentClass: "free",
       expiry: NOON_SECONDS + 365 * DAY,
       possession: await sign(possessionMessage(session)),
+      ...terms,
     };
     const entry = await signEntry(this.#signerOf("gateway"), "grant", says);
     this.#sessions.set(label, signedId(entry.signed));
@@ -142,7 +165,7 @@ export class UsageLog {
       response: commit("response", sha256(utf8("salt")), utf8("an answer")),
       profile: { runtime: "onnxruntime-web@1.2.3", binary: sha256(utf8("engine")), exactness: "exact" },
       units: 1,
-      price: 3n,
+      price: 0n,
       provenance: "executed",
       sequence: this.entries.length,
       ...changes.receipt,
@@ -156,6 +179,44 @@ export class UsageLog {
 
   rely(receipt: Uint8Array, relier = "relier"): Promise<void> {
     return this.#sign(relier, "reliance", { version: 1, receipt });
+  }
+
+  settle(says: SettlementPayload, gateway = "gateway"): Promise<void> {
+    return this.#sign(gateway, "settlement", says);
+  }
+
+  /** Credits for `payer`; another `reference` is another top-up. */
+  topUp(payer: string, amount: bigint, changes: Partial<Topup> = {}): Promise<void> {
+    const reference = tagOf(`top-up ${this.entries.length}`);
+    const says = {
+      version: 1,
+      action: "topup",
+      payerTag: tagOf(payer),
+      amount,
+      source: "transfer",
+      reference,
+    } as const;
+    return this.settle({ ...says, ...changes });
+  }
+
+  charge(payer: string, amount: bigint, receipts: Uint8Array[]): Promise<void> {
+    return this.settle({ version: 1, action: "charge", payerTag: tagOf(payer), amount, receipts });
+  }
+
+  refund(payer: string, amount: bigint, receipt: Uint8Array): Promise<void> {
+    return this.settle({
+      version: 1,
+      action: "refund",
+      payerTag: tagOf(payer),
+      amount,
+      receipt,
+      reason: "unproved",
+    });
+  }
+
+  payOut(label: string, amount: bigint, reference: Uint8Array = tagOf(`payout ${this.entries.length}`)): Promise<void> {
+    const payee = keyId(this.#signerOf(label).spki);
+    return this.settle({ version: 1, action: "payout", amount, reference, payee });
   }
 
   /** An epoch over the first `size` entries, cosigned at `timeSeconds`. */

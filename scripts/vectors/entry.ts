@@ -96,6 +96,90 @@ async function grantPairs(): Promise<[number, Item][]> {
   ];
 }
 
+const payer = digest("payer").subarray(0, 16);
+const reference = digest("reference").subarray(0, 16);
+const topup: [number, Item][] = [
+  [0, 1],
+  [1, 1],
+  [2, payer],
+  [3, 25_000_000],
+  [4, 1],
+  [5, keyId(publisher.spki)],
+  [6, reference],
+];
+const charge: [number, Item][] = [
+  [0, 1],
+  [1, 2],
+  [2, payer],
+  [3, 7],
+  [7, [digest("receipt"), digest("another receipt")]],
+];
+const refund: [number, Item][] = [
+  [0, 1],
+  [1, 3],
+  [2, payer],
+  [3, 3],
+  [8, digest("receipt")],
+  [9, 2],
+];
+const payout: [number, Item][] = [
+  [0, 1],
+  [1, 4],
+  [3, 2n ** 64n - 1n],
+  [6, reference],
+  [10, keyId(signer.node.spki)],
+];
+
+/** Each action, as bytes and as what they say. */
+function settlements(): [string, [number, Item][], object][] {
+  const ofPayer = { version: 1, payerTag: hex(payer) };
+  return [
+    [
+      "an operator tops a payer up",
+      topup,
+      {
+        ...ofPayer,
+        action: "topup",
+        amount: "25000000",
+        source: "operator",
+        funder: hex(keyId(publisher.spki)),
+        reference: hex(reference),
+      },
+    ],
+    [
+      "a payer is topped up by a transfer whose sender has no key",
+      topup.filter(([key]) => key !== 5).map(([key, item]) => [key, key === 4 ? 2 : item]),
+      { ...ofPayer, action: "topup", amount: "25000000", source: "transfer", reference: hex(reference) },
+    ],
+    [
+      "two receipts are charged",
+      charge,
+      {
+        ...ofPayer,
+        action: "charge",
+        amount: "7",
+        receipts: [hex(digest("receipt")), hex(digest("another receipt"))],
+      },
+    ],
+    [
+      "a receipt that turned out unproved is refunded",
+      refund,
+      { ...ofPayer, action: "refund", amount: "3", receipt: hex(digest("receipt")), reason: "unproved" },
+    ],
+    [
+      "a node is paid out",
+      payout,
+      {
+        version: 1,
+        action: "payout",
+        amount: String(2n ** 64n - 1n),
+        reference: hex(reference),
+        payee: hex(keyId(signer.node.spki)),
+      },
+    ],
+  ];
+}
+
 export async function entryVectors() {
   const valid: Promise<object>[] = [];
   const made = async (desc: string, kind: string, by: Signer, payload: Item, says: object) => {
@@ -199,6 +283,9 @@ export async function entryVectors() {
       checkpoint: hexOf(checkpoint),
     }),
   );
+  valid.push(
+    ...settlements().map(([desc, pairs, says]) => made(desc, "settlement", signer.gateway, map(...pairs), says)),
+  );
   return { valid: await Promise.all(valid), invalid: await invalidEntries(grant, session, authorization) };
 }
 
@@ -220,6 +307,8 @@ async function invalidEntries(grant: [number, Item][], session: Uint8Array, auth
     malformed(desc, "receipt", node, otherwise(answer(authorization), change));
   const granted = (desc: string, change: Record<number, Item | undefined>) =>
     malformed(desc, "grant", signer.gateway, otherwise(grant, change));
+  const settled = (desc: string, pairs: [number, Item][], change: Record<number, Item | undefined>) =>
+    malformed(desc, "settlement", signer.gateway, otherwise(pairs, change));
   const good = map(...enrolment());
   const contentType = "application/vnd.tallystick.key+cbor";
   const kid = keyId(node.spki);
@@ -310,6 +399,22 @@ async function invalidEntries(grant: [number, Item][], session: Uint8Array, auth
     answered("a receipt of more than 1,024 bytes", { 9: new Uint8Array(400) }),
     malformed("a revision of 31 bytes", "model", publisher, map([0, 1], [1, 2], [2, new Uint8Array(31)])),
     malformed("a receipt's id of 33 bytes", "reliance", relier, map([0, 1], [1, new Uint8Array(33)])),
+    settled("a settlement of an action that nobody knows", topup, { 1: 5 }),
+    settled("a settlement without an action", topup, { 1: undefined }),
+    settled("a settlement of version 2", topup, { 0: 2 }),
+    settled("a charge with a top-up's action", charge, { 1: 1 }),
+    settled("a top-up without a reference", topup, { 6: undefined }),
+    settled("a reference of 15 bytes", topup, { 6: reference.subarray(1) }),
+    settled("a top-up from a source that nobody knows", topup, { 4: 4 }),
+    settled("a top-up with a payee", topup, { 10: keyId(signer.node.spki) }),
+    settled("an amount under 0", topup, { 3: -1 }),
+    settled("a payer's tag of 17 bytes in a settlement", topup, { 2: digest("payer").subarray(0, 17) }),
+    settled("a charge of no receipt", charge, { 7: [] }),
+    settled("a charge of 1,001 receipts", charge, { 7: Array.from({ length: 1_001 }, () => digest("receipt")) }),
+    settled("a charge of a receipt's id of 31 bytes", charge, { 7: [digest("receipt").subarray(1)] }),
+    settled("a refund without a reason", refund, { 9: undefined }),
+    settled("a refund for a reason that nobody knows", refund, { 9: 5 }),
+    settled("a payout to a payer", payout, { 2: payer }),
     malformed("a checkpoint as text", "epoch", logKey, map([0, 1], [1, "a checkpoint"])),
     refused("a letter of the name changed", node, flipped),
     refused("signed by another key under this one's id", node, await forged(node, good)),

@@ -1,8 +1,8 @@
 /** test/vectors/usage: small logs, whole, with the figures that they fold to. */
-import { applyEntry, base64, createFold, figuresOf } from "@tallystick/protocol";
+import { applyEntry, base64, concat, createFold, figuresOf } from "@tallystick/protocol";
 import { fixedSigner } from "../../test/fixed-keys.ts";
 import { NOON_SECONDS } from "../../test/one-receipt.ts";
-import { DAY, HOUR, UsageLog } from "../../test/usage-log.ts";
+import { type CallChanges, DAY, HOUR, tagOf, UsageLog } from "../../test/usage-log.ts";
 
 function vectorOf(desc: string, { entries }: UsageLog): object {
   const fold = createFold();
@@ -16,6 +16,8 @@ export async function usageVectors(): Promise<object[]> {
     vectorOf("one decision of two calls, relied on twice", await oneDecision()),
     vectorOf("every reason to exclude a receipt", await everyExclusion()),
     vectorOf("three days and what no epoch covers yet", await threeDays()),
+    vectorOf("credits from top-up to payout, one receipt refunded, one unpaid", await credits()),
+    vectorOf("every fault of a settlement", await everySettlementFault()),
   ];
 }
 
@@ -33,7 +35,7 @@ async function oneDecision(): Promise<UsageLog> {
 }
 
 async function everyExclusion(): Promise<UsageLog> {
-  const log = await UsageLog.open(fixedSigner);
+  const log = await UsageLog.open(fixedSigner, { priceAtomic: 3n });
   await log.enrol("session of a node", "node");
   await log.grant("session of a node");
   await log.publish("example/yanked");
@@ -47,6 +49,8 @@ async function everyExclusion(): Promise<UsageLog> {
   await log.call({ model: "example/yanked" });
   await log.call({ receipt: { status: "failed", price: 0n } });
   await log.call({ receipt: { price: 6n } });
+  await log.call({ receipt: { price: 4n } });
+  await log.call({ receipt: { price: 3n } });
   await log.call({ authorization: { traffic: "test" } });
   await log.call({ authorization: { traffic: "probe" } });
   await log.call({ session: "session of a node" });
@@ -65,5 +69,57 @@ async function threeDays(): Promise<UsageLog> {
   await log.rely(early);
   await log.epoch(NOON_SECONDS + 2 * DAY + HOUR);
   await log.call();
+  return log;
+}
+
+/** A session of credits: its payer may spend what it was topped up with, and a hundred in the session. */
+async function openWithCredits(): Promise<UsageLog> {
+  const log = await UsageLog.open(fixedSigner, { priceAtomic: 12n, unitPriceAtomic: 1_000_000n });
+  await log.grant("paying", "payer", "account", "paying", { paymentClass: "credits", budget: 1_000n });
+  return log;
+}
+
+const PAID: CallChanges = { session: "paying", authorization: { maxPrice: 20n }, receipt: { price: 13n } };
+
+async function credits(): Promise<UsageLog> {
+  const log = await openWithCredits();
+  await log.topUp("payer", 17n, { source: "operator" });
+  await log.topUp("payer", 22n);
+  const first = await log.call(PAID);
+  const second = await log.call(PAID);
+  const third = await log.call(PAID);
+  await log.call(PAID); // The 39 are spent.
+  await log.epoch(NOON_SECONDS);
+  await log.charge("payer", 26n, [first, second]);
+  await log.refund("payer", 13n, second);
+  await log.refund("payer", 5n, third);
+  await log.charge("payer", 8n, [third]);
+  await log.payOut("node", 15n);
+  await log.call(PAID); // 18 were given back.
+  await log.epoch(NOON_SECONDS + DAY);
+  return log;
+}
+
+async function everySettlementFault(): Promise<UsageLog> {
+  const log = await openWithCredits();
+  await log.topUp("payer", 50n, { reference: tagOf("one reference") });
+  await log.topUp("payer", 51n, { reference: tagOf("one reference") });
+  const first = await log.call(PAID);
+  const second = await log.call(PAID);
+  await log.charge(
+    "payer",
+    3n,
+    [tagOf("no receipt"), tagOf("no receipt")].map((half) => concat(half, half)),
+  );
+  await log.charge("somebody else", 13n, [first]);
+  await log.charge("payer", 26n, [first, first]);
+  await log.charge("payer", 14n, [first]);
+  await log.charge("payer", 13n, [first]);
+  await log.charge("payer", 26n, [first, second]);
+  await log.refund("payer", 14n, second);
+  await log.refund("payer", 2n, second);
+  await log.refund("payer", 1n, second);
+  await log.payOut("node", 11n);
+  await log.epoch(NOON_SECONDS);
   return log;
 }

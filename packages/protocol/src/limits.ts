@@ -8,6 +8,8 @@ export const RECEIPT_SIZE_BYTES = 1_024;
 export const STREAM_FRAMES = 0xffff_ffff;
 /** A request authorization on its own. */
 export const AUTHORIZATION_SIZE_BYTES = 512;
+/** Receipts that one settlement charges: 34 bytes each, they and the rest fit in an entry. */
+export const CHARGED_RECEIPTS = 1_000;
 /** A manifest inside a model entry. */
 export const MANIFEST_SIZE_BYTES = 32_768;
 /** The canonical bytes of one call or one answer. */

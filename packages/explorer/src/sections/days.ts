@@ -42,7 +42,17 @@ export function lastDays({ today, days: rows }: Figures): DayFigures[] {
 }
 
 function quiet(day: string): DayFigures {
-  return { day, gross: 0, valid: 0, requesters: 0, acknowledged: 0, decisionsReliedOn: 0, decisionsEnforced: 0 };
+  const revenue = { gross: "0", refunded: "0", net: "0", subsidised: "0" };
+  return {
+    day,
+    gross: 0,
+    valid: 0,
+    requesters: 0,
+    acknowledged: 0,
+    decisionsReliedOn: 0,
+    decisionsEnforced: 0,
+    revenue,
+  };
 }
 
 function dayRow({ day, decisionsReliedOn, valid, gross, requesters }: DayFigures): Html {

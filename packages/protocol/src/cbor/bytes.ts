@@ -159,6 +159,11 @@ export class CborReader {
     this.#at++;
   }
 
+  /** Another reader at the same place: what it reads is still to be read here. */
+  ahead(): CborReader {
+    return new CborReader(this.#bytes.subarray(this.#at));
+  }
+
   /** The major type of the next item; undefined at the end. */
   peek(): number | undefined {
     const lead = this.#bytes[this.#at];

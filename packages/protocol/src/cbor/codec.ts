@@ -139,9 +139,10 @@ export function exactly<const N extends number>(value: N): Codec<N> {
   };
 }
 
-/** At most `most` items of one type. */
-export function list<T>(item: Codec<T>, most: number): Codec<T[]> {
-  const check = (count: number) => bound(count <= most, () => `has ${count} items where at most ${most} are allowed`);
+/** At most `most` items of one type, and at least `least`. */
+export function list<T>(item: Codec<T>, most: number, least = 0): Codec<T[]> {
+  const check = (count: number) =>
+    bound(count >= least && count <= most, () => `has ${count} items where ${least} to ${most} are allowed`);
   return {
     write(writer, values) {
       check(values.length);

@@ -26,6 +26,7 @@ import {
   STREAM_FRAMES,
   TIME_SECONDS,
 } from "../limits.ts";
+import { settlementPayload } from "./settlement.ts";
 
 const version = required(0, exactly(1));
 const digest = fixedBytes(32);
@@ -213,5 +214,6 @@ export const PAYLOADS = {
   reliance: reliancePayload,
   epoch: epochPayload,
   policy: policyPayload,
+  settlement: settlementPayload,
 } as const;
 export type EntryKind = keyof typeof PAYLOADS;

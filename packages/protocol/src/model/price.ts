@@ -17,6 +17,14 @@ export function priceOf(price: Price, units: number, outputUnits = 0): bigint {
   return price.priceAtomic + (metered + MILLION - 1n) / MILLION;
 }
 
+/** The most that a call of so many units can cost: what an authorization for it has to allow. */
+export function upperBound(
+  price: Price,
+  { units, maxOutputUnits = 0 }: { units: number; maxOutputUnits?: number },
+): bigint {
+  return priceOf(price, units, maxOutputUnits);
+}
+
 /** Whether every call of it is free. */
 export function isFree({ priceAtomic, unitPriceAtomic, outputUnitPriceAtomic }: Price): boolean {
   return priceAtomic === 0n && unitPriceAtomic === 0n && outputUnitPriceAtomic === 0n;

@@ -1,9 +1,10 @@
 /** The figures of a fold: what every page, API and audit shows. Same fold, same figures, same bytes of JSON. */
 import { hex } from "../bytes.ts";
-import type { Custody } from "../entry/payload.ts";
+import type { Custody, Role } from "../entry/payload.ts";
 import type { Category } from "../model/manifest.ts";
+import type { Payer, SettlementFault } from "./credits-state.ts";
 import { count, dayOf, RULES, type Tally } from "./fold.ts";
-import type { Cell, Exclusion, FoldState, Key } from "./state.ts";
+import type { Cell, CellRevenue, Exclusion, FoldState, Key } from "./state.ts";
 
 /** A model without a valid inference for this many days is idle. */
 export const IDLE_AFTER_DAYS = 30;
@@ -21,7 +22,34 @@ export type Counts = {
   decisionsReliedOn: number;
   /** Decisions that a contract would have reverted without: none until contracts exist. */
   decisionsEnforced: number;
+  revenue: Revenue;
 };
+
+/** What valid receipts cost their payers. Amounts are atomic units in decimal; of a day, net may be under 0. */
+export type Revenue = {
+  gross: string;
+  /** What was given back, on the day it was. */
+  refunded: string;
+  net: string;
+  /** The part of net that operators paid with their own money. */
+  subsidised: string;
+};
+
+/** The money of all payers. Amounts are atomic units in decimal. */
+export type CreditFigures = {
+  payers: number;
+  toppedUp: string;
+  /** The part of it that was operators' own money. */
+  subsidised: string;
+  spent: string;
+  charged: string;
+  refunded: string;
+  /** What payers may still spend. */
+  balance: string;
+};
+
+/** What the holder of a key has earned. Owed is under 0 where a refund came after the payout. */
+export type EarningFigures = { key: string; role: Role | null; earned: string; paidOut: string; owed: string };
 
 export type ModelFigures = Counts & {
   rank: number;
@@ -48,6 +76,11 @@ export type Figures = {
   exclusions: Partial<Record<Exclusion, number>>;
   /** Receipt ids under which two different receipts were signed. */
   equivocations: number;
+  credits: CreditFigures;
+  /** Nodes, publishers and gateways with earnings, in order of their keys' ids. */
+  earnings: EarningFigures[];
+  /** Settlements that count as nothing, by what is wrong with them: evidence against who signed them. */
+  settlementFaults: Partial<Record<SettlementFault, number>>;
   /** Whose word the times are: the log's own, until it has a policy that asks for witnesses. */
   clock: "log" | "witnesses";
 };
@@ -85,6 +118,9 @@ export function figuresOf(fold: FoldState): Figures {
     })),
     exclusions: sumExclusions(rows),
     equivocations: fold.equivocations.size,
+    credits: creditFigures([...fold.credits.payers.values()]),
+    earnings: earningFigures(fold),
+    settlementFaults: inOrder(fold.credits.faults),
     clock: fold.policy === undefined || fold.policy.quorum.kind === "none" ? "log" : "witnesses",
   };
 }
@@ -105,7 +141,46 @@ function sum(cells: readonly Cell[], decisionsReliedOn: number): Counts {
     acknowledged: total("acknowledged"),
     decisionsReliedOn,
     decisionsEnforced: 0,
+    revenue: sumRevenue(cells),
   };
+}
+
+function sumRevenue(cells: readonly Cell[]): Revenue {
+  const total = (field: keyof CellRevenue) => sumOf(cells, ({ revenue }) => revenue[field]);
+  const [gross, refunded] = [total("grossAtomic"), total("refundedAtomic")];
+  const net = String(gross - refunded);
+  return { gross: String(gross), refunded: String(refunded), net, subsidised: String(total("subsidisedAtomic")) };
+}
+
+function creditFigures(payers: readonly Payer[]): CreditFigures {
+  const total = (field: keyof Payer) => sumOf(payers, (payer) => payer[field]);
+  const [toppedUp, spent, refunded] = [total("toppedUpAtomic"), total("spentAtomic"), total("refundedAtomic")];
+  return {
+    payers: payers.length,
+    toppedUp: String(toppedUp),
+    subsidised: String(total("subsidisedAtomic")),
+    spent: String(spent),
+    charged: String(total("chargedAtomic")),
+    refunded: String(refunded),
+    balance: String(toppedUp - spent + refunded),
+  };
+}
+
+function earningFigures({ credits, keys }: FoldState): EarningFigures[] {
+  const rows = [...credits.payees].map(([key, { earnedAtomic, paidOutAtomic }]) => ({
+    key: hexOf(key),
+    role: keys.get(key)?.role ?? null,
+    earned: String(earnedAtomic),
+    paidOut: String(paidOutAtomic),
+    owed: String(earnedAtomic - paidOutAtomic),
+  }));
+  return rows.sort((a, b) => order(a.key, b.key));
+}
+
+function sumOf<T>(items: readonly T[], amountOf: (item: T) => bigint): bigint {
+  let total = 0n;
+  for (const item of items) total += amountOf(item);
+  return total;
 }
 
 function rankModels(fold: FoldState, cells: readonly Cell[], today: string | null): ModelFigures[] {
@@ -137,7 +212,11 @@ function sumExclusions(cells: readonly Cell[]): Partial<Record<Exclusion, number
   const sums = new Map<Exclusion, number>();
   for (const { exclusions } of cells)
     for (const [reason, n] of exclusions) sums.set(reason, (sums.get(reason) ?? 0) + n);
-  return Object.fromEntries([...sums].sort(([a], [b]) => order(a, b)));
+  return inOrder(sums);
+}
+
+function inOrder<K extends string>(counts: ReadonlyMap<K, number>): Partial<Record<K, number>> {
+  return Object.fromEntries([...counts].sort(([a], [b]) => order(a, b))) as Partial<Record<K, number>>;
 }
 
 function byDayModelCustody(a: Cell, b: Cell): number {

@@ -9,12 +9,14 @@ import { cosignatureTimeBy, cosignatureTimes } from "../log/note.ts";
 import { isQuorum, parsePolicy } from "../log/policy.ts";
 import { lowerMedian } from "../log/trust.ts";
 import { parseManifest } from "../model/codec.ts";
+import { priceOf } from "../model/price.ts";
 import { brokenTerm } from "../receipt/terms.ts";
 import { keyId, signedId } from "../sign/cose.ts";
+import { applyPrice, applySettlement, canPay } from "./credits.ts";
 import { type Cell, type DayTotal, type Event, type Exclusion, type FoldState, isOperator, keyOf } from "./state.ts";
 
 /** The version of the rules; another rule is another version. */
-export const RULES = "tallystick-usage-v2";
+export const RULES = "tallystick-usage-v3";
 
 /** Takes the next entry into `fold`, which it changes. Total: whatever an entry says, the fold goes on. */
 export function applyEntry(fold: FoldState, entry: Entry): void {
@@ -26,6 +28,7 @@ export function applyEntry(fold: FoldState, entry: Entry): void {
   else if (entry.kind === "acknowledgement") applyAcknowledgement(fold, index, entry);
   else if (entry.kind === "reliance") applyReliance(fold, index, entry);
   else if (entry.kind === "policy") applyPolicy(fold, entry);
+  else if (entry.kind === "settlement") applySettlement(fold, index, entry);
   else applyEpoch(fold, entry);
 }
 
@@ -74,7 +77,9 @@ function applyGrant(fold: FoldState, index: number, { says, signed }: EntryOf<"g
     sessionKey: says.sessionKey.slice(),
     sessionKeyId,
     expiry: says.expiry,
+    paymentClass: says.paymentClass,
     budgetAtomic: says.budget,
+    spentAtomic: 0n,
     selfDealing: isOperator(fold, sessionKeyId),
     usedNonces: new Set(),
   });
@@ -113,6 +118,7 @@ function applyReceipt(fold: FoldState, index: number, entry: EntryOf<"receipt">)
   };
   fold.receipts.set(id, receipt);
   fold.untimed.push({ kind: "inference", index, model: receipt.model, custody: receipt.custody, payer, exclusion });
+  applyPrice(fold, id, receipt, entry.says.price, node);
 }
 
 /** The first reason for which a receipt is gross and not valid. */
@@ -131,6 +137,8 @@ function exclude(
   if (model.yanked) return "yanked_model";
   if (says.status !== "ok") return "not_ok";
   if (brokenTerm(says, asked, session) !== undefined) return "broken_terms";
+  if (says.price > priceOf(model, says.units, says.outputUnits)) return "overpriced";
+  if (!canPay(fold, session, says.price)) return "unpaid";
   if (asked.traffic === "test") return "test_traffic";
   if (asked.traffic === "probe") return "probe_traffic";
   return session.selfDealing ? "self_dealing" : undefined;
@@ -208,7 +216,13 @@ export function count({ cells, days }: Tally, day: string, event: Event): void {
   const cell = cellOf(cells, day, event);
   const total = dayTotalOf(days, day);
   if (event.kind === "acknowledgement") cell.acknowledged++;
-  else if (event.kind === "reliance") {
+  else if (event.kind === "payment") {
+    cell.revenue.grossAtomic += event.priceAtomic;
+    cell.revenue.subsidisedAtomic += event.subsidisedAtomic;
+  } else if (event.kind === "refund") {
+    cell.revenue.refundedAtomic += event.amountAtomic;
+    cell.revenue.subsidisedAtomic -= event.subsidisedAtomic;
+  } else if (event.kind === "reliance") {
     cell.reliedOn++;
     if (event.firstOfDecision) total.decisionsReliedOn++;
   } else {
@@ -228,7 +242,8 @@ function cellOf(cells: Map<string, Cell>, day: string, { model, custody }: Event
   let cell = cells.get(name);
   if (cell === undefined) {
     const counts = { gross: 0, valid: 0, acknowledged: 0, reliedOn: 0 };
-    cell = { day, model, custody, ...counts, requesters: new Set(), exclusions: new Map() };
+    const revenue = { grossAtomic: 0n, refundedAtomic: 0n, subsidisedAtomic: 0n };
+    cell = { day, model, custody, ...counts, revenue, requesters: new Set(), exclusions: new Map() };
     cells.set(name, cell);
   }
   return cell;

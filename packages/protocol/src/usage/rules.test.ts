@@ -3,11 +3,12 @@ import { expect, test } from "vitest";
 import { NOON_SECONDS } from "../../../../test/one-receipt.ts";
 import { RUNS } from "../../../../test/runs.ts";
 import { slowFigures } from "../../../../test/slow-figures.ts";
-import { DAY, UsageLog } from "../../../../test/usage-log.ts";
+import { DAY, tagOf, UsageLog, unsignedSigner } from "../../../../test/usage-log.ts";
 import { type Entry, parseEntry } from "../entry/entry.ts";
+import { keyId } from "../sign/cose.ts";
 import { figuresOf } from "./figures.ts";
 import { applyEntry } from "./fold.ts";
-import { createFold } from "./state.ts";
+import { createFold, type FoldState, keyOf } from "./state.ts";
 
 /** Something that happens to a log; numbers choose among what there is. */
 type Happening =
@@ -17,7 +18,18 @@ type Happening =
   | { kind: "call"; call: Call }
   | { kind: "rely" | "acknowledge"; receipt: number; by: string }
   | { kind: "epoch"; days: number; lag: number }
-  | { kind: "again"; entry: number };
+  | { kind: "again"; entry: number }
+  | {
+      kind: "topup";
+      payer: string;
+      amount: number;
+      source: "operator" | "transfer";
+      funder: string | undefined;
+      reference: number;
+    }
+  | { kind: "charge"; payer: string; from: number; count: number; amount: number | undefined; twice: boolean }
+  | { kind: "refund"; payer: string; receipt: number; amount: number }
+  | { kind: "payout"; payee: string; amount: number; reference: number };
 type Call = {
   session: string;
   asker: string | undefined;
@@ -41,13 +53,62 @@ const call: fc.Arbitrary<Call> = fc.record({
   node: mostly("node", "second node", "relier"),
   nonce: mostly<number | undefined>(undefined, 0, 1),
   status: mostly<"ok" | "failed">("ok", "failed"),
-  price: mostly(3n, 5n, 6n),
+  price: mostly(0n, 3n, 6n),
   traffic: mostly<"production" | "test" | "probe">("production", "test", "probe"),
   decision: fc.option(fc.nat(2), { nil: undefined }),
 });
+const paidCall: fc.Arbitrary<Call> = call.chain((some) =>
+  fc.record({ session: mostly("paying", "paying too"), price: mostly(13n, 12n, 14n, 21n) }).map((paid) => ({
+    ...some,
+    ...paid,
+    model: "example/priced",
+    nonce: undefined,
+    asker: undefined,
+  })),
+);
+const payer = fc.oneof({ weight: 9, arbitrary: fc.constant("paying") }, fc.constant("second"));
 const key = fc.constantFrom("node", "second node", "relier", "second", "second relier");
+const money: fc.Arbitrary<Happening> = fc.oneof(
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant("topup" as const),
+      payer,
+      amount: fc.nat(40),
+      source: mostly<"operator" | "transfer">("transfer", "operator"),
+      funder: mostly<string | undefined>(undefined, "node", "relier", "second node"),
+      reference: fc.nat(20),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant("charge" as const),
+      payer,
+      from: fc.nat(4),
+      count: fc.nat(3),
+      amount: fc.option(fc.nat(40), { nil: undefined, freq: 8 }),
+      twice: mostly(false, true),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({ kind: fc.constant("refund" as const), payer, receipt: fc.nat(4), amount: fc.nat(15) }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant("payout" as const),
+      payee: fc.constantFrom("node", "publisher", "gateway", "stranger"),
+      amount: fc.nat(12),
+      reference: fc.nat(20),
+    }),
+  },
+);
 const happening: fc.Arbitrary<Happening> = fc.oneof(
   { weight: 8, arbitrary: call.map((some): Happening => ({ kind: "call", call: some })) },
+  { weight: 8, arbitrary: paidCall.map((some): Happening => ({ kind: "call", call: some })) },
+  { weight: 9, arbitrary: money },
   fc.record({
     kind: fc.constantFrom("enrol" as const, "retire" as const),
     key,
@@ -79,18 +140,49 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("again" as const), entry: fc.nat() }) },
 );
 const happenings = fc.array(happening, { maxLength: 40 });
+/** Calls that cost something, and what is settled of them. */
+const dealings = fc.array(
+  fc.oneof({ weight: 2, arbitrary: paidCall.map((some): Happening => ({ kind: "call", call: some })) }, money),
+  { minLength: 10, maxLength: 40 },
+);
 
 /** The log of what happened; a receipt or an entry is chosen among those that there are by then. */
 async function logOf(all: readonly Happening[]): Promise<UsageLog> {
   const log = await UsageLog.open();
+  const price = { priceAtomic: 12n, unitPriceAtomic: 1_000_000n };
+  await log.publish("example/priced", "publisher", log.manifestOf("example/priced"), price);
+  const terms = { paymentClass: "credits", budget: 90n } as const;
+  await log.grant("paying", "paying", "account", "paying", terms);
+  await log.grant("paying too", "paying", "gateway", "paying too", { ...terms, budget: 30n });
+  await log.topUp("paying", 30n);
+  await log.topUp("paying", 20n, { source: "operator" });
   const receipts: Uint8Array[] = [];
+  const payable: Uint8Array[] = [];
   let timeSeconds = NOON_SECONDS;
   for (const some of all) {
     if (some.kind === "enrol" || some.kind === "retire") await log.enrol(some.key, some.role, some.kind);
     else if (some.kind === "publish") await log.publish(some.model, some.publisher);
     else if (some.kind === "yank") await log.yank(some.model, some.publisher);
     else if (some.kind === "grant") await log.grant(some.session, some.payer);
-    else if (some.kind === "call") receipts.push(await callOf(log, some.call));
+    else if (some.kind === "call") {
+      const receipt = await callOf(log, some.call);
+      receipts.push(receipt);
+      if (some.call.model === "example/priced") payable.push(receipt);
+    } else if (some.kind === "topup") {
+      const { payer: to, source, funder, reference } = some;
+      const changes = { source, reference: tagOf(`reference ${reference}`) };
+      const own = funder === undefined ? {} : { funder: keyId(unsignedSigner(funder).spki) };
+      await log.topUp(to, BigInt(some.amount), { ...changes, ...own });
+    } else if (some.kind === "charge") {
+      const { uncharged } = foldOf(log.entries).credits;
+      const open = some.twice ? payable : payable.filter((id) => uncharged.has(keyOf(id)));
+      const ids = open.slice(some.from % Math.max(1, open.length)).slice(0, 1 + some.count);
+      if (ids.length > 0) await log.charge(some.payer, BigInt(some.amount ?? dueOf(log.entries, ids)), ids);
+    } else if (some.kind === "refund") {
+      const receipt = payable[some.receipt % Math.max(1, payable.length)] ?? new Uint8Array(32);
+      await log.refund(some.payer, BigInt(some.amount), receipt);
+    } else if (some.kind === "payout")
+      await log.payOut(some.payee, BigInt(some.amount), tagOf(`reference ${some.reference}`));
     else if (some.kind === "again") log.append(log.entries[some.entry % log.entries.length] ?? never());
     else if (some.kind === "epoch") {
       timeSeconds += some.days * DAY;
@@ -104,9 +196,19 @@ async function logOf(all: readonly Happening[]): Promise<UsageLog> {
   return log;
 }
 
+/** What receipts still come to, so that most charges are right. */
+function dueOf(entries: readonly Entry[], ids: readonly Uint8Array[]): bigint {
+  const { payments } = foldOf(entries).credits;
+  return ids.reduce((sum, id) => {
+    const payment = payments.get(keyOf(id));
+    return payment === undefined ? sum : sum + payment.priceAtomic - payment.refundedAtomic;
+  }, 0n);
+}
+
 function callOf(log: UsageLog, { nonce, decision, traffic, status, price, asker, ...rest }: Call): Promise<Uint8Array> {
   const authorization = {
     traffic,
+    maxPrice: rest.model === "example/priced" ? 20n : 5n,
     ...(nonce === undefined ? {} : { nonce }),
     ...(decision === undefined ? {} : { decision: new Uint8Array(16).fill(decision) }),
   };
@@ -117,15 +219,29 @@ function never(): never {
   throw new Error("a log starts with entries");
 }
 
-function figuresFor(entries: readonly Entry[]) {
+function foldOf(entries: readonly Entry[]): FoldState {
   const fold = createFold();
   for (const entry of entries) applyEntry(fold, entry);
-  return figuresOf(fold);
+  return fold;
+}
+
+function figuresFor(entries: readonly Entry[]) {
+  return figuresOf(foldOf(entries));
 }
 
 test("the fold gives the figures that the rules define, asked one by one of the whole log", async () => {
   await fc.assert(
     fc.asyncProperty(happenings, async (all) => {
+      const { entries } = await logOf(all);
+      expect(figuresFor(entries)).toEqual(slowFigures(entries));
+    }),
+    RUNS,
+  );
+});
+
+test("the fold gives the money that the rules define, asked one by one of all settlements", async () => {
+  await fc.assert(
+    fc.asyncProperty(dealings, async (all) => {
       const { entries } = await logOf(all);
       expect(figuresFor(entries)).toEqual(slowFigures(entries));
     }),
@@ -167,11 +283,8 @@ test("gross is never under valid, the strata add up, and the rows sum to the tot
 
 /** Whether an entry that did nothing where it first stood can do nothing further on either. */
 function isSettledAtFirst({ kind, says }: Entry): boolean {
-  if (kind === "reliance" || kind === "acknowledgement") return false;
-  if (kind === "policy") return false;
-  return (
-    kind === "receipt" || kind === "grant" || kind === "epoch" || says.action === "enrol" || says.action === "publish"
-  );
+  if (kind === "reliance" || kind === "acknowledgement" || kind === "policy") return false;
+  return kind === "key" ? says.action === "enrol" : kind === "model" ? says.action === "publish" : true;
 }
 
 test("what enrols, publishes, grants, answers or dates changes the size and nothing else when it is logged again", async () => {

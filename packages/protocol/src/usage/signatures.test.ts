@@ -121,5 +121,7 @@ test("every signature in the logs of our vectors holds, but for those that a fau
       "no key before it may sign this receipt entry",
     ],
     [],
+    [],
+    [],
   ]);
 });

@@ -7,11 +7,12 @@
  * whole log where one does not.
  */
 import type { Entry } from "../entry/entry.ts";
-import type { Custody, Role } from "../entry/payload.ts";
+import type { Custody, GrantPayload, Role } from "../entry/payload.ts";
 import type { Handover } from "../log/handover.ts";
 import type { Policy } from "../log/policy.ts";
 import type { Manifest } from "../model/manifest.ts";
 import type { Price } from "../model/price.ts";
+import { type Credits, createCredits } from "./credits-state.ts";
 
 /** Bytes as a key of a Map: one UTF-16 unit a byte. */
 export type Key = string;
@@ -38,7 +39,10 @@ export type Session = {
   sessionKey: Uint8Array;
   sessionKeyId: Key;
   expiry: number;
+  paymentClass: GrantPayload["paymentClass"];
   budgetAtomic: bigint;
+  /** What its receipts cost. A refund is its payer's, and does not give it budget. */
+  spentAtomic: bigint;
   /** Whether the session key is itself a key of an operator: then its demand is its own supply. */
   selfDealing: boolean;
   usedNonces: Set<number>;
@@ -55,6 +59,8 @@ export type Exclusion =
   | "yanked_model"
   | "reused_nonce"
   | "broken_terms"
+  | "overpriced"
+  | "unpaid"
   | "self_dealing";
 
 export type UsedReceipt = {
@@ -74,6 +80,8 @@ export type UsedReceipt = {
 export type Event = { index: number; model: Key; custody: Custody } & (
   | { kind: "inference"; payer: Key; exclusion: Exclusion | undefined }
   | { kind: "acknowledgement" }
+  | { kind: "payment"; priceAtomic: bigint; subsidisedAtomic: bigint }
+  | { kind: "refund"; amountAtomic: bigint; subsidisedAtomic: bigint }
   | { kind: "reliance"; firstOfDecision: boolean; firstOfModel: boolean }
 );
 
@@ -86,9 +94,13 @@ export type Cell = {
   valid: number;
   acknowledged: number;
   reliedOn: number;
+  revenue: CellRevenue;
   requesters: Set<Key>;
   exclusions: Map<Exclusion, number>;
 };
+
+/** What valid receipts cost, what of that was given back, and what of the rest was operators' own money. */
+export type CellRevenue = { grossAtomic: bigint; refundedAtomic: bigint; subsidisedAtomic: bigint };
 
 /** What a day sums up to over models, where sums over cells would count a decision twice. */
 export type DayTotal = { requesters: Set<Key>; decisionsReliedOn: number };
@@ -99,6 +111,7 @@ export type FoldState = {
   models: Map<Key, PublishedModel>;
   sessions: Map<Key, Session>;
   receipts: Map<Key, UsedReceipt>;
+  credits: Credits;
   /** Who relied on which decision, relier then decision, and where the log says so first. */
   reliances: Map<Key, number>;
   /** Decisions somebody relied on, and decisions by model. */
@@ -130,6 +143,7 @@ export function createFold(): FoldState {
     models: new Map(),
     sessions: new Map(),
     receipts: new Map(),
+    credits: createCredits(),
     reliances: new Map(),
     reliedDecisions: new Set(),
     reliedByModel: new Set(),
@@ -157,6 +171,7 @@ export function signerOf(fold: FoldState, entry: Entry): Uint8Array | undefined 
     case "model":
       return may("publisher");
     case "grant":
+    case "settlement":
       return may("gateway");
     case "receipt":
       return may("node");

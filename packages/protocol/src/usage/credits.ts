@@ -1,0 +1,192 @@
+/** The folds of money: what payers have, what receipts cost them, what that earns. Rules: docs/spec/usage.md, "Credits". */
+import type { EntryOf } from "../entry/entry.ts";
+import type { SettlementPayload } from "../entry/settlement.ts";
+import { signedId } from "../sign/cose.ts";
+import type { Credits, Payee, Payer, Payment, SettlementFault } from "./credits-state.ts";
+import {
+  type Exclusion,
+  type FoldState,
+  isOperator,
+  type Key,
+  keyOf,
+  type Session,
+  type UsedReceipt,
+} from "./state.ts";
+
+/** What a payer may still spend. */
+export function balanceOf({ credits }: FoldState, payer: Key): bigint {
+  const account = credits.payers.get(payer);
+  return account === undefined ? 0n : account.toppedUpAtomic - account.spentAtomic + account.refundedAtomic;
+}
+
+/** What a payee has earned and not been paid; under 0 where a refund came after the payout. */
+export function owedTo({ credits }: FoldState, payee: Key): bigint {
+  const account = credits.payees.get(payee);
+  return account === undefined ? 0n : account.earnedAtomic - account.paidOutAtomic;
+}
+
+/** What of a price each payee earns: 20 % the publisher, 10 % the gateway, rounded down; the node the rest. */
+export function splitPrice(amountAtomic: bigint): { node: bigint; publisher: bigint; gateway: bigint } {
+  const publisher = (amountAtomic * 20n) / 100n;
+  const gateway = (amountAtomic * 10n) / 100n;
+  return { node: amountAtomic - publisher - gateway, publisher, gateway };
+}
+
+/** Whether a receipt of this session may cost `priceAtomic` by what is in the log before it. */
+export function canPay(fold: FoldState, session: Session, priceAtomic: bigint): boolean {
+  if (priceAtomic === 0n) return true;
+  if (session.paymentClass !== "credits") return false;
+  return priceAtomic <= session.budgetAtomic - session.spentAtomic && priceAtomic <= balanceOf(fold, session.payer);
+}
+
+/** Exclusions that say something of who asked, and nothing against the price. */
+const PAID_FOR: readonly (Exclusion | undefined)[] = [undefined, "test_traffic", "probe_traffic", "self_dealing"];
+
+/** Takes a receipt's price from its payer. */
+export function applyPrice(fold: FoldState, id: Key, receipt: UsedReceipt, priceAtomic: bigint, node: Key): void {
+  const session = fold.sessions.get(receipt.session);
+  if (priceAtomic === 0n || session === undefined || !PAID_FOR.includes(receipt.exclusion)) return;
+  const { credits } = fold;
+  const payer = payerOf(credits, receipt.payer);
+  const subsidisedAtomic = least(priceAtomic, payer.subsidyLeftAtomic);
+  payer.subsidyLeftAtomic -= subsidisedAtomic;
+  payer.spentAtomic += priceAtomic;
+  session.spentAtomic += priceAtomic;
+  credits.payments.set(id, { priceAtomic, subsidisedAtomic, refundedAtomic: 0n, node, charged: false });
+  credits.uncharged.add(id);
+  if (receipt.exclusion !== undefined) return; // What does not count as use is no revenue either.
+  const { index, model, custody } = receipt;
+  fold.untimed.push({ kind: "payment", index, model, custody, priceAtomic, subsidisedAtomic });
+}
+
+/** A settlement counts once, and as nothing where it has a fault. */
+export function applySettlement(fold: FoldState, index: number, { says, signed }: EntryOf<"settlement">): void {
+  const { settled, faults } = fold.credits;
+  const statement = keyOf(signedId(signed));
+  if (settled.has(statement)) return;
+  settled.add(statement);
+  const fault = settle(fold, index, says);
+  if (fault !== undefined) faults.set(fault, (faults.get(fault) ?? 0) + 1);
+}
+
+function settle(fold: FoldState, index: number, says: SettlementPayload): SettlementFault | undefined {
+  if (says.action === "topup") return topUp(fold, says);
+  if (says.action === "charge") return charge(fold, says);
+  if (says.action === "refund") return refund(fold, index, says);
+  return payOut(fold, says);
+}
+
+type Says<A extends SettlementPayload["action"]> = Extract<SettlementPayload, { action: A }>;
+
+function topUp(fold: FoldState, says: Says<"topup">): SettlementFault | undefined {
+  const { credits } = fold;
+  if (credits.references.has(keyOf(says.reference))) return "reused_reference";
+  credits.references.add(keyOf(says.reference));
+  const payer = payerOf(credits, keyOf(says.payerTag));
+  payer.toppedUpAtomic += says.amount;
+  if (says.source !== "operator" && !(says.funder && isOperator(fold, keyOf(says.funder)))) return undefined;
+  payer.subsidisedAtomic += says.amount;
+  payer.subsidyLeftAtomic += says.amount;
+  return undefined;
+}
+
+function charge(fold: FoldState, says: Says<"charge">): SettlementFault | undefined {
+  const { credits, receipts } = fold;
+  const ids = says.receipts.map(keyOf);
+  let total = 0n;
+  for (const id of ids) {
+    const payment = credits.payments.get(id);
+    if (payment === undefined) return "unknown_receipt";
+    if (receipts.get(id)?.payer !== keyOf(says.payerTag)) return "wrong_payer";
+    if (payment.charged) return "charged_twice";
+    total += payment.priceAtomic - payment.refundedAtomic;
+  }
+  if (new Set(ids).size !== ids.length) return "charged_twice";
+  if (total !== says.amount) return "wrong_amount";
+  for (const id of ids) {
+    const payment = credits.payments.get(id);
+    if (payment === undefined) continue;
+    payment.charged = true;
+    credits.uncharged.delete(id);
+    earn(fold, id, payment, payment.priceAtomic - payment.refundedAtomic, 1n);
+  }
+  payerOf(credits, keyOf(says.payerTag)).chargedAtomic += total;
+  return undefined;
+}
+
+function refund(fold: FoldState, index: number, says: Says<"refund">): SettlementFault | undefined {
+  const { credits } = fold;
+  const id = keyOf(says.receipt);
+  const payment = credits.payments.get(id);
+  const receipt = fold.receipts.get(id);
+  if (payment === undefined || receipt === undefined) return "unknown_receipt";
+  if (receipt.payer !== keyOf(says.payerTag)) return "wrong_payer";
+  if (payment.refundedAtomic > 0n) return "refunded_twice";
+  if (says.amount === 0n || says.amount > payment.priceAtomic) return "wrong_amount";
+  payment.refundedAtomic = says.amount;
+  // The payer's own money first: what is left of a price that was partly subsidised is the subsidy.
+  const ownAtomic = payment.priceAtomic - payment.subsidisedAtomic;
+  const subsidisedAtomic = says.amount - least(says.amount, ownAtomic);
+  const payer = payerOf(credits, receipt.payer);
+  payer.refundedAtomic += says.amount;
+  payer.subsidyLeftAtomic += subsidisedAtomic;
+  if (payment.charged) {
+    earn(fold, id, payment, payment.priceAtomic, -1n);
+    earn(fold, id, payment, payment.priceAtomic - says.amount, 1n);
+  }
+  if (receipt.exclusion !== undefined) return undefined;
+  const { model, custody } = receipt;
+  fold.untimed.push({ kind: "refund", index, model, custody, amountAtomic: says.amount, subsidisedAtomic });
+  return undefined;
+}
+
+function payOut(fold: FoldState, says: Says<"payout">): SettlementFault | undefined {
+  const { credits } = fold;
+  const reference = keyOf(says.reference);
+  if (credits.references.has(reference)) return "reused_reference";
+  const payee = keyOf(says.payee);
+  if (says.amount > owedTo(fold, payee)) return "overpaid";
+  credits.references.add(reference);
+  payeeOf(credits, payee).paidOutAtomic += says.amount;
+  return undefined;
+}
+
+/** Gives `amountAtomic` of a receipt's price to those who earned it, or takes it back. */
+function earn(
+  { credits, receipts, models, sessions }: FoldState,
+  id: Key,
+  by: Payment,
+  amount: bigint,
+  sign: 1n | -1n,
+) {
+  const receipt = receipts.get(id);
+  const share = splitPrice(amount);
+  const publisher = models.get(receipt?.model ?? "")?.publisher ?? "";
+  const gateway = sessions.get(receipt?.session ?? "")?.gateway ?? "";
+  payeeOf(credits, by.node).earnedAtomic += sign * share.node;
+  payeeOf(credits, publisher).earnedAtomic += sign * share.publisher;
+  payeeOf(credits, gateway).earnedAtomic += sign * share.gateway;
+}
+
+function payerOf({ payers }: Credits, tag: Key): Payer {
+  let payer = payers.get(tag);
+  if (payer === undefined) {
+    const none = { toppedUpAtomic: 0n, subsidisedAtomic: 0n, spentAtomic: 0n, chargedAtomic: 0n };
+    payer = { ...none, refundedAtomic: 0n, subsidyLeftAtomic: 0n };
+    payers.set(tag, payer);
+  }
+  return payer;
+}
+
+function payeeOf({ payees }: Credits, key: Key): Payee {
+  let payee = payees.get(key);
+  if (payee === undefined) {
+    payee = { earnedAtomic: 0n, paidOutAtomic: 0n };
+    payees.set(key, payee);
+  }
+  return payee;
+}
+
+function least(a: bigint, b: bigint): bigint {
+  return a < b ? a : b;
+}

@@ -1,0 +1,235 @@
+/** The money of docs/spec/usage.md, "Credits", by its definitions: each amount is asked of all settlements and bills. */
+import {
+  type CreditFigures,
+  type Custody,
+  type EarningFigures,
+  type Entry,
+  type EntryOf,
+  hex,
+  keyId,
+  type Revenue,
+  type Role,
+  type SettlementFault,
+  type SettlementPayload,
+  signedId,
+} from "@tallystick/protocol";
+
+/** What one receipt cost. */
+export type Bill = {
+  at: number;
+  id: string;
+  model: string;
+  custody: Custody;
+  payer: string;
+  session: string;
+  price: bigint;
+  /** Whether the receipt is valid, and so its price revenue. */
+  counts: boolean;
+  node: string;
+  publisher: string | undefined;
+  gateway: string;
+};
+
+type Settled = { at: number; says: SettlementPayload; fault: SettlementFault | undefined };
+type Good<A extends SettlementPayload["action"]> = { at: number; says: Extract<SettlementPayload, { action: A }> };
+export type RevenueEvent = Pick<Bill, "at" | "model" | "custody"> & {
+  gross: bigint;
+  refunded: bigint;
+  subsidy: bigint;
+};
+
+const sum = <T>(items: readonly T[], amountOf: (item: T) => bigint) =>
+  items.reduce((all, item) => all + amountOf(item), 0n);
+
+export class SlowMoney {
+  readonly #entries: readonly Entry[];
+  readonly #bills: readonly Bill[];
+  readonly #settled: readonly Settled[];
+
+  constructor(entries: readonly Entry[], bills: readonly Bill[]) {
+    this.#entries = entries;
+    this.#bills = bills;
+    this.#settled = this.#judge();
+  }
+
+  /** Every settlement at its lowest index, with what is wrong with it by those before it. */
+  #judge(): Settled[] {
+    const all = this.#entries.flatMap((entry, at) => (entry.kind === "settlement" ? [{ at, entry }] : []));
+    const idOf = ({ entry }: { entry: EntryOf<"settlement"> }) => hex(signedId(entry.signed));
+    const unique = all.filter((some, i) => all.findIndex((other) => idOf(other) === idOf(some)) === i);
+    const settled: Settled[] = [];
+    for (const { at, entry } of unique)
+      settled.push({ at, says: entry.says, fault: this.#faultOf(entry.says, at, settled) });
+    return settled;
+  }
+
+  #faultOf(says: SettlementPayload, at: number, before: readonly Settled[]): SettlementFault | undefined {
+    const billOf = (id: Uint8Array) => this.#bills.find((bill) => bill.at < at && bill.id === hex(id));
+    if (says.action === "topup" || says.action === "payout") {
+      const used = [...good("topup", before), ...good("payout", before)];
+      if (used.some((other) => hex(other.says.reference) === hex(says.reference))) return "reused_reference";
+      if (says.action === "payout" && says.amount > this.#owed(hex(says.payee), before)) return "overpaid";
+      return undefined;
+    }
+    if (says.action === "refund") {
+      const bill = billOf(says.receipt);
+      if (bill === undefined) return "unknown_receipt";
+      if (bill.payer !== hex(says.payerTag)) return "wrong_payer";
+      if (refundOf(bill.id, before) > 0n) return "refunded_twice";
+      return says.amount === 0n || says.amount > bill.price ? "wrong_amount" : undefined;
+    }
+    const charged = good("charge", before).flatMap((other) => other.says.receipts.map(hex));
+    for (const id of says.receipts) {
+      const bill = billOf(id);
+      if (bill === undefined) return "unknown_receipt";
+      if (bill.payer !== hex(says.payerTag)) return "wrong_payer";
+      if (charged.includes(hex(id))) return "charged_twice";
+    }
+    if (new Set(says.receipts.map(hex)).size < says.receipts.length) return "charged_twice";
+    const due = sum(says.receipts, (id) => (billOf(id)?.price ?? 0n) - refundOf(hex(id), before));
+    return due === says.amount ? undefined : "wrong_amount";
+  }
+
+  faults(): Partial<Record<SettlementFault, number>> {
+    const faults = this.#settled.flatMap(({ fault }) => fault ?? []);
+    const names = [...new Set(faults)].sort();
+    return Object.fromEntries(names.map((name) => [name, faults.filter((fault) => fault === name).length]));
+  }
+
+  balanceOf(payer: string): bigint {
+    const own = good("topup", this.#settled).filter(({ says }) => hex(says.payerTag) === payer);
+    const bills = this.#bills.filter((bill) => bill.payer === payer);
+    return sum(own, ({ says }) => says.amount) - sum(bills, (bill) => bill.price - refundOf(bill.id, this.#settled));
+  }
+
+  credits(): CreditFigures {
+    const topups = good("topup", this.#settled);
+    const refunded = sum(good("refund", this.#settled), ({ says }) => says.amount);
+    const [toppedUp, spent] = [sum(topups, ({ says }) => says.amount), sum(this.#bills, ({ price }) => price)];
+    const payers = new Set([...topups.map(({ says }) => hex(says.payerTag)), ...this.#bills.map(({ payer }) => payer)]);
+    return {
+      payers: payers.size,
+      toppedUp: String(toppedUp),
+      subsidised: String(sum(topups, (some) => this.#subsidyOf(some))),
+      spent: String(spent),
+      charged: String(sum(good("charge", this.#settled), ({ says }) => says.amount)),
+      refunded: String(refunded),
+      balance: String(toppedUp - spent + refunded),
+    };
+  }
+
+  #subsidyOf({ at, says: { amount, source, funder } }: Good<"topup">): bigint {
+    const role = this.#entries
+      .slice(0, at)
+      .flatMap((entry) => (entry.kind === "key" && entry.says.action === "enrol" ? [entry.says] : []))
+      .find(({ spki }) => funder !== undefined && hex(keyId(spki)) === hex(funder))?.role;
+    return source === "operator" || (role !== undefined && role !== "relier") ? amount : 0n;
+  }
+
+  /** The part of each bill that was subsidised, by bill: all subsidies before it are spent first. */
+  #subsidies(): Map<string, bigint> {
+    const parts = new Map<string, bigint>();
+    for (const bill of this.#bills) {
+      const given = good("topup", this.#settled).filter(
+        (some) => some.at < bill.at && hex(some.says.payerTag) === bill.payer,
+      );
+      const earlier = this.#bills.filter((other) => other.at < bill.at && other.payer === bill.payer);
+      const before = this.#settled.filter(({ at }) => at < bill.at);
+      const used = sum(earlier, (other) => {
+        const part = parts.get(other.id) ?? 0n;
+        return part - subsidyBack(other, part, refundOf(other.id, before));
+      });
+      const left = sum(given, (some) => this.#subsidyOf(some)) - used;
+      parts.set(bill.id, bill.price);
+      if (left < bill.price) parts.set(bill.id, left);
+    }
+    return parts;
+  }
+
+  /** What revenue comes of, each bill and each refund on its own. */
+  revenues(): RevenueEvent[] {
+    const parts = this.#subsidies();
+    const bills = this.#bills.map((bill) => ({
+      ...bill,
+      gross: bill.price,
+      refunded: 0n,
+      subsidy: parts.get(bill.id) ?? 0n,
+    }));
+    const refunds = good("refund", this.#settled).flatMap(({ at, says }) => {
+      const bill = this.#bills.find(({ id }) => id === hex(says.receipt));
+      if (bill === undefined) return [];
+      const subsidy = -subsidyBack(bill, parts.get(bill.id) ?? 0n, says.amount);
+      return [{ ...bill, at, gross: 0n, refunded: says.amount, subsidy }];
+    });
+    return [...bills, ...refunds].filter(({ counts }) => counts);
+  }
+
+  revenueOf(events: readonly RevenueEvent[]): Revenue {
+    const [gross, refunded] = [sum(events, (some) => some.gross), sum(events, (some) => some.refunded)];
+    const [net, subsidised] = [gross - refunded, sum(events, ({ subsidy }) => subsidy)].map(String);
+    return { gross: String(gross), refunded: String(refunded), net: net ?? "", subsidised: subsidised ?? "" };
+  }
+
+  #earned(payee: string, settled: readonly Settled[]): bigint {
+    const charged = good("charge", settled).flatMap(({ says }) => says.receipts.map(hex));
+    return sum(
+      this.#bills.filter(({ id }) => charged.includes(id)),
+      (bill) => {
+        const amount = bill.price - refundOf(bill.id, settled);
+        const [publisher, gateway] = [amount / 5n, amount / 10n];
+        const shares: [string | undefined, bigint][] = [
+          [bill.node, amount - publisher - gateway],
+          [bill.publisher, publisher],
+          [bill.gateway, gateway],
+        ];
+        return sum(
+          shares.filter(([key]) => key === payee),
+          ([, share]) => share,
+        );
+      },
+    );
+  }
+
+  #paidOut(payee: string, settled: readonly Settled[]): bigint {
+    return sum(
+      good("payout", settled).filter(({ says }) => hex(says.payee) === payee),
+      ({ says }) => says.amount,
+    );
+  }
+
+  #owed(payee: string, settled: readonly Settled[]): bigint {
+    return this.#earned(payee, settled) - this.#paidOut(payee, settled);
+  }
+
+  earnings(roleOf: (key: string) => Role | null): EarningFigures[] {
+    const charged = good("charge", this.#settled).flatMap(({ says }) => says.receipts.map(hex));
+    const bills = this.#bills.filter(({ id }) => charged.includes(id));
+    const earners = bills.flatMap(({ node, publisher, gateway }) => [node, publisher ?? "", gateway]);
+    const paid = good("payout", this.#settled).map(({ says }) => hex(says.payee));
+    return [...new Set([...earners, ...paid])].sort().map((key) => ({
+      key,
+      role: roleOf(key),
+      earned: String(this.#earned(key, this.#settled)),
+      paidOut: String(this.#paidOut(key, this.#settled)),
+      owed: String(this.#owed(key, this.#settled)),
+    }));
+  }
+}
+
+function good<A extends SettlementPayload["action"]>(action: A, settled: readonly Settled[]): Good<A>[] {
+  const isGood = (some: Settled): some is Settled & Good<A> => some.fault === undefined && some.says.action === action;
+  return settled.filter(isGood);
+}
+
+function refundOf(id: string, settled: readonly Settled[]): bigint {
+  return sum(
+    good("refund", settled).filter(({ says }) => hex(says.receipt) === id),
+    ({ says }) => says.amount,
+  );
+}
+
+/** How much of a refund is the operator's again: what the payer's own part does not cover. */
+function subsidyBack({ price }: Bill, part: bigint, refunded: bigint): bigint {
+  const own = price - part;
+  return refunded > own ? refunded - own : 0n;
+}
