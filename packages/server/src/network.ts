@@ -1,23 +1,11 @@
 /** The composition root: folder → keys → log and fold → services → one application. */
 import { createHash, timingSafeEqual } from "node:crypto";
-import { readdir, rm } from "node:fs/promises";
-import { join } from "node:path";
-import {
-  base64,
-  encodeNote,
-  encodeNoteKey,
-  hex,
-  keyId,
-  keyOf,
-  type ModelPayload,
-  parseHex,
-  type Role,
-  type Signer,
-  signEntry,
-} from "@tallystick/protocol";
+import { rm } from "node:fs/promises";
+import { base64, encodeNote, encodeNoteKey, hex, keyId } from "@tallystick/protocol";
 import { Hono } from "hono";
 import { backupRoutes, SNAPSHOTS } from "./backup/routes.ts";
 import { type OpenEngine, openEngine } from "./engine.ts";
+import { enrol, firstApiKey, importModels, type Keys, openKeys, openSealingKey, publisherOf } from "./founding.ts";
 import { type Accounts, createAccounts } from "./gateway/accounts.ts";
 import { type Apps, createApps } from "./gateway/apps-store.ts";
 import { createEntrance } from "./gateway/entrance.ts";
@@ -33,7 +21,7 @@ import { createGateway } from "./gateway/service.ts";
 import { createSessions } from "./gateway/sessions.ts";
 import { hubRoutes } from "./hub/routes.ts";
 import { createHub, type Hub } from "./hub/service.ts";
-import { type KeyName, type KeyPlaces, locateKeys } from "./keys.ts";
+import { type KeyPlaces, locateKeys } from "./keys.ts";
 import type { Ledger } from "./ledger.ts";
 import { logApi } from "./log/api.ts";
 import { createReads, type LogReads } from "./log/reads.ts";
@@ -43,12 +31,11 @@ import { type Begun, type NetworkLog, openNetworkLog } from "./network-log.ts";
 import { addPages, firstCall } from "./pages.ts";
 import { type Clock, nowSeconds } from "./platform/clock.ts";
 import { closeDatabase, type Database, openDatabase } from "./platform/database.ts";
-import { OperatorError } from "./platform/errors.ts";
 import { type DataFolder, LOCKED_FILE, openDataFolder } from "./platform/folder.ts";
 import type { Report } from "./platform/http.ts";
-import { generateKey, openSigner } from "./platform/keys.ts";
+import { generateKey } from "./platform/keys.ts";
 import type { Random } from "./platform/random.ts";
-import { findSecret, keepSecret, openSecret } from "./platform/secrets.ts";
+import { openSecret } from "./platform/secrets.ts";
 import { openSigning, type Signing } from "./platform/signing.ts";
 import { readUpstreams } from "./relay/config.ts";
 import { createRelay } from "./relay/relay.ts";
@@ -102,8 +89,6 @@ export type Network = {
   writeEpoch(): Promise<void>;
   close(): Promise<void>;
 };
-
-type Keys = Record<Role & ("log" | "gateway" | "node" | "publisher"), Signer>;
 
 /** Opens the network whose state is in `data`, or makes a new one there. Throws an OperatorError where it cannot. */
 export async function openNetwork(options: NetworkOptions): Promise<Network> {
@@ -208,61 +193,6 @@ async function closeAll(closers: Closer[]): Promise<void> {
       .then(closer)
       .catch((error: unknown) => failures.push(error));
   if (failures.length > 0) throw failures[0];
-}
-
-/** The key that openings are sealed with: 32 bytes. */
-async function openSealingKey(path: string, random: Random): Promise<Uint8Array> {
-  const key = parseHex(await openSecret(path, () => hex(random(32))));
-  if (key?.length === 32) return key;
-  throw new OperatorError(`${path} is not 64 digits of hex: restore it from a backup`);
-}
-
-/** The keys that sign entries, one a role. The log's checkpoints are signed by another. */
-async function openKeys(keyFile: (name: KeyName) => string, signing: Signing): Promise<Keys> {
-  const signer = (role: keyof Keys) => openSigner(keyFile(role), signing.signer);
-  return {
-    log: await signer("log"),
-    gateway: await signer("gateway"),
-    node: await signer("node"),
-    publisher: await signer("publisher"),
-  };
-}
-
-/** Enrols the keys of the network's own roles where the log does not know them. */
-async function enrol({ fold, publish }: Ledger, keys: Keys): Promise<void> {
-  const unknown = (Object.entries(keys) as [keyof Keys, Signer][]).filter(
-    ([, { spki }]) => !fold.keys.has(keyOf(keyId(spki))),
-  );
-  await Promise.all(
-    unknown.map(async ([role, signer]) => {
-      const says = { version: 1, action: "enrol", role, spki: signer.spki, name: `local-${role}` } as const;
-      await publish((await signEntry(signer, "key", says)).signed.bytes);
-    }),
-  );
-}
-
-function publisherOf({ publish }: Ledger, signer: Signer) {
-  return async (says: Omit<ModelPayload, "version">) => {
-    await publish((await signEntry(signer, "model", { version: 1, ...says })).signed.bytes);
-  };
-}
-
-async function importModels(hub: Hub, folder: string): Promise<void> {
-  const names = await readdir(folder, { recursive: true }).catch((cause: unknown) => {
-    throw new OperatorError(`${folder} has no models to publish: give a folder with --models`, { cause });
-  });
-  const sources = names.filter((name) => /^[^/\\]+[/\\]model\.json$/.test(name)).sort();
-  await Promise.all(sources.map((name) => hub.importModel(join(folder, name, ".."))));
-}
-
-/** The key that an operator finds in the keys folder: made with the first account. */
-async function firstApiKey(folder: DataFolder, accounts: Accounts, now: number): Promise<string> {
-  const path = folder.file("keys", "api-key");
-  const known = await findSecret(path);
-  if (known !== undefined && accounts.find(known, now) !== undefined) return known;
-  const { apiKey } = accounts.create("operator", now);
-  await keepSecret(path, apiKey);
-  return apiKey;
 }
 
 type Services = {

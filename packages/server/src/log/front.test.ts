@@ -53,7 +53,10 @@ type Setup = {
 async function start({ hasFront = true, idleMs = LONG_MS, findTile, tls }: Setup = {}): Promise<Running> {
   const published = () => ({ size: 259, note: NOTE });
   const reads = createReads({ published, findTile: findTile ?? (async (tile) => TILES[tilePath(tile)]) });
-  const admission = { submit: () => Promise.reject(new ServiceError("unavailable", "not here")) };
+  const admission = {
+    submit: () => Promise.reject(new ServiceError("unavailable", "not here")),
+    findReceipt: () => undefined,
+  };
   const app = new Hono();
   app.route("/", logRoutes({ admission, published, reads }));
   app.all("/echo", async (c) => c.text(`${c.req.method} ${await c.req.text()}`));
