@@ -171,6 +171,35 @@ test("with an Idempotency-Key a call is run once and answered as often as it is 
   expect(await receiptCount()).toBe(before + 3);
 });
 
+test("a client that loses its connections and sends again with the same key gets every answer and no receipt twice", async () => {
+  const { apiKey } = await make();
+  const before = await receiptCount();
+  const turns = async (count: number) => {
+    for (let i = 0; i < count; i++) await new Promise((resolve) => setImmediate(resolve));
+  };
+  async function lose(key: string, after: number): Promise<void> {
+    const controller = new AbortController();
+    const headers = { authorization: `Bearer ${apiKey}`, "idempotency-key": key };
+    const body = JSON.stringify({ inputs: [creditInput()] });
+    const { signal } = controller;
+    const asked = network.fetch(`/v2/models/${CREDIT}/infer`, { method: "POST", headers, body, signal });
+    const outcome = asked.then((answer) => answer.text()).catch(() => undefined);
+    await turns(after);
+    controller.abort();
+    await outcome;
+  }
+  const keys = Array.from({ length: 24 }, (_, i) => `flaky-${i}`);
+  for (const [i, key] of keys.entries()) {
+    await lose(key, i);
+    await Promise.all([lose(key, (i * 7) % 24), lose(key, (i * 11) % 24)]);
+    expect((await infer(apiKey, { "idempotency-key": key })).status).toBe(200);
+  }
+  expect(await receiptCount()).toBe(before + keys.length);
+  await network.restart();
+  for (const key of keys) expect((await infer(apiKey, { "idempotency-key": key })).status).toBe(409);
+  expect(await receiptCount()).toBe(before + keys.length);
+});
+
 test("apps are counted as they name themselves, shown as self-declared, and not in the log", async () => {
   const { apiKey } = await make();
   const named = { referer: "https://shop.example/cart/7", "x-title": "Shop" };

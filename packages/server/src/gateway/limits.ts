@@ -95,7 +95,7 @@ export function createLimits({ clock, places }: { clock: Clock; places: number }
   }
 
   async function takePlace(state: State): Promise<void> {
-    if (hasPlace(state) && queue.size === 0) return take(state);
+    if (hasPlace(state)) return take(state); // Those who wait may not have it: each has its share.
     if (waiting >= WAITING_MOST)
       throw new ServiceError("unavailable", "more calls wait than can be served: try again in a second");
     waiting++;
