@@ -18,6 +18,7 @@ export type NodeCommand = {
   upstreamsPath: string | undefined;
   workerCount: number;
   priceFloorAtomic: bigint;
+  modelSizeMostBytes: number;
   keptBytes: number;
   host: string;
   port: number;
@@ -46,6 +47,8 @@ export const NODE_HELP = `tallyd node: runs models for the network of a gateway 
   --workers N     processes' worth of model execution     (one a core)
   --price-floor N atomic units: calls whose maximum is less
                   are left to others                      (0)
+  --model-mib N   models whose files are larger are left to
+                  others                                  (256)
   --cache-mib N   models' files to keep                   (4096)
   --port N        the port to listen on; 0 is any         (8789)
   --host ADDRESS  the address to listen on; for others
@@ -73,6 +76,7 @@ export function parseNodeOptions(args: string[]): NodeCommand | "help" {
     upstreams: { type: "string" },
     workers: { type: "string", default: String(Math.min(4, availableParallelism())) },
     "price-floor": { type: "string", default: "0" },
+    "model-mib": { type: "string", default: "256" },
     "cache-mib": { type: "string", default: "4096" },
     port: { type: "string", default: "8789" },
     host: { type: "string", default: "127.0.0.1" },
@@ -111,6 +115,7 @@ export function parseNodeOptions(args: string[]): NodeCommand | "help" {
     upstreamsPath: values.upstreams,
     workerCount: wholeNumber("workers", values.workers, 1, 64),
     priceFloorAtomic: BigInt(floor),
+    modelSizeMostBytes: wholeNumber("model-mib", values["model-mib"], 1, 256) * 1024 * 1024,
     keptBytes: wholeNumber("cache-mib", values["cache-mib"], 1, 999_999) * 1024 * 1024,
     port: wholeNumber("port", values.port, 0, 65_535),
   };

@@ -46,6 +46,8 @@ export type NodeRoleOptions = {
   upstreamsPath?: string | undefined;
   workerCount: number;
   priceFloorAtomic: bigint;
+  /** Models whose files are larger together are left to others. */
+  modelSizeMostBytes: number;
   /** Models' files that are kept. */
   keptBytes: number;
   clock: Clock;
@@ -108,7 +110,7 @@ export async function openNodeRole(options: NodeRoleOptions): Promise<NodeRole> 
       ...{ folder: join(data, "artifacts"), clock, keptBytes: options.keptBytes },
       fetchArtifact: (digest, sizeBytes) => fetchArtifact(gateway, digest, sizeBytes),
     });
-    const offers = offersOf(engine, relay);
+    const offers = offersOf(engine, relay, options.modelSizeMostBytes);
     const revisions = () =>
       [...log.fold.models.values()]
         .filter((model) => !model.yanked && offers(model))
@@ -208,11 +210,18 @@ function enrolmentOf(signer: Signer, name: string) {
   return { version: 1, action: "enrol", role: "node", spki: signer.spki, name } as const;
 }
 
-/** What this node serves: by the engines that run here, and of relayed models by the very revision. */
-function offersOf(engine: OpenEngine, relay: Relay): (model: PublishedModel) => boolean {
+/** What this node serves: by the engines that run here and by size, and of relayed models by the very revision. */
+function offersOf(engine: OpenEngine, relay: Relay, sizeMostBytes: number): (model: PublishedModel) => boolean {
   const relayed = new Set(relay.packages.map(({ manifestBytes }) => keyOf(revisionOf(manifestBytes))));
-  return ({ manifest, revision }) =>
-    engine.names.includes(manifest.engine) && (manifest.engine !== "relay" || relayed.has(keyOf(revision)));
+  const sizeOf = ({ manifest }: PublishedModel) =>
+    manifest.artifacts
+      .filter(({ role }) => role === "model" || role === "file")
+      .reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  return (model) => {
+    const { engine: name } = model.manifest;
+    if (!engine.names.includes(name) || sizeOf(model) > sizeMostBytes) return false;
+    return name !== "relay" || relayed.has(keyOf(model.revision));
+  };
 }
 
 /** The id of the gateway's key, as the gateway says it: what it signs is held to the log, not to this. */
