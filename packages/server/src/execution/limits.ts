@@ -9,6 +9,12 @@ export type ExecutionLimits = {
   batchBytes: number;
   /** A batch is made to take no longer than this, going by what the revision's calls took before. */
   batchMs: number;
+  /** Generations that a worker has under way; more wait. */
+  workerGenerations: number;
+  /** How long a worker goes on with one generation before others have their turn. */
+  sliceMs: number;
+  /** How long a pass of a generation that nobody waits for may still take before its worker is ended. */
+  graceMs: number;
   /** What the models loaded in one worker may add up to, by the size of their files. */
   loadedBytes: number;
   loadTimeoutMs: number;
@@ -30,12 +36,26 @@ export const EXECUTION_LIMITS: ExecutionLimits = {
   batchCalls: 64,
   batchBytes: 256 * 1024,
   batchMs: 20,
+  workerGenerations: 8,
+  sliceMs: 10,
+  graceMs: 2000,
   loadedBytes: 256 * MIB,
   loadTimeoutMs: 60_000,
   deadlineMs: 600_000,
   judgeMemoryBytes: 1024 * MIB,
   nativeMemoryBytes: 2048 * MIB,
   heapBytes: 256 * MIB,
+};
+
+/** What a generation may ask for. */
+export const GENERATION_LIMITS = {
+  promptBytes: 4 * MIB,
+  stops: 4,
+  stopBytes: 256,
+  choices: 8,
+  topTokens: 20,
+  /** Keys and values of one generation over the model's whole context; it may hold twice as much. */
+  cacheBytes: 64 * MIB,
 };
 
 export type GraphLimits = {
