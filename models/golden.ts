@@ -7,7 +7,8 @@ import { createHash } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Tensor } from "@tallystick/protocol";
-import { modelFolders, openModel, readExample } from "./load.ts";
+import type { GenerationRequest, TokenLogprob } from "../packages/server/src/execution/generation.ts";
+import { modelFolders, openModel, readExample, readPrompt, textFolders } from "./load.ts";
 import { isScript } from "./script.ts";
 
 export const GOLDEN_PATH = join(import.meta.dirname, "golden.json");
@@ -20,11 +21,25 @@ export function digestOutputs(outputs: Tensor[]): string {
   return hash.digest("hex");
 }
 
+/** The example of a model that writes, the likeliest token each time, with what each token's probability was. */
+export function greedyPrompt(folder: string): GenerationRequest {
+  return { ...readPrompt(folder), temperature: 0, topLogprobs: 0 };
+}
+
+/** SHA-256 over the bytes of each token and all bits of its probability. */
+export function digestTokens(tokens: TokenLogprob[]): string {
+  const lines = tokens.map(({ bytes, logprob }) => `${bytes} ${logprob}\n`);
+  return createHash("sha256").update(lines.join("")).digest("hex");
+}
+
+async function digestAnswer(folder: string): Promise<string> {
+  const model = await openModel(folder);
+  if (textFolders().includes(folder)) return digestTokens((await model.write(greedyPrompt(folder))).tokens);
+  return digestOutputs([...(await model.answer(readExample(folder))).values()]);
+}
+
 if (isScript(import.meta)) {
   const digests: Record<string, string> = {};
-  for (const folder of modelFolders()) {
-    const outputs = await (await openModel(folder)).answer(readExample(folder));
-    digests[folder] = digestOutputs([...outputs.values()]);
-  }
+  for (const folder of modelFolders()) digests[folder] = await digestAnswer(folder);
   writeFileSync(GOLDEN_PATH, `${JSON.stringify(digests, null, 2)}\n`);
 }

@@ -4,9 +4,14 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Manifest, Tensor } from "@tallystick/protocol";
 import * as ort from "onnxruntime-web";
-import type { Outcome } from "../packages/server/src/execution/adapter.ts";
+import type { Kit, Outcome } from "../packages/server/src/execution/adapter.ts";
 import { ADAPTERS } from "../packages/server/src/execution/adapters/index.ts";
 import type { Engine } from "../packages/server/src/execution/engine.ts";
+import type {
+  GenerationOutcome,
+  GenerationRequest,
+  TokenLogprob,
+} from "../packages/server/src/execution/generation.ts";
 import { openKit } from "../packages/server/src/execution/kit.ts";
 import { parseInferRequest } from "../packages/server/src/gateway/oip.ts";
 import { readModelSource } from "../packages/server/src/hub/source.ts";
@@ -22,13 +27,24 @@ export function modelFolders(): string[] {
   return readdirSync(MODELS).filter((name) => existsSync(join(MODELS, name, "model.json")));
 }
 
+/** Those of them that answer tensors, and those that write text. */
+export const tensorFolders = () => modelFolders().filter((name) => readSource(name).forms.length > 0);
+export const textFolders = () => modelFolders().filter((name) => readSource(name).forms.length === 0);
+
+function readSource(name: string): { forms: unknown[] } {
+  return JSON.parse(readFileSync(join(MODELS, name, "model.json"), "utf8"));
+}
+
 export type Model = {
+  kit: Kit;
   manifest: Manifest;
   files: Map<string, Uint8Array>;
   /** Answers calls that come together. */
   run(calls: Tensor[][]): Promise<Outcome[]>;
   /** The outputs of one call, which must be answered, by name. */
   answer(call: Tensor[]): Promise<Map<string, Tensor>>;
+  /** The text of one choice and its tokens, where the model writes. */
+  write(request: GenerationRequest): Promise<{ text: string; tokens: TokenLogprob[]; outcome: GenerationOutcome }>;
 };
 
 const opened = new Map<string, Promise<Model>>();
@@ -49,7 +65,22 @@ async function open(name: string): Promise<Model> {
   return {
     manifest,
     files,
+    kit,
     run,
+    async write(request) {
+      if (adapter.generate === undefined) throw new Error(`${name} writes no text`);
+      const generation = adapter.generate(request, kit);
+      let text = "";
+      const tokens: TokenLogprob[] = [];
+      for (;;) {
+        const { done, value } = await generation.next();
+        if (done) return { text, tokens, outcome: value };
+        for (const delta of value) {
+          text += delta.text;
+          tokens.push(...delta.logprobs);
+        }
+      }
+    },
     async answer(call) {
       const [outcome] = await run([call]);
       if (!outcome?.ok) throw new Error(`${name} refused: ${outcome?.message}`);
@@ -61,6 +92,26 @@ async function open(name: string): Promise<Model> {
 /** The model's example call. */
 export function readExample(name: string): Tensor[] {
   return parseInferRequest(JSON.parse(readFileSync(join(MODELS, name, "example.json"), "utf8"))).inputs;
+}
+
+/** What the example of a model that writes asks for, as a completion of OpenAI's API asks for it. */
+export function readPrompt(name: string): GenerationRequest {
+  const example: { prompt: string; max_tokens: number; temperature: number; seed: number } = JSON.parse(
+    readFileSync(join(MODELS, name, "example.json"), "utf8"),
+  );
+  return {
+    prompt: { kind: "text", text: example.prompt },
+    maxTokens: example.max_tokens,
+    temperature: example.temperature,
+    topP: 1,
+    seed: example.seed,
+    stop: [],
+    choiceCount: 1,
+    topLogprobs: undefined,
+    frequencyPenalty: 0,
+    presencePenalty: 0,
+    echo: false,
+  };
 }
 
 /** The bytes of a file in a model's folder. */

@@ -16,6 +16,7 @@ export const MEASURES: Record<string, () => Promise<{ measure(): Promise<Quality
   "prompt-injection": () => import("./prompt-injection/measure.ts"),
   "seattle-temperature": () => import("./seattle-temperature/measure.ts"),
   "silero-vad": () => import("./silero-vad/measure.ts"),
+  "state-of-the-union": () => import("./state-of-the-union/measure.ts"),
   "use-lite": () => import("./use-lite/measure.ts"),
 };
 

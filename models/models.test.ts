@@ -12,11 +12,12 @@ import {
 } from "@tallystick/protocol";
 import { describe, expect, test } from "vitest";
 import type { Outcome } from "../packages/server/src/execution/adapter.ts";
-import { digestOutputs, GOLDEN_PATH } from "./golden.ts";
-import { modelFolders, openModel, readExample, readModelFile } from "./load.ts";
+import { digestOutputs, digestTokens, GOLDEN_PATH, greedyPrompt } from "./golden.ts";
+import { modelFolders, openModel, readExample, readModelFile, readPrompt, tensorFolders, textFolders } from "./load.ts";
 import { MEASURES, measureModel } from "./measure.ts";
 
 const folders = modelFolders();
+const [ofTensors, ofText] = [tensorFolders(), textFolders()];
 const answered = new Map<string, Promise<Outcome[]>>();
 
 /** The outcome of the model's example, sent alone; asked for once. */
@@ -32,17 +33,19 @@ function outputsOf(outcome: Outcome | undefined): Tensor[] {
   return outcome.outputs;
 }
 
-test("there are nine models in all five categories", async () => {
+test("there are ten models in all five categories", async () => {
   const models = await Promise.all(folders.map(openModel));
   expect(new Set(models.map(({ manifest }) => manifest.category))).toEqual(new Set(CATEGORIES));
-  expect(new Set(models.map(({ manifest }) => manifest.name)).size).toBe(9);
+  expect(new Set(models.map(({ manifest }) => manifest.name)).size).toBe(10);
   expect(Object.keys(MEASURES)).toEqual(folders);
 });
 
 test("every answer to an example is the one that is pinned, bit for bit", async () => {
   const pinned = JSON.parse(readFileSync(GOLDEN_PATH, "utf8"));
   const found: Record<string, string> = {};
-  for (const folder of folders) found[folder] = digestOutputs(outputsOf(await answerExample(folder)));
+  for (const folder of ofTensors) found[folder] = digestOutputs(outputsOf(await answerExample(folder)));
+  for (const folder of ofText)
+    found[folder] = digestTokens((await (await openModel(folder)).write(greedyPrompt(folder))).tokens);
   expect(found).toEqual(pinned);
 });
 
@@ -59,6 +62,16 @@ describe.each(folders)("%s", (folder) => {
     expect(manifest.quality.length).toBeGreaterThan(0);
   });
 
+  test("has a card under its own name that says where it comes from and what it is not good for", async () => {
+    const { manifest, files } = await openModel(folder);
+    const card = new TextDecoder().decode(files.get("card.md"));
+    expect(card.startsWith(`# ${manifest.name}\n`)).toBe(true);
+    for (const part of ["Where it comes from", "How good it is", "What it is not good for", manifest.licence])
+      expect(card).toContain(part);
+  });
+});
+
+describe.each(ofTensors)("%s", (folder) => {
   test("has an example of its first form, small enough to read, and the file that is inside it", async () => {
     const { manifest } = await openModel(folder);
     const [first = []] = manifest.forms;
@@ -88,13 +101,15 @@ describe.each(folders)("%s", (folder) => {
     expect(rest.pop()).toEqual(first);
     for (const [i, call] of others.entries()) expect(await run([call])).toEqual([rest[i]]);
   });
+});
 
-  test("has a card under its own name that says where it comes from and what it is not good for", async () => {
-    const { manifest, files } = await openModel(folder);
-    const card = new TextDecoder().decode(files.get("card.md"));
-    expect(card.startsWith(`# ${manifest.name}\n`)).toBe(true);
-    for (const part of ["Where it comes from", "How good it is", "What it is not good for", manifest.licence])
-      expect(card).toContain(part);
+describe.each(ofText)("%s", (folder) => {
+  test("writes its example within the tokens it may take, and the same again", async () => {
+    const { write } = await openModel(folder);
+    const first = await write(readPrompt(folder));
+    expect(first.outcome).toMatchObject({ kind: "answered" });
+    expect(first.text.length).toBeGreaterThan(50);
+    expect(await write(readPrompt(folder))).toEqual(first);
   });
 });
 

@@ -7,7 +7,7 @@ import onnxProto from "onnx-proto";
 const { onnx } = onnxProto;
 const { AttributeType } = onnx.AttributeProto;
 
-const ELEMENT_TYPES = { FP32: 1, INT64: 7 } as const;
+const ELEMENT_TYPES = { FP32: 1, INT64: 7, FP16: 10 } as const;
 type ElementType = keyof typeof ELEMENT_TYPES;
 
 /** What an ONNX attribute may hold here; `float` tells 1.0 from the integer 1. */
@@ -15,6 +15,7 @@ export type Attribute = string | number | number[] | { float: number } | { float
 
 export type Value = { name: string; type: ElementType; shape: (number | string)[] };
 export type Node = { op: string; inputs: string[]; outputs: string[]; attributes?: Record<string, Attribute> };
+/** The values of FP16 are its bits, as whole numbers. */
 export type Constant = { name: string; type: ElementType; shape: number[]; values: ArrayLike<number> };
 
 export type Graph = {
@@ -58,11 +59,12 @@ function encodeValue({ name, type, shape }: Value) {
 }
 
 function encodeConstant({ name, type, shape, values }: Constant) {
-  const wide = type === "INT64";
-  const rawData = new Uint8Array(values.length * (wide ? 8 : 4));
+  const width = { FP16: 2, FP32: 4, INT64: 8 }[type];
+  const rawData = new Uint8Array(values.length * width);
   const view = new DataView(rawData.buffer);
   for (let i = 0; i < values.length; i++)
-    if (wide) view.setBigInt64(8 * i, BigInt(values[i] ?? 0), true);
+    if (type === "INT64") view.setBigInt64(8 * i, BigInt(values[i] ?? 0), true);
+    else if (type === "FP16") view.setUint16(2 * i, values[i] ?? 0, true);
     else view.setFloat32(4 * i, values[i] ?? 0, true);
   return { name, dims: shape, dataType: ELEMENT_TYPES[type], rawData };
 }

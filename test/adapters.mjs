@@ -1,7 +1,7 @@
 /**
  * The adapters of execution's tests, in JavaScript, since a worker imports them as they stand. `rows@1` runs the rows of all
  * calls as one where its options say "stack", gives the number of those calls as its unit count, and does to its worker whatever an
- * input called "trouble" says.
+ * input called "trouble" says. `endless@1` begins to write and never comes to a token.
  */
 const rows = {
   name: "rows",
@@ -46,4 +46,16 @@ const strict = {
   run: async (calls) => calls.map(() => ({ ok: false, message: "nothing is good enough for this adapter" })),
 };
 
-export const ADAPTERS = new Map([rows, strict].map((adapter) => [`${adapter.name}@${adapter.version}`, adapter]));
+const endless = {
+  name: "endless",
+  version: 1,
+  run: async () => [],
+  async *generate() {
+    yield [];
+    for (;;);
+  },
+};
+
+export const ADAPTERS = new Map(
+  [rows, strict, endless].map((adapter) => [`${adapter.name}@${adapter.version}`, adapter]),
+);

@@ -4,6 +4,7 @@
  * and it is deterministic: the same bytes in give the same bytes out on every machine, for the node and the judge alike.
  */
 import type { Tensor } from "@tallystick/protocol";
+import type { Generation, GenerationRequest } from "./generation.ts";
 
 /** What an adapter stands on: the revision's sessions, files and options, and nothing else. */
 export type Kit = {
@@ -13,6 +14,8 @@ export type Kit = {
   file(path: string): Uint8Array;
   /** The manifest's `adapter.options`, parsed JSON. */
   options: unknown;
+  /** The manifest's, in tokens. */
+  contextLength: number | undefined;
 };
 
 /** One call's answer: outputs and how many of the manifest's units they took, or what its sender did wrong. */
@@ -23,4 +26,6 @@ export type Adapter = {
   version: number;
   /** Answers each call at its own place. What is thrown is a fault of ours or of the graph, never of one input. */
   run(calls: Tensor[][], kit: Kit): Promise<Outcome[]>;
+  /** Writes text. What is thrown is a fault likewise; which bits come depends on this request alone. */
+  generate?(request: GenerationRequest, kit: Kit): Generation;
 };

@@ -5,13 +5,15 @@
 import assert from "node:assert/strict";
 import { batchLength, takeBatch } from "./batch.ts";
 import type { Call } from "./call.ts";
+import type { Generating } from "./generating.ts";
 import type { Host } from "./host.ts";
 import type { ExecutionLimits } from "./limits.ts";
 import type { Fault, Reply } from "./messages.ts";
 import { pack, unpack } from "./packing.ts";
+import { fits, keptBy, type Line, type Place, seat, writeNext } from "./place.ts";
 import type { EngineProfile } from "./profile.ts";
 import type { CheckedRevision } from "./revision.ts";
-import { createSlot, type Slot } from "./slot.ts";
+import { createSlot } from "./slot.ts";
 
 export type Crew = {
   /** Opens a revision in one worker, and from then on takes calls for it. */
@@ -25,23 +27,14 @@ export type Crew = {
   enqueue(line: Line, call: Call): void;
   /** Lets go of a call that was settled meanwhile. If it runs just then, nothing less than ending its worker stops it. */
   forget(line: Line, call: Call): void;
+  /** Gives a generation to a worker that has a place for it, or lets it wait for one. */
+  generate(line: Line, one: Generating): void;
+  /** Lets go of a generation that was settled. Its worker leaves it off after the pass that runs just then, or is ended. */
+  leave(line: Line, one: Generating): void;
   [Symbol.asyncDispose](): Promise<void>;
 };
 
 export type Log = (message: string, details: Record<string, string | number>) => void;
-
-type Place = { slot: Slot; busy: boolean };
-
-/** A revision and the calls that wait for it, oldest first. */
-export type Line = {
-  revision: CheckedRevision;
-  profile: EngineProfile;
-  waiting: Set<Call>;
-  /** What a call took of a worker so far, on the average; not known before the first. */
-  callMs: number | undefined;
-  openMs: number;
-  patience: NodeJS.Timeout | undefined;
-};
 
 /** How much the newest measurement moves the average: enough that a slow first call is soon forgotten. */
 const NEWEST_WEIGHT = 0.5;
@@ -50,15 +43,21 @@ export function createCrew(start: () => Host, workerCount: number, limits: Execu
   const lines = new Map<string, Line>();
   const running = new Map<Call, Place>();
   const wanted = (key: string) => lines.has(key);
-  const createPlace = (): Place => ({ slot: createSlot(start, wanted, limits), busy: false });
+  const createPlace = (): Place => ({
+    slot: createSlot(start, wanted, limits),
+    busy: false,
+    generations: new Map(),
+    current: undefined,
+  });
   const places = Array.from({ length: workerCount }, createPlace);
   /** Those who want a worker to themselves, before any call. */
-  const claims: ((place: Place) => void)[] = [];
+  const claims: { revision: CheckedRevision; take(place: Place): void }[] = [];
   let pumping: NodeJS.Immediate | undefined;
+  let closed = false;
 
-  function claim(): Promise<Place> {
-    return new Promise((resolve) => {
-      claims.push(resolve);
+  function claim(revision: CheckedRevision): Promise<Place> {
+    return new Promise((take) => {
+      claims.push({ revision, take });
       pump();
     });
   }
@@ -66,21 +65,27 @@ export function createCrew(start: () => Host, workerCount: number, limits: Execu
   async function release(place: Place): Promise<void> {
     await place.slot.tidy();
     place.busy = false;
+    seatAll();
     pump();
   }
 
   /** Gives work to whoever is idle, until one of the two runs out. */
   function pump(): void {
-    for (let place = emptiest(); place !== undefined && claims.length > 0; place = emptiest()) {
+    if (closed) return;
+    for (const claim of [...claims]) {
+      const place = emptiest(claim.revision);
+      if (place === undefined) continue;
+      claims.splice(claims.indexOf(claim), 1);
       place.busy = true;
-      claims.shift()?.(place);
+      claim.take(place);
     }
     for (let next = nextBatch(); next !== undefined; next = nextBatch()) void work(next.place, next.line);
+    for (const place of places) if (!place.busy && place.generations.size > 0) void write(place);
   }
 
-  /** Of the idle workers, the one that holds least. */
-  function emptiest(): Place | undefined {
-    const idle = places.filter(({ busy }) => !busy);
+  /** Of the idle workers that have room for `revision`, the one that holds least. */
+  function emptiest(revision: CheckedRevision): Place | undefined {
+    const idle = places.filter((place) => !place.busy && fits(place, revision, limits));
     return idle.sort((a, b) => a.slot.loadedBytes() - b.slot.loadedBytes())[0];
   }
 
@@ -98,12 +103,12 @@ export function createCrew(start: () => Host, workerCount: number, limits: Execu
 
   function choose(line: Line): Place | undefined {
     const holders = places.filter(({ slot }) => slot.has(line.revision.key));
-    if (holders.length === 0) return emptiest();
+    if (holders.length === 0) return emptiest(line.revision);
     const idle = holders.find(({ busy }) => !busy);
     if (idle !== undefined) return idle;
     // Only busy workers have it loaded. To wait for one of them is worth as long as it would take to load it in another.
     const leftMs = waitsSince(line) + line.openMs - performance.now();
-    if (leftMs <= 0 || line.waiting.size > batchLength(line.callMs, limits)) return emptiest();
+    if (leftMs <= 0 || line.waiting.size > batchLength(line.callMs, limits)) return emptiest(line.revision);
     line.patience ??= setTimeout(() => {
       line.patience = undefined;
       pump();
@@ -114,11 +119,23 @@ export function createCrew(start: () => Host, workerCount: number, limits: Execu
   async function work(place: Place, line: Line): Promise<void> {
     place.busy = true;
     const batch = takeBatch(line.waiting, batchLength(line.callMs, limits), limits.batchBytes);
-    const fault = await place.slot.open(line.revision);
+    const fault = await place.slot.open(line.revision, keptBy(place));
     const left = batch.filter(({ settled }) => !settled);
     if (fault !== undefined) fail(line, left, fault);
     else await runBatch(place, line, left);
+    // Batches go first, but for one slice after each: neither kind keeps the other from its worker.
+    await writeNext(place, limits);
     await release(place);
+  }
+
+  async function write(place: Place): Promise<void> {
+    place.busy = true;
+    await writeNext(place, limits);
+    await release(place);
+  }
+
+  function seatAll(): void {
+    for (const line of lines.values()) seat(line, places, limits);
   }
 
   async function runBatch(place: Place, line: Line, batch: Call[]): Promise<void> {
@@ -190,11 +207,19 @@ export function createCrew(start: () => Host, workerCount: number, limits: Execu
     loaded: () => [...new Set(places.flatMap(({ slot }) => slot.keys()))],
 
     async open(revision, profile) {
-      const place = await claim();
+      const place = await claim(revision);
       const begun = performance.now();
-      const fault = await place.slot.open(revision);
+      const fault = await place.slot.open(revision, keptBy(place));
       const openMs = performance.now() - begun;
-      const line = { revision, profile, waiting: new Set<Call>(), callMs: undefined, openMs, patience: undefined };
+      const line: Line = {
+        revision,
+        profile,
+        waiting: new Set(),
+        generations: new Set(),
+        callMs: undefined,
+        openMs,
+        patience: undefined,
+      };
       if (fault === undefined) lines.set(revision.key, line);
       await release(place);
       return fault;
@@ -205,7 +230,11 @@ export function createCrew(start: () => Host, workerCount: number, limits: Execu
       if (line === undefined) return;
       lines.delete(key);
       clearTimeout(line.patience);
-      fail(line, [...line.waiting], { kind: "fault", reason: "engine", message: "this revision was unloaded" });
+      const message = "this revision was unloaded";
+      fail(line, [...line.waiting], { kind: "fault", reason: "engine", message });
+      const begun = places.flatMap(({ generations }) => [...generations].filter(([, of]) => of === line));
+      for (const one of [...line.generations, ...begun.map(([one]) => one)])
+        one.settle({ kind: "failed", reason: "engine", message });
       const idle = places.filter(({ busy }) => !busy);
       for (const place of idle) place.busy = true;
       await Promise.all(idle.map(release));
@@ -228,7 +257,24 @@ export function createCrew(start: () => Host, workerCount: number, limits: Execu
       void place.slot.end();
     },
 
+    generate(line, one) {
+      line.generations.add(one);
+      seatAll();
+      pump();
+    },
+
+    leave(line, one) {
+      line.generations.delete(one);
+      const place = places.find(({ current }) => current === one);
+      if (place === undefined) return;
+      one.grace = setTimeout(() => {
+        log("a generation is given up in a pass that does not end; its worker ends", { revision: line.revision.key });
+        void place.slot.end();
+      }, limits.graceMs);
+    },
+
     async [Symbol.asyncDispose]() {
+      closed = true;
       clearImmediate(pumping);
       for (const { patience } of lines.values()) clearTimeout(patience);
       await Promise.all(places.map(({ slot }) => slot[Symbol.asyncDispose]()));

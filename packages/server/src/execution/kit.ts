@@ -50,6 +50,7 @@ export async function openKit(
   return {
     file,
     options: JSON.parse(manifest.adapter.options),
+    contextLength: manifest.contextLength,
     async run(path, feeds) {
       const session = sessions.get(path);
       if (session === undefined) throw new Error(`${manifest.name} ${manifest.version} has no graph "${path}"`);

@@ -1,11 +1,17 @@
 /** What is said between a pool and its workers: one request at a time, each with its reply. */
 import type { Manifest } from "@tallystick/protocol";
+import type { GenerationDelta, GenerationOutcome, GenerationRequest } from "./generation.ts";
 import type { Packed } from "./packing.ts";
 
 export type Request =
   | { kind: "load"; revision: string; manifest: Manifest; files: ReadonlyMap<string, Uint8Array> }
   | { kind: "unload"; revision: string }
-  | { kind: "run"; revision: string; calls: Packed };
+  | { kind: "run"; revision: string; calls: Packed }
+  /** Opens a generation; nothing of it runs before the first `advance`. */
+  | { kind: "begin"; revision: string; id: number; request: GenerationRequest }
+  /** Goes on with a generation for a while, by at least one pass of the model. */
+  | { kind: "advance"; id: number; sliceMs: number }
+  | { kind: "abandon"; id: number };
 
 /** Why there is no answer. What an adapter finds wrong with a call is an answer, and no fault. */
 export type Fault = { kind: "fault"; reason: "deadline" | "memory" | "crashed" | "engine"; message: string };
@@ -14,6 +20,10 @@ export type Reply =
   | { kind: "done" }
   /** Per call, the units it took or what its sender did wrong; a refused call has no outputs. */
   | { kind: "answers"; answers: ({ unitCount: number } | { refusal: string })[]; outputs: Packed }
+  /** What a generation wrote meanwhile; with an outcome there is no more. */
+  | { kind: "written"; deltas: GenerationDelta[]; outcome: GenerationOutcome | undefined }
+  /** This worker has no such generation: it began in another. */
+  | { kind: "unknown" }
   | Fault;
 
 /** The signal by which a native child ends itself when it holds more memory than it may. */

@@ -1,9 +1,12 @@
 /** Runs models, for a node or a verifier, in workers that can be ended: what may be asked of execution from outside. */
 import { hex, type Tensor, tensorFault } from "@tallystick/protocol";
-import { type Call, createCall, type Execution, sizeOf } from "./call.ts";
-import { type Crew, createCrew, type Line, type Log } from "./crew.ts";
+import { createCall, type Execution, sizeOf } from "./call.ts";
+import { type Crew, createCrew, type Log } from "./crew.ts";
+import { createGenerating, type GenerateOptions } from "./generating.ts";
+import { type GenerationEnd, type GenerationRequest, generationFault, promptSize } from "./generation.ts";
 import { startChild, startThread } from "./host.ts";
 import { EXECUTION_LIMITS, type ExecutionLimits } from "./limits.ts";
+import type { Line } from "./place.ts";
 import { type EngineProfile, readJudge, readNative } from "./profile.ts";
 import { checkRevision, type Revision } from "./revision.ts";
 
@@ -14,6 +17,11 @@ export type ExecutionPool = {
   unload(digest: Uint8Array): Promise<void>;
   /** What comes of `inputs` within `deadlineMs`, waiting included. Throws when the revision is not loaded. */
   run(digest: Uint8Array, inputs: Tensor[], options: { deadlineMs: number }): Promise<Execution>;
+  /**
+   * Writes the text that is asked for, in pieces, within `deadlineMs`, waiting included; the signal stops it between two
+   * tokens. Throws when the revision is not loaded.
+   */
+  generate(digest: Uint8Array, request: GenerationRequest, options: GenerateOptions): Promise<GenerationEnd>;
   profile(digest: Uint8Array): EngineProfile;
   /** The revisions that some worker has loaded, by the hex of their digests. */
   loaded(): string[];
@@ -30,6 +38,8 @@ export type ExecutionOptions = {
   adapters?: URL;
   log: Log;
 };
+
+type Pending = { sizeBytes: number; settle(end: { kind: "failed"; reason: "crashed"; message: string }): void };
 
 // As in host.ts: what workers import is compiled.
 const ADAPTERS = new URL("../../dist/execution/adapters/index.js", import.meta.url);
@@ -55,7 +65,7 @@ export async function openExecution(options: ExecutionOptions): Promise<Executio
     },
   };
   const loads = new Map<string, Promise<void>>();
-  const pending = new Set<Call>();
+  const pending = new Set<Pending>();
   let pendingBytes = 0;
   let closed = false;
 
@@ -80,6 +90,21 @@ export async function openExecution(options: ExecutionOptions): Promise<Executio
       if (line !== undefined) return { crew, line };
     }
     throw new Error(`revision ${key} is not loaded`);
+  }
+
+  function findOverload(sizeBytes: number): { kind: "overloaded"; message: string } | undefined {
+    if (pending.size < limits.pendingCalls && pendingBytes + sizeBytes <= limits.pendingBytes) return undefined;
+    return { kind: "overloaded", message: `${pending.size} calls wait already: try again later, or another node` };
+  }
+
+  function addPending(one: Pending): void {
+    pending.add(one);
+    pendingBytes += one.sizeBytes;
+  }
+
+  function removePending(one: Pending): void {
+    pending.delete(one);
+    pendingBytes -= one.sizeBytes;
   }
 
   return {
@@ -111,25 +136,43 @@ export async function openExecution(options: ExecutionOptions): Promise<Executio
       const { crew, line } = get(digest);
       const fault = inputs.map(tensorFault).find((one) => one !== undefined);
       if (fault !== undefined) return { kind: "refused", message: fault };
-      if (pending.size >= limits.pendingCalls || pendingBytes + sizeOf(inputs) > limits.pendingBytes)
-        return { kind: "overloaded", message: `${pending.size} calls wait already: try again later, or another node` };
+      const overload = findOverload(sizeOf(inputs));
+      if (overload !== undefined) return overload;
       return new Promise((resolve) => {
         const call = createCall(inputs, Math.min(deadlineMs, limits.deadlineMs), (execution) => {
-          pending.delete(call);
-          pendingBytes -= call.sizeBytes;
+          removePending(call);
           crew.forget(line, call);
           resolve(execution);
         });
-        pending.add(call);
-        pendingBytes += call.sizeBytes;
+        addPending(call);
         crew.enqueue(line, call);
+      });
+    },
+
+    async generate(digest, request, { deadlineMs, signal, onDelta }) {
+      if (closed) throw new Error("this pool is closed");
+      const { crew, line } = get(digest);
+      const fault = generationFault(request);
+      if (fault !== undefined) return { kind: "refused", message: fault };
+      const overload = findOverload(promptSize(request));
+      if (overload !== undefined) return overload;
+      if (signal?.aborted) return { kind: "cancelled" };
+      const options = { deadlineMs: Math.min(deadlineMs, limits.deadlineMs), signal, onDelta };
+      return new Promise((resolve) => {
+        const one = createGenerating(request, options, (end) => {
+          removePending(one);
+          crew.leave(line, one);
+          resolve(end);
+        });
+        addPending(one);
+        crew.generate(line, one);
       });
     },
 
     async [Symbol.asyncDispose]() {
       closed = true;
       const message = "the node stopped before this call was answered";
-      for (const call of pending) call.settle({ kind: "failed", reason: "crashed", message });
+      for (const one of pending) one.settle({ kind: "failed", reason: "crashed", message });
       for (const { crew } of Object.values(engines)) await crew[Symbol.asyncDispose]();
     },
   };

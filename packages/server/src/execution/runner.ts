@@ -1,6 +1,7 @@
 /** The worker's half of execution: what is loaded in it, and the answers that come of it. */
 import type { Adapter, Kit } from "./adapter.ts";
 import type { Engine } from "./engine.ts";
+import type { Generation, GenerationDelta } from "./generation.ts";
 import { openKit } from "./kit.ts";
 import type { Reply, Request } from "./messages.ts";
 import { pack, unpack } from "./packing.ts";
@@ -10,10 +11,12 @@ export type Adapters = ReadonlyMap<string, Adapter>;
 const MESSAGE_LENGTH = 500;
 
 type Loaded = { adapter: Adapter; kit: Kit & AsyncDisposable };
+type Running = { revision: string; generation: Generation };
 
 /** Answers requests, one at a time. What it throws has left the engine in an unknown state. */
 export function createRunner(engine: Engine, adapters: Adapters): (request: Request) => Promise<Reply> {
   const loaded = new Map<string, Loaded>();
+  const running = new Map<number, Running>();
 
   async function load({ revision, manifest, files }: Request & { kind: "load" }): Promise<Reply> {
     const name = `${manifest.adapter.name}@${manifest.adapter.version}`;
@@ -25,6 +28,7 @@ export function createRunner(engine: Engine, adapters: Adapters): (request: Requ
   }
 
   async function unload({ revision }: Request & { kind: "unload" }): Promise<Reply> {
+    for (const [id, one] of running) if (one.revision === revision) await leave(id);
     await loaded.get(revision)?.kit[Symbol.asyncDispose]();
     loaded.delete(revision);
     return { kind: "done" };
@@ -43,11 +47,61 @@ export function createRunner(engine: Engine, adapters: Adapters): (request: Requ
     };
   }
 
+  async function begin({ revision, id, request }: Request & { kind: "begin" }): Promise<Reply> {
+    const { adapter, kit } = loaded.get(revision) ?? {};
+    if (adapter === undefined || kit === undefined) throw new Error(`revision ${revision} is not loaded`);
+    if (adapter.generate === undefined) throw new Error(`${adapter.name}@${adapter.version} writes no text`);
+    running.set(id, { revision, generation: adapter.generate(request, kit) });
+    return { kind: "done" };
+  }
+
+  async function advance({ id, sliceMs }: Request & { kind: "advance" }): Promise<Reply> {
+    const { generation } = running.get(id) ?? {};
+    if (generation === undefined) return { kind: "unknown" };
+    const deltas: GenerationDelta[] = [];
+    const until = performance.now() + sliceMs;
+    try {
+      do {
+        const { done, value } = await generation.next();
+        if (done) {
+          running.delete(id);
+          return { kind: "written", deltas, outcome: value };
+        }
+        deltas.push(...value);
+      } while (performance.now() < until);
+    } catch (error) {
+      running.delete(id);
+      throw error;
+    }
+    return { kind: "written", deltas, outcome: undefined };
+  }
+
+  async function leave(id: number): Promise<void> {
+    await running.get(id)?.generation.return({ kind: "refused", message: "nobody waits for it" });
+    running.delete(id);
+  }
+
+  async function reply(request: Request): Promise<Reply> {
+    switch (request.kind) {
+      case "load":
+        return load(request);
+      case "unload":
+        return unload(request);
+      case "run":
+        return run(request);
+      case "begin":
+        return begin(request);
+      case "advance":
+        return advance(request);
+      case "abandon":
+        await leave(request.id);
+        return { kind: "done" };
+    }
+  }
+
   return async (request) => {
     try {
-      if (request.kind === "load") return await load(request);
-      if (request.kind === "unload") return await unload(request);
-      return await run(request);
+      return await reply(request);
     } catch (error) {
       if (isFatal(error)) throw error;
       const message = (error instanceof Error ? error.message : String(error)).trim().slice(0, MESSAGE_LENGTH);

@@ -1,7 +1,7 @@
 /** A place for one worker: started when first needed, replaced when it ended, and what is loaded in it. */
 import type { Host } from "./host.ts";
 import type { ExecutionLimits } from "./limits.ts";
-import type { Fault, Reply } from "./messages.ts";
+import type { Fault, Reply, Request } from "./messages.ts";
 import type { Packed } from "./packing.ts";
 import type { CheckedRevision } from "./revision.ts";
 
@@ -10,15 +10,18 @@ export type Slot = {
   /** What is loaded. */
   keys(): string[];
   loadedBytes(): number;
-  /** Loads `revision` unless it is there; what was used longest ago makes room. */
-  open(revision: CheckedRevision): Promise<Fault | undefined>;
+  /** Loads `revision` unless it is there; what was used longest ago, and is not `kept`, makes room. */
+  open(revision: CheckedRevision, kept: ReadonlyMap<string, unknown>): Promise<Fault | undefined>;
   run(key: string, calls: Packed): Promise<Reply>;
+  ask(request: Request): Promise<Reply>;
   /** Unloads what is not wanted any more. */
   tidy(): Promise<void>;
   /** Ends the worker; what it was asked comes back as a fault. The next one starts when it is needed. */
   end(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 };
+
+const CLOSED: Fault = { kind: "fault", reason: "crashed", message: "this pool is closed" };
 
 export function createSlot(start: () => Host, wanted: (key: string) => boolean, limits: ExecutionLimits): Slot {
   let closed = false;
@@ -39,6 +42,10 @@ export function createSlot(start: () => Host, wanted: (key: string) => boolean, 
       loaded = new Map();
     });
     return started;
+  }
+
+  async function ask(request: Request): Promise<Reply> {
+    return closed ? CLOSED : current().ask(request);
   }
 
   /** Lets go of the worker at once: what is asked next is asked of another. */
@@ -68,14 +75,14 @@ export function createSlot(start: () => Host, wanted: (key: string) => boolean, 
     loadedBytes,
     tidy,
 
-    async open({ key, manifest, files, sizeBytes }) {
+    async open({ key, manifest, files, sizeBytes }, kept) {
       if (loaded.delete(key)) {
         loaded.set(key, sizeBytes);
         return undefined;
       }
-      for (const oldest of [...loaded.keys()]) if (loadedBytes() + sizeBytes > limits.loadedBytes) await unload(oldest);
-      if (closed) return { kind: "fault", reason: "crashed", message: "this pool is closed" };
-      const { ask } = current();
+      for (const oldest of [...loaded.keys()])
+        if (!kept.has(oldest) && loadedBytes() + sizeBytes > limits.loadedBytes) await unload(oldest);
+      if (closed) return CLOSED;
       let late = false;
       const timer = setTimeout(() => {
         late = true;
@@ -89,7 +96,8 @@ export function createSlot(start: () => Host, wanted: (key: string) => boolean, 
       return undefined;
     },
 
-    run: (key, calls) => current().ask({ kind: "run", revision: key, calls }),
+    run: (key, calls) => ask({ kind: "run", revision: key, calls }),
+    ask,
 
     end,
 
