@@ -16,7 +16,9 @@ const CREDIT = "statlog/credit-default";
 
 /** The key by which a receipt is signed, as its file says. */
 async function signerOf(receiptId: string | undefined): Promise<string> {
-  const file = (await (await network.fetch(`/v1/receipts/${receiptId}`)).json()) as { parts: { receipt: { entry: string } } };
+  const file = (await (await network.fetch(`/v1/receipts/${receiptId}`)).json()) as {
+    parts: { receipt: { entry: string } };
+  };
   return JSON.stringify(file).slice(0, 400);
 }
 
@@ -32,7 +34,11 @@ test("calls go to nodes that come in, each answer with its node's receipt, and t
     expect(answer, JSON.stringify(answer)).toMatchObject({ status: 200 });
     if (i === 0) console.log(await signerOf(answer.receiptId));
   }
-  console.log(JSON.stringify(await (await network.fetch("/v1/nodes")).json(), null, 1).slice(0, 1500), first.reported, second.reported);
+  console.log(
+    JSON.stringify(await (await network.fetch("/v1/nodes")).json(), null, 1).slice(0, 1500),
+    first.reported,
+    second.reported,
+  );
   const audit = await network.audit();
   expect(audit).toMatchObject({ findings: [], differences: [] });
   expect(hex(new Uint8Array(1))).toBe("00");

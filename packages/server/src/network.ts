@@ -1,7 +1,7 @@
 /** The composition root: folder → keys → log and fold → services → one application. */
 import { createHash, timingSafeEqual } from "node:crypto";
 import { rm } from "node:fs/promises";
-import { base64, encodeNote, encodeNoteKey, hex, keyId } from "@tallystick/protocol";
+import { base64, encodeNote, encodeNoteKey, hex, keyId, timeOf } from "@tallystick/protocol";
 import { Hono } from "hono";
 import { backupRoutes, SNAPSHOTS } from "./backup/routes.ts";
 import { type OpenEngine, openEngine } from "./engine.ts";
@@ -295,6 +295,7 @@ function composeRoutes(
       hub,
       models: () => fold.models.values(),
       use: (revision) => figures().models.find((row) => row.revision === revision),
+      timeOf: (index) => timeOf(fold, index),
     }),
   );
   const snapshots = folder.file(SNAPSHOTS);

@@ -7,20 +7,27 @@ import type { Hub } from "./service.ts";
 /** How a model is used, by the hex of its revision. */
 export type ModelUse = (revision: string) => { state: string; valid: number; decisionsReliedOn: number } | undefined;
 
-export type HubRoutes = { hub: Hub; models(): Iterable<PublishedModel>; use: ModelUse };
+export type HubRoutes = {
+  hub: Hub;
+  models(): Iterable<PublishedModel>;
+  use: ModelUse;
+  /** When the log's clock saw an entry, Unix seconds; undefined until it has. */
+  timeOf(index: number): number | undefined;
+};
 
-export function hubRoutes({ hub, models, use }: HubRoutes): Hono {
+export function hubRoutes({ hub, models, use, timeOf }: HubRoutes): Hono {
   const app = new Hono();
+  const describe = (model: PublishedModel) => describeModel(model, use, timeOf(model.index) ?? 0);
 
   app.get("/v1/models", (c) => {
     const offered = [...models()].filter(({ yanked }) => !yanked);
-    return c.json({ object: "list", data: offered.map((model) => describe(model, use)) });
+    return c.json({ object: "list", data: offered.map(describe) });
   });
 
   app.get("/v1/models/:name{.+}", (c) => {
     const model = hub.get(c.req.param("name"), c.req.query("version"));
     const manifestBytes = base64(encodeManifest(model.manifest)); // What the revision is the SHA-256 of.
-    return c.json({ ...describe(model, use), manifest: describeManifest(model), manifestBytes });
+    return c.json({ ...describe(model), manifest: describeManifest(model), manifestBytes });
   });
 
   app.get("/v1/artifacts/:digest", async (c) => sendArtifact(c, hub));
@@ -28,13 +35,19 @@ export function hubRoutes({ hub, models, use }: HubRoutes): Hono {
 }
 
 /** A row of OpenAI's model list, with ours beside it. */
-function describe({ revision, manifest, priceAtomic, index }: PublishedModel, use: ModelUse): Record<string, unknown> {
-  const { name, version, category, task, licence, summary, unit } = manifest;
+function describeModel(
+  { revision, manifest, index, ...price }: PublishedModel,
+  use: ModelUse,
+  createdSeconds: number,
+): Record<string, unknown> {
+  const { name, version, category, task, licence, summary, unit, operations = [], contextLength } = manifest;
   const revisionHex = hex(revision);
   return {
     id: name,
     object: "model",
+    created: createdSeconds,
     owned_by: name.split("/")[0],
+    ...(contextLength === undefined ? {} : { context_length: contextLength }),
     tallystick: {
       revision: revisionHex,
       version,
@@ -43,7 +56,10 @@ function describe({ revision, manifest, priceAtomic, index }: PublishedModel, us
       licence,
       summary,
       unit,
-      price: String(priceAtomic),
+      operations,
+      price: String(price.priceAtomic),
+      unitPrice: String(price.unitPriceAtomic),
+      outputUnitPrice: String(price.outputUnitPriceAtomic),
       index,
       ...use(revisionHex),
     },

@@ -86,6 +86,7 @@ async function answerText(
   const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal]);
   let sizeBytes = 0;
   let fault: unknown;
+  let told: Promise<void> = Promise.resolve();
 
   async function take(delta: Delta): Promise<void> {
     sizeBytes += sizeOf(delta);
@@ -98,14 +99,18 @@ async function answerText(
   const generated = await generator.generate(model, call, {
     ...options,
     signal,
-    onDelta: (delta) =>
-      fault === undefined
-        ? take(delta).catch((error: unknown) => {
-            fault = error;
-            stop.abort(); // What follows is of no use to anybody.
-          })
-        : undefined,
+    onDelta(delta) {
+      // One after the other, whether or not the engine waits: a frame on its way is not overtaken by the next.
+      told = told
+        .then(() => (fault === undefined ? take(delta) : undefined))
+        .catch((error: unknown) => {
+          fault = error;
+          stop.abort(); // What follows is of no use to anybody.
+        });
+      return told;
+    },
   });
+  await told;
   if (fault instanceof Malformed) return { kind: "failed", reason: "engine", message: `the engine ${fault.message}` };
   if (fault !== undefined) return { kind: "cancelled" }; // The sink refused: nobody reads any more.
   if (generated.kind !== "answered") return generated;
