@@ -64,3 +64,8 @@ export async function inPlace<T>(admission: Admission, units: number, work: () =
     admission.release(units);
   }
 }
+
+/** What ends a call with the connection that asked for it. With an `Idempotency-Key` nothing does: the answer may be asked for again. */
+export function signalOf(c: Context): AbortSignal {
+  return c.req.header("idempotency-key") === undefined ? c.req.raw.signal : new AbortController().signal;
+}

@@ -20,7 +20,7 @@ import { ServiceError } from "../platform/errors.ts";
 import { errorBody, parseJson, type Report, readBody, withoutRetries } from "../platform/http.ts";
 import { answerOf } from "./answer.ts";
 import { trafficOf } from "./attribution.ts";
-import type { Entrance } from "./entrance.ts";
+import { type Entrance, signalOf } from "./entrance.ts";
 import { createFrameStream } from "./frame-stream.ts";
 import type { Admission } from "./limits.ts";
 import { type OpenAiRequest, parseOpenAiRequest } from "./openai-requests.ts";
@@ -105,7 +105,7 @@ async function answer(parts: OpenAiRoutes, c: Context, request: OpenAiRequest, a
   let used = 0;
   try {
     const beganMs = parts.nowMs();
-    const serve = async () => answerOf(c, await gateway.serve(asked, c.req.raw.signal));
+    const serve = async () => answerOf(c, await gateway.serve(asked, signalOf(c)));
     const served = await withoutRetries(c, maxPrice, serve);
     used = tokensIn(served.body);
     c.header("openai-processing-ms", String(Math.max(0, Math.round(parts.nowMs() - beganMs))));

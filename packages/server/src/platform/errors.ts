@@ -64,7 +64,7 @@ export type RefusalOptions = {
 };
 
 /** Codes of what may have failed while it ran. */
-const OF_WORK: ReadonlySet<ErrorCode> = new Set(["internal", "node_failed", "deadline_exceeded"]);
+const OF_WORK: ReadonlySet<ErrorCode> = new Set(["internal", "node_failed", "deadline_exceeded", "cancelled"]);
 
 /** Whether a request may have been worked on before it failed. Where not, the same request can be sent again. */
 export function mayHaveRun(error: unknown): boolean {
