@@ -96,10 +96,6 @@ async function answer(parts: OpenAiRoutes, c: Context, request: OpenAiRequest, a
   const units = unitsOf(request);
   const admission = await entrance.admit(c, asked.caller.key, units.inputUnits + units.outputUnits);
   entrance.countApp(c, asked.caller);
-  const id = hex(asked.id);
-  c.header("x-receipt-id", id);
-  c.header("x-request-id", id);
-  c.header("link", `</v1/receipts/${id}>; rel="describedby"`);
   const { maxPrice } = asked.authorization.says;
   if (request.stream) return withoutRetries(c, maxPrice, () => streamed(parts, c, asked, admission));
   let used = 0;
@@ -108,11 +104,20 @@ async function answer(parts: OpenAiRoutes, c: Context, request: OpenAiRequest, a
     const serve = async () => answerOf(c, await gateway.serve(asked, signalOf(c)));
     const served = await withoutRetries(c, maxPrice, serve);
     used = tokensIn(served.body);
+    nameReceipt(c, asked);
     c.header("openai-processing-ms", String(Math.max(0, Math.round(parts.nowMs() - beganMs))));
     return c.json({ ...inEncoding(served.body ?? {}, request), receipt: receiptOf(served, asked) });
   } finally {
     admission.release(used);
   }
+}
+
+/** The receipt's id, in the headers that clients of several kinds look at; what was not taken up has none. */
+function nameReceipt(c: Context, { id }: Asked): void {
+  const name = hex(id);
+  c.header("x-receipt-id", name);
+  c.header("x-request-id", name);
+  c.header("link", `</v1/receipts/${name}>; rel="describedby"`);
 }
 
 type Answered = Extract<Served, { ok: true }>;
@@ -147,6 +152,7 @@ async function streamed(parts: OpenAiRoutes, c: Context, asked: Asked, admission
     frames.close();
     throw early.failure;
   }
+  nameReceipt(c, asked);
   void settled.then(async (ending) => {
     if (!ending.ok && !ending.isTold && !gone.signal.aborted)
       await frames.sink(utf8(`data: ${JSON.stringify(errorBody(refusalOf(ending.failure, parts.report)))}\n\n`));
