@@ -21,6 +21,4 @@ export const TOKENS_MOST = 0xffff_ffff;
 /** What may still come behind a whole answer, so that its connection can be used again. */
 export const REST_SIZE_BYTES = 64 * 1024;
 export const REST_MS = 1_000;
-/** The longest that an upstream is left alone because it asked for it. */
-export const PAUSE_MOST_MS = 60_000;
 export const UPSTREAMS_FILE_SIZE_BYTES = 1024 * 1024;

@@ -4,7 +4,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import { isJsonObject, type JsonObject } from "@tallystick/protocol";
 import type { Response } from "./exchange.ts";
 import { UpstreamFault } from "./fault.ts";
-import { PAUSE_MOST_MS, REFUSAL_SHOWN_LENGTH, REFUSAL_SIZE_BYTES } from "./limits.ts";
+import { REFUSAL_SHOWN_LENGTH, REFUSAL_SIZE_BYTES } from "./limits.ts";
 
 /** An upstream that answered with a status. Its own words are apart from the message, which is ours. */
 export class StatusFault extends UpstreamFault {
@@ -69,7 +69,7 @@ function retryAfterMs(headers: IncomingHttpHeaders, nowMs: number): number {
   const fromSeconds =
     given === undefined ? 0 : /^\d{1,9}$/.test(given) ? Number(given) * 1_000 : Date.parse(given) - nowMs;
   const durationMs = typeof finer === "string" && /^\d{1,9}$/.test(finer) ? Number(finer) : fromSeconds;
-  return Number.isFinite(durationMs) ? Math.min(Math.max(durationMs, 0), PAUSE_MOST_MS) : 0;
+  return Number.isFinite(durationMs) ? Math.max(durationMs, 0) : 0;
 }
 
 /** An upstream's words as its caller may see them: one line, short, and none of what is only between the upstream and its operator. */
