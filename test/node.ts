@@ -2,17 +2,10 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import {
-  createSystemRandom,
-  listen,
-  type NodeRole,
-  type NodeRoleOptions,
-  openNodeRole,
-  systemClock,
-} from "@tallystick/server";
+import { createSystemRandom, listen, type NodeRoleOptions, openNodeRole, systemClock } from "@tallystick/server";
 import type { Reported, TestNetwork } from "./network.ts";
 
-export type NodeSettings = Partial<Omit<NodeRoleOptions, "report">>;
+export type NodeSettings = Partial<Omit<NodeRoleOptions, "report">> & { port?: number };
 
 export type TestNode = AsyncDisposable & {
   readonly id: string;
@@ -32,7 +25,7 @@ export async function tokenFile(): Promise<string> {
 export async function startNode(
   network: TestNetwork,
   tokenPath: string,
-  settings: NodeSettings = {},
+  { port = 0, ...settings }: NodeSettings = {},
 ): Promise<TestNode> {
   const temporary = await mkdtemp(join(tmpdir(), "tallystick-node-"));
   const data = settings.data ?? join(temporary, "data");
@@ -56,7 +49,7 @@ export async function startNode(
     ...settings,
     report: (event, detail) => void reported.push({ event, detail }),
   });
-  const listening = await listen(node, { host: "127.0.0.1", port: 0 });
+  const listening = await listen(node, { host: "127.0.0.1", port });
   let isStopped = false;
   async function stop(): Promise<void> {
     if (isStopped) return;
@@ -79,5 +72,3 @@ export async function startNode(
     },
   };
 }
-
-export type { NodeRole };

@@ -1,5 +1,4 @@
 /** The composition root: folder → keys → log and fold → services → one application. */
-import { createHash, timingSafeEqual } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { base64, encodeNote, encodeNoteKey, hex, keyId, timeOf } from "@tallystick/protocol";
 import { Hono } from "hono";
@@ -35,7 +34,7 @@ import { type DataFolder, LOCKED_FILE, openDataFolder } from "./platform/folder.
 import type { Report } from "./platform/http.ts";
 import { generateKey } from "./platform/keys.ts";
 import type { Random } from "./platform/random.ts";
-import { openSecret } from "./platform/secrets.ts";
+import { openSecret, sameSecret } from "./platform/secrets.ts";
 import { openSigning, type Signing } from "./platform/signing.ts";
 import { readUpstreams } from "./relay/config.ts";
 import { createRelay } from "./relay/relay.ts";
@@ -348,9 +347,4 @@ function withPages(
     latest: latest(20),
   });
   return addPages(app, view, options.report);
-}
-
-function sameSecret(given: string | undefined, secret: string): boolean {
-  const digest = (text: string) => createHash("sha256").update(text).digest();
-  return given !== undefined && timingSafeEqual(digest(given), digest(secret));
 }

@@ -12,7 +12,7 @@ import {
   type Signer,
   signEntry,
 } from "@tallystick/protocol";
-import { Hono } from "hono";
+import type { Hono } from "hono";
 import { type OpenEngine, openEngine } from "./engine.ts";
 import { openArtifacts } from "./node/artifacts.ts";
 import { createNodeHost, type NodeHost } from "./node/host.ts";
@@ -26,7 +26,7 @@ import type { Clock } from "./platform/clock.ts";
 import { closeDatabase, openDatabase } from "./platform/database.ts";
 import { OperatorError, ServiceError } from "./platform/errors.ts";
 import { makeFolder } from "./platform/files.ts";
-import { errorResponse, type Report } from "./platform/http.ts";
+import type { Report } from "./platform/http.ts";
 import { openSigner } from "./platform/keys.ts";
 import { requestOutside } from "./platform/outbound.ts";
 import { openPeer, type Peer, readAll } from "./platform/peer.ts";
@@ -156,17 +156,18 @@ export async function openNodeRole(options: NodeRoleOptions): Promise<NodeRole> 
       });
     }
 
-    let inner: Hono | undefined;
+    const isReady = () => registrar.isKnown && host?.isDraining === false;
+    const started = () => {
+      if (host !== undefined) return host;
+      throw new ServiceError("unavailable", "this node is starting: ask again in a moment");
+    };
+    const app = nodeRoutes({ host: started, id, fold, clock, report, isReady });
+
     return {
       id: hex(id),
       name,
       broken: log.broken,
-      application: () =>
-        new Hono().all("*", async (c) => {
-          if (inner !== undefined) return inner.fetch(c.req.raw, c.env);
-          c.header("tallystick-taken", "no");
-          return errorResponse(c, new ServiceError("unavailable", "this node is starting: ask again"), report);
-        }),
+      application: () => app,
 
       async start(url) {
         await registrar.register(url); // As one that drains: it takes calls only once the rest below is done.
@@ -181,8 +182,6 @@ export async function openNodeRole(options: NodeRoleOptions): Promise<NodeRole> 
         if (fold.size < spool.settledSize)
           throw new OperatorError("the log has not published this node's receipts yet: start again in a moment");
         host = createHost();
-        const isReady = () => registrar.isKnown && host?.isDraining === false;
-        inner = nodeRoutes({ host, id, fold, clock, report, isReady });
         await registrar.begin();
       },
 

@@ -11,6 +11,7 @@ import {
   type JsonObject,
   keyOf,
   Malformed,
+  type NodeTimes,
   type PublishedModel,
   parseCall,
   signedId,
@@ -34,6 +35,8 @@ export type Served = {
   receipt: Uint8Array;
   /** What the receipt commits to beside the answer. */
   disclosure: { evidence?: JsonObject; upstream?: JsonObject };
+  /** What the call waited for at its node. */
+  times?: NodeTimes;
 } & (
   | {
       ok: true;

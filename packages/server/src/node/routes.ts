@@ -20,7 +20,8 @@ import { checkRequest } from "../platform/http-signature.ts";
 import type { NodeHost, Sink } from "./host.ts";
 
 export type NodeRoutes = {
-  host: NodeHost;
+  /** Throws unavailable while the node is starting. */
+  host(): NodeHost;
   /** The id of this node's key. */
   id: Uint8Array;
   fold: FoldState;
@@ -62,8 +63,9 @@ export function nodeRoutes({ host, id, fold, clock, report, isReady }: NodeRoute
   app.post("/v1/dispatch", async (c) => {
     const dispatch = readDispatch(await signedBody(c, DISPATCH_SIZE_BYTES));
     const receiptId = signedId(parseAuthorization(dispatch.authorization).signed);
-    const take = (sink: Sink) => host.take(dispatch, sink);
-    const cancel = () => host.cancel(receiptId);
+    const node = host();
+    const take = (sink: Sink) => node.take(dispatch, sink);
+    const cancel = () => node.cancel(receiptId);
     c.header("content-type", RECORDS);
     if (dispatch.stream !== undefined) return c.body(recordsOf(take, cancel));
     c.req.raw.signal.addEventListener("abort", cancel, { once: true });
@@ -71,7 +73,7 @@ export function nodeRoutes({ host, id, fold, clock, report, isReady }: NodeRoute
   });
 
   app.post("/v1/dispatch/cancel", async (c) => {
-    host.cancel(await signedBody(c, 32));
+    host().cancel(await signedBody(c, 32));
     return c.json({});
   });
 

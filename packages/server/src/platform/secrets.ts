@@ -1,4 +1,5 @@
 /** Secrets that are not key pairs: each a line of text in a file of its own, readable by its owner alone. */
+import { createHash, timingSafeEqual } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { systemCode } from "./errors.ts";
 import { writeDurably } from "./files.ts";
@@ -25,4 +26,10 @@ export async function openSecret(path: string, create: () => string): Promise<st
   const made = create();
   await keepSecret(path, made);
   return made;
+}
+
+/** Whether `given` is the secret, in a time that tells nothing of it. */
+export function sameSecret(given: string | undefined, secret: string): boolean {
+  const digest = (text: string) => createHash("sha256").update(text).digest();
+  return given !== undefined && timingSafeEqual(digest(given), digest(secret));
 }
