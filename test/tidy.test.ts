@@ -30,6 +30,8 @@ const LAYERS: [place: string, may: string[]][] = [
       "fast-png",
       "jpeg-js",
       "fflate",
+      "@huggingface/tokenizers",
+      "zod",
     ],
   ],
   // What an engine is to a node is the node's to say; of the rest of it an engine knows nothing.

@@ -1,8 +1,20 @@
 /** One worker as its parent sees it: a judge's thread or a native child, asked one thing at a time and ended at will. */
 import { fork } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type TransferListItem, Worker } from "node:worker_threads";
-import { type ChildData, type Fault, MEMORY_SIGNAL, type Reply, type Request, type ThreadData } from "./messages.ts";
+import { parseVocabulary } from "./gguf.ts";
+import {
+  type ChildData,
+  type Fault,
+  type LlamaData,
+  MEMORY_SIGNAL,
+  type Reply,
+  type Request,
+  type ThreadData,
+} from "./messages.ts";
 
 export type Host = {
   /** What the worker replies, or the fault of its end. */
@@ -44,7 +56,38 @@ export function startThread(data: ThreadData, heapBytes: number): Host {
 
 /** Starts a native child. */
 export function startChild(data: ChildData, heapBytes: number): Host {
-  const child = fork(fileURLToPath(entry("child")), [JSON.stringify(data)], {
+  return startProcess("child", data, heapBytes);
+}
+
+/** Starts a child with llama.cpp. It reads a file, and gets one that nobody else may read, for as long as it takes to load. */
+export function startLlama(data: LlamaData, heapBytes: number): Host {
+  const host = startProcess("llama-child", data, heapBytes);
+  return {
+    ...host,
+    async ask(request) {
+      if (request.kind !== "load") return host.ask(request);
+      const bytes = ggufOf(request);
+      const folder = await mkdtemp(join(tmpdir(), "tallystick-"));
+      try {
+        const path = join(folder, "model.gguf");
+        await writeFile(path, bytes, { mode: 0o600 });
+        return await host.ask({ ...request, files: new Map(), gguf: { path, vocabulary: parseVocabulary(bytes) } });
+      } finally {
+        await rm(folder, { recursive: true, force: true });
+      }
+    },
+  };
+}
+
+function ggufOf({ manifest, files }: Request & { kind: "load" }): Uint8Array {
+  const artifact = manifest.artifacts.find(({ role }) => role === "model");
+  const bytes = files.get(artifact?.path ?? "");
+  if (bytes === undefined) throw new Error(`${manifest.name} ${manifest.version} has no model among its files`);
+  return bytes;
+}
+
+function startProcess(name: string, data: ChildData | LlamaData, heapBytes: number): Host {
+  const child = fork(fileURLToPath(entry(name)), [JSON.stringify(data)], {
     serialization: "advanced",
     env: {},
     execArgv: [`--max-old-space-size=${heapBytes / MIB}`],

@@ -24,7 +24,12 @@ export type ExecutionLimits = {
   judgeMemoryBytes: number;
   /** Resident memory of a native child. */
   nativeMemoryBytes: number;
-  /** JavaScript heap of a worker of either kind. */
+  /** Resident memory of a process of llama.cpp, the file of weights that it maps included. */
+  llamaMemoryBytes: number;
+  /** What the models loaded in one such process may add up to, and the generations that it has under way. */
+  llamaLoadedBytes: number;
+  llamaGenerations: number;
+  /** JavaScript heap of a worker of any kind. */
   heapBytes: number;
 };
 
@@ -44,6 +49,9 @@ export const EXECUTION_LIMITS: ExecutionLimits = {
   deadlineMs: 600_000,
   judgeMemoryBytes: 1024 * MIB,
   nativeMemoryBytes: 2048 * MIB,
+  llamaMemoryBytes: 6144 * MIB,
+  llamaLoadedBytes: 2048 * MIB,
+  llamaGenerations: 4,
   heapBytes: 256 * MIB,
 };
 
@@ -57,6 +65,9 @@ export const GENERATION_LIMITS = {
   /** Keys and values of one generation over the model's whole context; it may hold twice as much. */
   cacheBytes: 64 * MIB,
 };
+
+/** The head of a GGUF file. */
+export const GGUF_LIMITS = { entries: 4096, tensors: 50_000, elements: 2 ** 21, textBytes: 16 * MIB };
 
 export type GraphLimits = {
   sizeBytes: number;

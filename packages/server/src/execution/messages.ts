@@ -1,10 +1,18 @@
 /** What is said between a pool and its workers: one request at a time, each with its reply. */
 import type { Manifest } from "@tallystick/protocol";
 import type { GenerationDelta, GenerationOutcome, GenerationRequest } from "./generation.ts";
+import type { Vocabulary } from "./gguf.ts";
 import type { Packed } from "./packing.ts";
 
 export type Request =
-  | { kind: "load"; revision: string; manifest: Manifest; files: ReadonlyMap<string, Uint8Array> }
+  | {
+      kind: "load";
+      revision: string;
+      manifest: Manifest;
+      files: ReadonlyMap<string, Uint8Array>;
+      /** For llama.cpp, which reads a file: where it lies, instead of its bytes. */
+      gguf?: { path: string; vocabulary: Vocabulary };
+    }
   | { kind: "unload"; revision: string }
   | { kind: "run"; revision: string; calls: Packed }
   /** Opens a generation; nothing of it runs before the first `advance`. */
@@ -34,3 +42,6 @@ export type ThreadData = { adapters: string; module: WebAssembly.Module; memoryB
 
 /** What the entry of a native child is given, as JSON in its first argument. */
 export type ChildData = { adapters: string; memoryBytes: number };
+
+/** What the entry of a child with llama.cpp is given: the URL of node-llama-cpp beside what a native child is. */
+export type LlamaData = { module: string; memoryBytes: number; generations: number };

@@ -1,13 +1,14 @@
 /** Runs models, for a node or a verifier, in workers that can be ended: what may be asked of execution from outside. */
+import assert from "node:assert/strict";
 import { hex, type Tensor, tensorFault } from "@tallystick/protocol";
 import { createCall, type Execution, sizeOf } from "./call.ts";
 import { type Crew, createCrew, type Log } from "./crew.ts";
 import { createGenerating, type GenerateOptions } from "./generating.ts";
 import { type GenerationEnd, type GenerationRequest, generationFault, promptSize } from "./generation.ts";
-import { startChild, startThread } from "./host.ts";
+import { startChild, startLlama, startThread } from "./host.ts";
 import { EXECUTION_LIMITS, type ExecutionLimits } from "./limits.ts";
 import type { Line } from "./place.ts";
-import { type EngineProfile, readJudge, readNative } from "./profile.ts";
+import { type EngineProfile, readJudge, readLlama, readNative } from "./profile.ts";
 import { checkRevision, type Revision } from "./revision.ts";
 
 export type ExecutionPool = {
@@ -31,9 +32,12 @@ export type ExecutionPool = {
 
 export type ExecutionOptions = {
   judgeWorkerCount: number;
-  /** Started only for revisions that choose the native engine. */
+  /** Started only for revisions that choose the native engine, or llama.cpp. */
   nativeWorkerCount?: number;
+  llamaWorkerCount?: number;
   limits?: Partial<ExecutionLimits>;
+  /** Finds node-llama-cpp, where it is not beside this package. */
+  findLlama?: (id: string) => string;
   /** The compiled module whose ADAPTERS the workers use. */
   adapters?: URL;
   log: Log;
@@ -45,13 +49,24 @@ type Pending = { sizeBytes: number; settle(end: { kind: "failed"; reason: "crash
 const ADAPTERS = new URL("../../dist/execution/adapters/index.js", import.meta.url);
 
 export async function openExecution(options: ExecutionOptions): Promise<ExecutionPool> {
-  const { judgeWorkerCount, nativeWorkerCount = 1, log } = options;
+  const { judgeWorkerCount, nativeWorkerCount = 1, llamaWorkerCount = 1, log } = options;
   const limits = { ...EXECUTION_LIMITS, ...options.limits };
   const { href } = options.adapters ?? ADAPTERS;
   const judge = await readJudge();
   const judgeData = { adapters: href, module: judge.module, memoryBytes: limits.judgeMemoryBytes };
   const nativeData = { adapters: href, memoryBytes: limits.nativeMemoryBytes };
+  const llamaLimits = {
+    ...limits,
+    loadedBytes: limits.llamaLoadedBytes,
+    workerGenerations: limits.llamaGenerations,
+  };
   let nativeProfile: EngineProfile | undefined;
+  let llama: Awaited<ReturnType<typeof readLlama>> | undefined;
+  function startLlamaWorker() {
+    assert(llama, "a revision for llama.cpp is opened after its profile was read");
+    const { llamaMemoryBytes: memoryBytes, llamaGenerations: generations } = limits;
+    return startLlama({ module: llama.module, memoryBytes, generations }, limits.heapBytes);
+  }
   const engines = {
     judge: {
       crew: createCrew(() => startThread(judgeData, limits.heapBytes), judgeWorkerCount, limits, log),
@@ -63,6 +78,14 @@ export async function openExecution(options: ExecutionOptions): Promise<Executio
       workerCount: nativeWorkerCount,
       readProfile: async () => (nativeProfile ??= await readNative()),
     },
+    llama: {
+      crew: createCrew(startLlamaWorker, llamaWorkerCount, llamaLimits, log),
+      workerCount: llamaWorkerCount,
+      async readProfile() {
+        llama ??= await readLlama(options.findLlama);
+        return llama.profile;
+      },
+    },
   };
   const loads = new Map<string, Promise<void>>();
   const pending = new Set<Pending>();
@@ -73,12 +96,13 @@ export async function openExecution(options: ExecutionOptions): Promise<Executio
     const checked = checkRevision(revision);
     const { manifest, sizeBytes } = checked;
     const name = `${manifest.name} ${manifest.version}`;
-    if (manifest.engine === "relay" || manifest.engine === "llama")
-      throw new Error(`${name} is of the engine ${manifest.engine}, which has no workers here`);
+    if (manifest.engine === "relay") throw new Error(`${name} is relayed: no worker here runs it`);
     const { crew, workerCount, readProfile } = engines[manifest.engine];
     if (workerCount === 0) throw new Error(`${name} wants the ${manifest.engine} engine, which has no workers here`);
-    if (sizeBytes > limits.loadedBytes)
-      throw new Error(`${name} is ${sizeBytes} bytes, and a worker may hold ${limits.loadedBytes}: raise loadedBytes`);
+    const [limit, loadedBytes] =
+      manifest.engine === "llama" ? ["llamaLoadedBytes", limits.llamaLoadedBytes] : ["loadedBytes", limits.loadedBytes];
+    if (sizeBytes > loadedBytes)
+      throw new Error(`${name} is ${sizeBytes} bytes, and a worker may hold ${loadedBytes}: raise ${limit}`);
     const fault = await crew.open(checked, await readProfile());
     if (fault !== undefined) throw new Error(`${name} does not open: ${fault.message}`);
   }

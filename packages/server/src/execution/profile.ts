@@ -2,13 +2,18 @@
 import { readdir, readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { type ExecutionProfile, sha256 } from "@tallystick/protocol";
+import { pathToFileURL } from "node:url";
+import { concat, type ExecutionProfile, sha256 } from "@tallystick/protocol";
 
 /** The profile as a receipt has it, and the settings that every kit here pins. */
 export type EngineProfile = ExecutionProfile & { optimisation: "all"; threadCount: 1 };
 
 /** What an operator does who wants a native revision and lacks its engine. */
 const INSTALL = "npm install onnxruntime-node@1.30.0 --ignore-scripts";
+
+/** The same for a GGUF revision: without the builds for graphics cards, which are 600 MB. */
+const INSTALL_LLAMA =
+  "npm install node-llama-cpp@3.22.1 @node-llama-cpp/linux-x64 --omit=optional --ignore-scripts (or the package of your platform)";
 
 const { resolve } = createRequire(import.meta.url);
 
@@ -43,6 +48,30 @@ export async function readNative(find: (id: string) => string = resolve): Promis
   const name = names.find((one) => /^(lib)?onnxruntime\.(\d|so|dylib|dll)/.test(one));
   if (name === undefined) throw new Error(`the native engine has no binary for ${process.platform} on ${process.arch}`);
   return profileOf(await readRuntime(path), await readFile(join(folder, name)), "tolerant");
+}
+
+/**
+ * The profile of llama.cpp and the URL of node-llama-cpp. Its binary is many files: the digest is over those of all that
+ * run code, in the order of their names. Throws, and says what to do, where it is not installed.
+ */
+export async function readLlama(
+  find: (id: string) => string = resolve,
+): Promise<{ profile: EngineProfile; module: string }> {
+  let path: string;
+  try {
+    path = find("node-llama-cpp");
+  } catch (cause) {
+    throw new Error(`the llama engine is not installed: ${INSTALL_LLAMA}`, { cause });
+  }
+  const root = join(path, "../..");
+  const platform = `${process.platform === "darwin" ? "mac" : process.platform === "win32" ? "win" : process.platform}-${process.arch}`;
+  const folder = join(root, "../@node-llama-cpp", platform, "bins", platform);
+  const names = (await readdir(folder).catch(() => [])).filter((one) => /\.(node|so|dylib|dll)$/.test(one)).sort();
+  if (names.length === 0) throw new Error(`the llama engine has no binary for ${platform}: ${INSTALL_LLAMA}`);
+  const digests: Uint8Array[] = [];
+  for (const name of names) digests.push(sha256(await readFile(join(folder, name))));
+  const profile = profileOf(await readRuntime(join(root, "package.json")), concat(...digests), "tolerant");
+  return { profile, module: pathToFileURL(path).href };
 }
 
 async function readRuntime(path: string): Promise<string> {

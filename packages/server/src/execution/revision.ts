@@ -1,6 +1,7 @@
 /** A revision as a worker may load it: its files are those that its manifest names, byte for byte. */
 import { equal, hex, type Manifest, sha256 } from "@tallystick/protocol";
 import { graphFaults } from "./gate.ts";
+import { ggufFaults } from "./gguf.ts";
 
 export type Revision = {
   digest: Uint8Array;
@@ -35,7 +36,7 @@ export function checkRevision({ digest, manifest, files }: Revision): CheckedRev
     if (!equal(found, artifact.digest))
       throw new Error(`${name} has the SHA-256 ${hex(found)}, not ${hex(artifact.digest)}: fetch it again`);
     if (artifact.role === "model") {
-      const faults = graphFaults(bytes);
+      const faults = manifest.engine === "llama" ? ggufFaults(bytes) : graphFaults(bytes);
       if (faults.length > 0) throw new Error(`${name} ${faults.slice(0, 3).join("; it ")}`);
     }
     checked.set(artifact.path, bytes);

@@ -1,7 +1,8 @@
 /** The worker's half of execution: what is loaded in it, and the answers that come of it. */
-import type { Adapter, Kit } from "./adapter.ts";
+import type { Tensor } from "@tallystick/protocol";
+import type { Adapter, Outcome } from "./adapter.ts";
 import type { Engine } from "./engine.ts";
-import type { Generation, GenerationDelta } from "./generation.ts";
+import type { Generation, GenerationDelta, GenerationRequest } from "./generation.ts";
 import { openKit } from "./kit.ts";
 import type { Reply, Request } from "./messages.ts";
 import { pack, unpack } from "./packing.ts";
@@ -10,36 +11,62 @@ export type Adapters = ReadonlyMap<string, Adapter>;
 /** An engine's message may quote the graph at length. */
 const MESSAGE_LENGTH = 500;
 
-type Loaded = { adapter: Adapter; kit: Kit & AsyncDisposable };
+/** A revision that is ready to answer. */
+export type Loaded = AsyncDisposable & {
+  name: string;
+  run(calls: Tensor[][]): Promise<Outcome[]>;
+  generate?: ((request: GenerationRequest) => Generation) | undefined;
+};
+export type Load = Request & { kind: "load" };
+export type Runner = (request: Request) => Promise<Reply>;
 type Running = { revision: string; generation: Generation };
 
-/** Answers requests, one at a time. What it throws has left the engine in an unknown state. */
-export function createRunner(engine: Engine, adapters: Adapters): (request: Request) => Promise<Reply> {
-  const loaded = new Map<string, Loaded>();
-  const running = new Map<number, Running>();
-
-  async function load({ revision, manifest, files }: Request & { kind: "load" }): Promise<Reply> {
+/** Opens revisions in ONNX Runtime, each with the adapter that its manifest names. */
+export function createOpener(engine: Engine, adapters: Adapters): (load: Load) => Promise<Loaded> {
+  return async ({ manifest, files }) => {
     const name = `${manifest.adapter.name}@${manifest.adapter.version}`;
     const adapter = adapters.get(name);
     if (adapter === undefined)
       throw new Error(`there is no adapter ${name} here: upgrade this node, or publish for another`);
-    loaded.set(revision, { adapter, kit: await openKit(engine, manifest, files) });
+    const kit = await openKit(engine, manifest, files);
+    const { generate } = adapter;
+    return {
+      name,
+      run: (calls) => adapter.run(calls, kit),
+      generate: generate && ((request) => generate(request, kit)),
+      [Symbol.asyncDispose]: () => kit[Symbol.asyncDispose](),
+    };
+  };
+}
+
+/** Answers requests, one at a time. What it throws has left the engine in an unknown state. */
+export function createRunner(open: (load: Load) => Promise<Loaded>): Runner {
+  const loaded = new Map<string, Loaded>();
+  const running = new Map<number, Running>();
+
+  async function load(request: Load): Promise<Reply> {
+    loaded.set(request.revision, await open(request));
     return { kind: "done" };
+  }
+
+  function get(revision: string): Loaded {
+    const one = loaded.get(revision);
+    if (one === undefined) throw new Error(`revision ${revision} is not loaded`);
+    return one;
   }
 
   async function unload({ revision }: Request & { kind: "unload" }): Promise<Reply> {
     for (const [id, one] of running) if (one.revision === revision) await leave(id);
-    await loaded.get(revision)?.kit[Symbol.asyncDispose]();
+    await loaded.get(revision)?.[Symbol.asyncDispose]();
     loaded.delete(revision);
     return { kind: "done" };
   }
 
   async function run({ revision, calls }: Request & { kind: "run" }): Promise<Reply> {
-    const { adapter, kit } = loaded.get(revision) ?? {};
-    if (adapter === undefined || kit === undefined) throw new Error(`revision ${revision} is not loaded`);
-    const outcomes = await adapter.run(unpack(calls), kit);
+    const model = get(revision);
+    const outcomes = await model.run(unpack(calls));
     if (outcomes.length !== calls.heads.length)
-      throw new Error(`${adapter.name} gave ${outcomes.length} outcomes for ${calls.heads.length} calls`);
+      throw new Error(`${model.name} gave ${outcomes.length} outcomes for ${calls.heads.length} calls`);
     return {
       kind: "answers",
       answers: outcomes.map((one) => (one.ok ? { unitCount: one.unitCount } : { refusal: one.message })),
@@ -48,10 +75,9 @@ export function createRunner(engine: Engine, adapters: Adapters): (request: Requ
   }
 
   async function begin({ revision, id, request }: Request & { kind: "begin" }): Promise<Reply> {
-    const { adapter, kit } = loaded.get(revision) ?? {};
-    if (adapter === undefined || kit === undefined) throw new Error(`revision ${revision} is not loaded`);
-    if (adapter.generate === undefined) throw new Error(`${adapter.name}@${adapter.version} writes no text`);
-    running.set(id, { revision, generation: adapter.generate(request, kit) });
+    const model = get(revision);
+    if (model.generate === undefined) throw new Error(`${model.name} writes no text`);
+    running.set(id, { revision, generation: model.generate(request) });
     return { kind: "done" };
   }
 

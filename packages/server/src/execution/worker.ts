@@ -2,14 +2,14 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { openJudge } from "./engine.ts";
 import type { Request, ThreadData } from "./messages.ts";
-import { type Adapters, createRunner } from "./runner.ts";
+import { type Adapters, createOpener, createRunner } from "./runner.ts";
 
 const { adapters, module, memoryBytes }: ThreadData = workerData;
 
 async function openRunner() {
   const engine = await openJudge(module, memoryBytes);
   const { ADAPTERS }: { ADAPTERS: Adapters } = await import(adapters);
-  return createRunner(engine, ADAPTERS);
+  return createRunner(createOpener(engine, ADAPTERS));
 }
 const opening = openRunner();
 

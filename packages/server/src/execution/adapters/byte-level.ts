@@ -53,10 +53,11 @@ for (let byte = 0, others = 0; byte < 256; byte++) {
   BYTES.set(String.fromCharCode(seen ? byte : 256 + others++), byte);
 }
 
-function bytesOfName(name: string): Uint8Array {
+/** The bytes of a token by its name in the vocabulary. */
+export function bytesOfName(name: string): Uint8Array {
   return Uint8Array.from(name, (character) => {
     const byte = BYTES.get(character);
-    if (byte === undefined) throw new Error(`tokenizer.json has the token "${name}", which is not of bytes`);
+    if (byte === undefined) throw new Error(`the vocabulary has the token "${name}", which is not of bytes`);
     return byte;
   });
 }

@@ -11,10 +11,10 @@ import { elementCount, floatTensor, type Tensor } from "@tallystick/protocol";
 import { z } from "zod";
 import type { Adapter, Kit } from "../adapter.ts";
 import { decode, type LanguageModel, type Sequence } from "../decode.ts";
-import type { GenerationRequest } from "../generation.ts";
 import { GENERATION_LIMITS } from "../limits.ts";
 import { type ByteLevel, openByteLevel } from "./byte-level.ts";
 import { refuse, remembered } from "./inputs.ts";
+import { type Part, promptParts, Templates } from "./templates.ts";
 
 const MODEL_PATH = "model.onnx";
 const count = z.number().int().min(1);
@@ -24,8 +24,7 @@ const Options = z.strictObject({
   heads: count,
   headSize: count,
   extraInputs: z.array(z.enum(["attention_mask", "position_ids"])).default([]),
-  text: z.string(),
-  chat: z.strictObject({ begin: z.string().default(""), message: z.string(), answer: z.string() }),
+  ...Templates.shape,
   end: z.array(z.string()).min(1),
 });
 type Options = z.infer<typeof Options>;
@@ -70,21 +69,6 @@ function controlOf({ controls }: ByteLevel, name: string): number {
   const id = controls.get(name);
   if (id === undefined) throw new Error(`tokenizer.json has no control token "${name}"`);
   return id;
-}
-
-/** A template's own words, in which control tokens count, or what a caller wrote, in which they do not. */
-type Part = string | { text: string };
-
-function promptParts(prompt: GenerationRequest["prompt"], { text, chat }: Options): Part[] {
-  if (prompt.kind === "text") return fill(text, { text: prompt.text });
-  return [chat.begin, ...prompt.messages.flatMap((message) => fill(chat.message, message)), chat.answer];
-}
-
-function fill(template: string, values: Record<string, string>): Part[] {
-  return template.split(/(\{\w+\})/).map((piece) => {
-    const value = /^\{\w+\}$/.test(piece) ? values[piece.slice(1, -1)] : undefined;
-    return value === undefined ? piece : { text: value };
-  });
 }
 
 /** What lies between two control tokens is encoded as one text, wherever it is from. */
