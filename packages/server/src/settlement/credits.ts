@@ -3,6 +3,7 @@
  * less what calls in flight may cost. Nothing of it is kept anywhere but in the log.
  */
 import { balanceOf, type FoldState, hex, type Key, keyOf, type Session } from "@tallystick/protocol";
+import { type Clock, nowSeconds } from "../platform/clock.ts";
 import { ServiceError } from "../platform/errors.ts";
 import type { KeyBudgets, SpendingKey } from "./key-budgets.ts";
 
@@ -20,6 +21,8 @@ export type Hold = {
   settle(priceAtomic: bigint, index: number): void;
   /** There is no receipt. After `settle` it does nothing. */
   release(): void;
+  /** Nobody knows what came of it: it is held until the log has its receipt, or its authorization is long over. */
+  abandon(id: Uint8Array, expirySeconds: number): void;
 };
 
 export type Credits = {
@@ -33,13 +36,20 @@ export type Credits = {
 type Pending = { heldAtomic: bigint; notedAtomic: bigint };
 type Noted = { index: number; payer: Key; session: Key; priceAtomic: bigint };
 
-const NOTHING: Hold = { settle: () => {}, release: () => {} };
+type Abandoned = { id: Key; untilSeconds: number; end(priceAtomic: bigint): void };
 
-export function createCredits({ fold, budgets }: { fold: FoldState; budgets: KeyBudgets }): Credits {
+const NOTHING: Hold = { settle: () => {}, release: () => {}, abandon: () => {} };
+/** How long after its authorization a node may still log a receipt that was waited for. */
+const LATE_SECONDS = 3_600;
+
+export type CreditsParts = { fold: FoldState; budgets: KeyBudgets; clock: Clock };
+
+export function createCredits({ fold, budgets, clock }: CreditsParts): Credits {
   /** By payer and by session: a payer's key has 16 characters, a session's 32. */
   const pending = new Map<Key, Pending>();
   /** What is durable and not folded, in about the order of the log. */
   let noted: Noted[] = [];
+  let abandoned: Abandoned[] = [];
 
   function add(name: Key, heldAtomic: bigint, notedAtomic: bigint): void {
     const { heldAtomic: held, notedAtomic: known } = pendingOf(name);
@@ -54,6 +64,12 @@ export function createCredits({ fold, budgets }: { fold: FoldState; budgets: Key
 
   /** Forgets what the fold knows by now. One that is out of order is forgotten a moment later. */
   function catchUp(): void {
+    if (abandoned.length > 0) {
+      const now = nowSeconds(clock);
+      const isOver = ({ id, untilSeconds }: Abandoned) => fold.receipts.has(id) || untilSeconds < now;
+      for (const { id, end } of abandoned.filter(isOver)) end(fold.credits.payments.get(id)?.priceAtomic ?? 0n);
+      abandoned = abandoned.filter((one) => !isOver(one));
+    }
     const first = noted.findIndex(({ index }) => index >= fold.size);
     const known = noted.slice(0, first < 0 ? noted.length : first);
     if (known.length === 0) return;
@@ -89,19 +105,26 @@ export function createCredits({ fold, budgets }: { fold: FoldState; budgets: Key
       const ofKey = budgets.hold(key, mostAtomic);
       for (const one of [payer, name]) add(one, mostAtomic, 0n);
       let isHeld = true;
-      const end = (priceAtomic: bigint) => {
-        isHeld = false;
+      const end = (priceAtomic: bigint, notedAtomic: bigint) => {
         ofKey.settle(priceAtomic);
-        for (const one of [payer, name]) add(one, -mostAtomic, priceAtomic);
+        for (const one of [payer, name]) add(one, -mostAtomic, notedAtomic);
       };
       return {
         settle(priceAtomic, index) {
           if (!isHeld) return;
-          end(priceAtomic);
+          isHeld = false;
+          end(priceAtomic, priceAtomic);
           if (priceAtomic > 0n) noted.push({ index, payer, session: name, priceAtomic });
         },
         release() {
-          if (isHeld) end(0n);
+          if (isHeld) end(0n, 0n);
+          isHeld = false;
+        },
+        abandon(receipt, expirySeconds) {
+          if (!isHeld) return;
+          isHeld = false;
+          const untilSeconds = expirySeconds + LATE_SECONDS;
+          abandoned.push({ id: keyOf(receipt), untilSeconds, end: (priceAtomic) => end(priceAtomic, 0n) });
         },
       };
     },

@@ -43,6 +43,8 @@ export type SettlementParts = {
   intervalMs: number;
   /** Appends an entry and resolves once the fold has it. */
   publish(entry: Uint8Array): Promise<number>;
+  /** Resolves once the fold has all that was acknowledged before. */
+  caughtUp(): Promise<void>;
   report: Report;
 };
 
@@ -135,6 +137,7 @@ export function startSettlements(parts: SettlementParts): Settlements {
   }
 
   async function settleNow(): Promise<void> {
+    await parts.caughtUp();
     for (const id of fold.equivocations.keys())
       if (credits.payments.get(id)?.refundedAtomic === 0n) await refund(bytesOf(id), "disputed");
     for (const [payer, ids] of dueByPayer())
