@@ -99,6 +99,7 @@ export async function benchReceipt(): Promise<Row[]> {
     openings,
     sessions,
     receipts,
+    credits: { hold: () => ({ settle() {}, release() {}, abandon() {} }) }, // Its model is free.
     node,
     jsonFault: () => undefined,
   });

@@ -77,6 +77,7 @@ const gateway = createGateway({
   sessions,
   receipts,
   node: { serve: left, stream: left },
+  credits: { hold: () => ({ settle() {}, release() {}, abandon() {} }) }, // Its model is free.
   jsonFault: () => undefined,
 });
 
@@ -102,6 +103,7 @@ const app = gatewayRoutes({
   findModel,
   models: () => [model],
   isReady: () => true,
+  balanceOf: () => 0n,
   nowSeconds: now,
 });
 const server = createAdaptorServer({ fetch: app.fetch });

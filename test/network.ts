@@ -1,5 +1,6 @@
 /** The whole network in this process, on any port of the loopback, with a data folder of its own that goes away with it. */
-import { cp, mkdtemp, rm, symlink } from "node:fs/promises";
+import { randomUUID } from "node:crypto";
+import { cp, mkdtemp, readFile, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Audit, auditLog, fetchSource, systemEdges } from "@tallystick/client";
@@ -37,6 +38,10 @@ export type TestNetwork = AsyncDisposable & {
   fetch(path: string, init?: RequestInit): Promise<Response>;
   /** A call by API key, in JSON. `changes` replaces members of the body. */
   infer(model: string, inputs: readonly JsonTensor[], changes?: Record<string, unknown>): Promise<Inferred>;
+  /** A request in JSON by the operator's token. */
+  operate(method: string, path: string, body?: unknown): Promise<Response>;
+  /** Gives an account credits, the first one where none is named. */
+  topUp(amount: bigint, account?: string): Promise<void>;
   /** Resolves once everything appended is published and folded. */
   idle(): Promise<void>;
   /** Dates everything appended so far, by the network's clock. */
@@ -87,6 +92,12 @@ export async function startNetwork({
 
   const request: TestNetwork["fetch"] = (path, init) => fetch(`${current().listening.url}${path}`, init);
 
+  const operate: TestNetwork["operate"] = async (method, path, body) => {
+    const token = (await readFile(join(options.data, "keys", "admin-token"), "utf8")).trim();
+    const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
+    return request(path, { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
+  };
+
   return {
     get url() {
       return current().listening.url;
@@ -118,6 +129,23 @@ export async function startNetwork({
         receiptId: answer.headers.get("x-receipt-id") ?? undefined,
         body: await answer.json(),
       };
+    },
+
+    operate,
+
+    async topUp(amount, account) {
+      const { accounts } = (await (await operate("GET", "/v1/accounts")).json()) as {
+        accounts: { payerTag: string }[];
+      };
+      const reference = randomUUID().replaceAll("-", "");
+      const topup = {
+        account: account ?? accounts[0]?.payerTag,
+        amount: String(amount),
+        source: "transfer",
+        reference,
+      };
+      const answer = await operate("POST", "/v1/settlements/topups", topup);
+      if (!answer.ok) throw new Error(await answer.text());
     },
 
     idle: () => current().network.flush(),

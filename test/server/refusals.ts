@@ -17,6 +17,7 @@ export async function startRefusingNetwork(): Promise<{ network: TestNetwork; ya
     await changeModel(network.models, "breast-cancer", { version: "2.0.0", price: "5" });
     await changeModel(network.models, "seattle-temperature", { yanked: true });
   });
+  await network.topUp(1_000n);
   return { network, yankedRevision };
 }
 

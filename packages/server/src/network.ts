@@ -39,6 +39,7 @@ import { openSigning, type Signing } from "./platform/signing.ts";
 import { readUpstreams } from "./relay/config.ts";
 import { createRelay } from "./relay/relay.ts";
 import { openServing } from "./serving.ts";
+import { openSettling, type Settling } from "./settling.ts";
 import { usageRoutes } from "./usage/routes.ts";
 
 export const VERSION = "0.1.0";
@@ -138,6 +139,8 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
     for (const relayed of relay.packages) await hub.importPackage(relayed);
     const engine = await openEngine(options.workerCount, report, relay);
     closers.push(engine.close);
+    const settling = openSettling({ database, ledger, signer: keys.gateway, clock, report });
+    closers.push(settling.close);
     const apiKey = await firstApiKey(folder, accounts, nowSeconds(clock));
     const adminToken = await openSecret(keyFile("admin"), () => hex(random(24)));
     const { nodeTokenPath } = options;
@@ -159,6 +162,7 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
       apps,
       idempotency,
       openings,
+      settling,
       adminToken,
       nodeToken,
       isReady: () => !closing && ledger.log.canWrite,
@@ -210,6 +214,7 @@ type Services = {
   apps: Apps;
   idempotency: Idempotency;
   openings: Openings;
+  settling: Settling;
   adminToken: string;
   nodeToken: string | undefined;
   /** Whether calls can be taken. */
@@ -239,7 +244,7 @@ function composeRoutes(
   origin: string,
 ): Routes {
   const { clock, random, deadlineMs } = options;
-  const { accounts, apps, idempotency, openings, adminToken, nodeToken, isReady } = gates;
+  const { accounts, apps, idempotency, openings, settling, adminToken, nodeToken, isReady } = gates;
   const { fold, log, publish } = ledger;
   const published = () => log.published;
   const readEntry = (index: number) => log.tree.readEntry(index);
@@ -268,7 +273,18 @@ function composeRoutes(
   const { node, admission } = serving;
   const findModel = hub.get;
   const jsonFault = engine.engine.fault;
-  const gateway = createGateway({ fold, clock, random, accounts, openings, sessions, receipts, node, jsonFault });
+  const gateway = createGateway({
+    fold,
+    clock,
+    random,
+    accounts,
+    openings,
+    sessions,
+    receipts,
+    node,
+    credits: settling.credits,
+    jsonFault,
+  });
   const figures = () => ledger.projection.figures();
   const app = new Hono();
   app.route("/", logRoutes({ admission, published, reads }));
@@ -308,6 +324,7 @@ function composeRoutes(
   const entrance = createEntrance({ authenticate, idempotency, limits, apps, nowSeconds: now });
   app.route("/", serving.routes);
   app.route("/", keyRoutes({ accounts, apps, authenticate, isAdmin, nowSeconds: now }));
+  app.route("/", settling.routes({ accounts, authenticate, figures, findModel, isAdmin }));
   app.route(
     "/",
     gatewayRoutes({
@@ -316,6 +333,7 @@ function composeRoutes(
       openings,
       sessions,
       receipts,
+      balanceOf: settling.balanceOf,
       version: VERSION,
       findModel,
       models: () => fold.models.values(),

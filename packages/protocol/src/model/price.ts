@@ -17,12 +17,10 @@ export function priceOf(price: Price, units: number, outputUnits = 0): bigint {
   return price.priceAtomic + (metered + MILLION - 1n) / MILLION;
 }
 
-/** The most that a call of so many units can cost: what an authorization for it has to allow. */
-export function upperBound(
-  price: Price,
-  { units, maxOutputUnits = 0 }: { units: number; maxOutputUnits?: number },
-): bigint {
-  return priceOf(price, units, maxOutputUnits);
+/** The most that a call can cost whose requester allows `maxPriceAtomic`: less, where nothing is counted. */
+export function mostOf(price: Price, maxPriceAtomic: bigint): bigint {
+  const isMetered = price.unitPriceAtomic > 0n || price.outputUnitPriceAtomic > 0n;
+  return isMetered || price.priceAtomic > maxPriceAtomic ? maxPriceAtomic : price.priceAtomic;
 }
 
 /** Whether every call of it is free. */

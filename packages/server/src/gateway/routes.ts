@@ -14,6 +14,7 @@ import { Hono } from "hono";
 import { z } from "zod";
 import { ServiceError } from "../platform/errors.ts";
 import { readBody, readJson } from "../platform/http.ts";
+import type { Account } from "./accounts.ts";
 import { answerOf } from "./answer.ts";
 import { CALL_UNITS, inPlace } from "./entrance.ts";
 import { type OipRoutes, oipRoutes } from "./oip-routes.ts";
@@ -27,13 +28,25 @@ export type GatewayRoutes = OipRoutes & {
   openings: Openings;
   sessions: Sessions;
   receipts: Receipts;
+  /** What an account may spend: the budget of a session whose requester asks for none. */
+  balanceOf(account: Account): bigint;
   nowSeconds(): number;
 };
 
-const SessionRequest = z.strictObject({ sessionKey: z.string(), possession: z.string(), expiry: z.number().int() });
+const SessionRequest = z.strictObject({
+  sessionKey: z.string(),
+  possession: z.string(),
+  expiry: z.number().int(),
+  budget: z
+    .string()
+    .regex(/^(0|[1-9][0-9]{0,19})$/)
+    .transform(BigInt)
+    .refine((budget) => budget < 1n << 64n)
+    .exactOptional(),
+});
 
 export function gatewayRoutes(parts: GatewayRoutes): Hono {
-  const { gateway, entrance, openings, sessions, receipts, nowSeconds } = parts;
+  const { gateway, entrance, openings, sessions, receipts, balanceOf, nowSeconds } = parts;
   const app = new Hono();
 
   app.route("/", oipRoutes(parts));
@@ -61,9 +74,10 @@ export function gatewayRoutes(parts: GatewayRoutes): Hono {
     if (!parsed.success || sessionKey?.length !== 91 || possession?.length !== 64)
       throw new ServiceError(
         "invalid_request",
-        "a session takes {sessionKey, possession, expiry}: base64 SPKI of P-256, base64 signature, Unix seconds",
+        "a session takes {sessionKey, possession, expiry, budget?}: base64 SPKI of P-256, base64 signature, Unix seconds, atomic units in digits",
       );
-    const grant = await sessions.grant(account, sessionKey, possession, parsed.data.expiry);
+    const { expiry, budget = balanceOf(account) } = parsed.data;
+    const grant = await sessions.grant(account, sessionKey, possession, expiry, budget);
     return c.json({ grant: base64(grant.signed.bytes) }, 201);
   });
 

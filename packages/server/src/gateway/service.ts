@@ -11,9 +11,11 @@ import {
   type JsonObject,
   keyOf,
   Malformed,
+  mostOf,
   type NodeTimes,
   type PublishedModel,
   parseCall,
+  parseEntry,
   signedId,
   type Tensor,
 } from "@tallystick/protocol";
@@ -21,12 +23,12 @@ import { type Clock, nowSeconds } from "../platform/clock.ts";
 import { ServiceError } from "../platform/errors.ts";
 import type { Random } from "../platform/random.ts";
 import type { Accounts, Caller } from "./accounts.ts";
-import { requireModel } from "./api-keys.ts";
+import { type Budget, budgetOf, requireModel } from "./api-keys.ts";
 import { type JsonFault, refuseCall } from "./calls.ts";
 import type { InferenceRequest } from "./oip.ts";
 import type { Openings } from "./openings.ts";
 import type { Receipts } from "./receipts.ts";
-import type { Sessions } from "./sessions.ts";
+import type { Reservation, Sessions } from "./sessions.ts";
 
 /** What a node gives back. */
 export type Served = {
@@ -59,6 +61,15 @@ export type Node = {
   stream(dispatch: Dispatch, options: StreamTo & { checked: Checked }): Promise<Served>;
 };
 
+/** What calls cost is held before they are dispatched, at once or not at all. Throws insufficient_quota. */
+export type Credits = {
+  hold(request: { session: Uint8Array; key: { id: string; budget: Budget }; mostAtomic: bigint }): {
+    settle(priceAtomic: bigint, index: number): void;
+    release(): void;
+    abandon(id: Uint8Array, expirySeconds: number): void;
+  };
+};
+
 export type GatewayParts = {
   fold: FoldState;
   clock: Clock;
@@ -68,6 +79,7 @@ export type GatewayParts = {
   sessions: Sessions;
   receipts: Receipts;
   node: Node;
+  credits: Credits;
   /** What of a call in JSON its model cannot honour. */
   jsonFault: JsonFault;
 };
@@ -113,7 +125,7 @@ export type Gateway = {
 };
 
 export function createGateway(parts: GatewayParts): Gateway {
-  const { fold, random, accounts, openings, sessions, receipts, node, jsonFault } = parts;
+  const { fold, random, accounts, openings, sessions, receipts, node, credits, jsonFault } = parts;
 
   async function authorize(
     caller: Caller,
@@ -152,18 +164,24 @@ export function createGateway(parts: GatewayParts): Gateway {
 
   /** Has `work` done with the nonce of a half that came from outside, and notes what came of it. */
   async function once(asked: Asked, work: (checked: Checked) => Promise<Served>): Promise<Served> {
-    const { authorization, call, caller, requestSalt } = asked;
-    const { session, nonce } = authorization.says;
+    const { id, authorization, call, caller, model, requestSalt } = asked;
+    const { session, nonce, maxPrice, expiry } = authorization.says;
+    const key = { id: caller.key.id, budget: budgetOf(caller.key) };
+    const hold = credits.hold({ session, key, mostAtomic: model === undefined ? 0n : mostOf(model, maxPrice) });
     // The gateway counts the nonces of its own sessions itself.
-    const reservation = requestSalt === undefined ? sessions.reserve(session, nonce) : undefined;
+    let reservation: Reservation | undefined;
     let served: Served;
     try {
+      if (requestSalt === undefined) reservation = sessions.reserve(session, nonce);
       served = await work({ authorization, call });
     } catch (error) {
       const isDispatched = error instanceof ServiceError && (error.isOutcomeUnknown || error.receiptId !== undefined);
       if (!isDispatched) reservation?.release(); // No node took it up: nothing was dispatched.
+      if (isDispatched) hold.abandon(id, expiry);
+      else hold.release();
       throw error;
     }
+    hold.settle(priceIn(served.receipt), served.index);
     receipts.note(served.id, served.index, served.receipt);
     if (requestSalt === undefined) return served;
     const salts = served.ok ? { request: requestSalt, response: served.salt } : { request: requestSalt };
@@ -210,6 +228,12 @@ export function createGateway(parts: GatewayParts): Gateway {
       return { ...(await serve(asked)), requestSalt: asked.requestSalt };
     },
   };
+}
+
+/** What a receipt costs. */
+function priceIn(receipt: Uint8Array): bigint {
+  const entry = parseEntry(receipt);
+  return entry.kind === "receipt" ? entry.says.price : 0n;
 }
 
 function orRefuse<T>(parse: () => T): T {

@@ -40,6 +40,8 @@ export type SessionParts = {
   publish(entry: Uint8Array): Promise<number>;
 };
 
+/** The budget of sessions whose key the gateway holds itself: the account's balance and the API key's budget bound them. */
+const UNBOUNDED = 2n ** 64n - 1n;
 /** The longest that a session is granted for. */
 export const SESSION_SECONDS = 30 * 86_400;
 /** The gateway's own sessions are renewed this long before they end. */
@@ -52,7 +54,13 @@ export type Reservation = { release(): void };
 
 export type Sessions = {
   /** Grants a session to the key of `sessionKey`, which proved that it is there. Custody `account`. */
-  grant(caller: Caller, sessionKey: Uint8Array, possession: Uint8Array, expiry: number): Promise<EntryOf<"grant">>;
+  grant(
+    caller: Caller,
+    sessionKey: Uint8Array,
+    possession: Uint8Array,
+    expiry: number,
+    budgetAtomic: bigint,
+  ): Promise<EntryOf<"grant">>;
   /** Signs the requester's half for an account that has only an API key. Custody `gateway`. */
   authorize(
     account: Account,
@@ -73,7 +81,7 @@ export function createSessions(parts: SessionParts): Sessions {
   /** A grant, which nobody has yet. */
   async function signGrant(
     account: Account,
-    terms: Pick<GrantPayload, "sessionKey" | "possession" | "custody" | "expiry">,
+    terms: Pick<GrantPayload, "sessionKey" | "possession" | "custody" | "expiry" | "budget">,
   ): Promise<EntryOf<"grant">> {
     const entry = await signEntry(signer, "grant", {
       version: 1,
@@ -81,8 +89,7 @@ export function createSessions(parts: SessionParts): Sessions {
       gateway: keyId(signer.spki),
       payerTag: parseHex(account.payerTag) ?? new Uint8Array(16),
       tagMode: "stable",
-      budget: 0n,
-      paymentClass: "free",
+      paymentClass: "credits",
       ...terms,
     });
     // OpenSSL takes more spellings of a key than an entry may have: what nobody can read must not get into the log.
@@ -95,7 +102,8 @@ export function createSessions(parts: SessionParts): Sessions {
     const gateway = keyId(signer.spki);
     const possession = await sessionSigner.sign(possessionMessage({ origin, gateway, sessionKey: sessionSigner.spki }));
     const expiry = nowSeconds(clock) + 86_400;
-    const grant = await signGrant(account, { sessionKey: sessionSigner.spki, possession, custody: "gateway", expiry });
+    const terms = { sessionKey: sessionSigner.spki, possession, custody: "gateway", expiry } as const;
+    const grant = await signGrant(account, { ...terms, budget: UNBOUNDED });
     await publish(grant.signed.bytes);
     return { signer: sessionSigner, id: signedId(grant.signed), expiry, nextNonce: 0 };
   }
@@ -115,7 +123,7 @@ export function createSessions(parts: SessionParts): Sessions {
   }
 
   return {
-    async grant(caller, sessionKey, possession, expiry) {
+    async grant(caller, sessionKey, possession, expiry, budget) {
       const now = nowSeconds(clock);
       if (expiry <= now || expiry > now + SESSION_SECONDS)
         throw new ServiceError(
@@ -128,7 +136,7 @@ export function createSessions(parts: SessionParts): Sessions {
           "forbidden",
           "the session key did not sign for this log and gateway (docs/spec/receipt.md, possession)",
         );
-      const terms = { sessionKey, possession, custody: "account", expiry } as const;
+      const terms = { sessionKey, possession, custody: "account", expiry, budget } as const;
       const grant = await signGrant(caller, terms);
       parts.keepSession(signedId(grant.signed), caller.key.id, expiry, now);
       await publish(grant.signed.bytes);

@@ -43,6 +43,7 @@ import type { Heading } from "./frames.ts";
 import type { Generator, Unanswered } from "./generation.ts";
 import { type Asking, answerJson, type JsonOutcome, writerOf } from "./json-answer.ts";
 import { createOutgoing, type Sink } from "./outgoing.ts";
+import { createSessionBudgets } from "./session-budgets.ts";
 import { bounded, type Concluded, choose, type Execution } from "./tensor-answer.ts";
 
 /** What runs models for this node. */
@@ -105,6 +106,7 @@ export function createNode(parts: NodeParts): InferenceNode {
   const own = keyOf(keyId(signer.spki));
   /** Authorizations taken up, until the fold knows their receipts. One that was signed for stays, whatever became of the receipt. */
   const spent = new Set<string>();
+  const budgets = createSessionBudgets(fold);
   let sequence = fold.nodeSequences.get(own) ?? 0;
 
   /** Takes up what a dispatch authorises and runs `work`; where that throws, nothing was signed and it may come again. */
@@ -122,6 +124,7 @@ export function createNode(parts: NodeParts): InferenceNode {
     if (spent.has(name) || fold.receipts.has(name))
       throw new ServiceError("conflict", `the authorization ${hex(id)} was used already: sign a new one`);
     parts.checkRoom();
+    budgets.take(id, authorization.says, model);
     spent.add(name);
     forget(spent, fold);
     return work({ id, authorization, model, salt: random(32) }, asked);
@@ -131,6 +134,7 @@ export function createNode(parts: NodeParts): InferenceNode {
   function orGiveBack<T>(id: Uint8Array, running: Promise<T>): Promise<T> {
     return running.catch((error: unknown) => {
       spent.delete(keyOf(id));
+      budgets.giveBack(id);
       throw error;
     });
   }
