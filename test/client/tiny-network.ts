@@ -21,6 +21,7 @@ import {
   parseDispatch,
   type ReceiptPayload,
   revisionOf,
+  type StreamState,
   sha256,
   signEntry,
   signedId,
@@ -44,6 +45,9 @@ export type Served = {
   /** A receipt by the node that says otherwise than an honest one. */
   receiptThat(says: (honest: ReceiptPayload) => ReceiptPayload): Promise<Uint8Array>;
 };
+
+/** A receipt that was signed and logged. */
+type Issued = { asked: AuthorizationPayload; receipt: Uint8Array } & Pick<Served, "receiptThat">;
 
 export type TinySettings = {
   /** What is delivered instead. */
@@ -138,31 +142,41 @@ export class TinyNetwork {
 
   async #infer(body: Uint8Array): Promise<Response> {
     const { authorization } = parseDispatch(body);
+    const answer = encodeAnswer(OUTPUTS);
+    const { asked, receipt, receiptThat } = await this.issue(authorization, { answer, salt: SALT });
+    const delivery = { receipt, answer, salt: SALT };
+    const delivered = this.#settings.deliver?.({ network: this, asked, authorization, delivery, receiptThat });
+    return new Response(((await delivered) ?? encodeDelivery(delivery)) as BodyInit);
+  }
+
+  /** Signs a receipt for an answer and logs it. */
+  async issue(
+    authorization: Uint8Array,
+    answered: { answer: Uint8Array; salt: Uint8Array; stream?: StreamState },
+  ): Promise<Issued> {
     const { says: asked, signed } = parseAuthorization(authorization);
     this.asked.push(asked);
-    const answer = encodeAnswer(OUTPUTS);
     const honest: ReceiptPayload = {
       version: 1,
       authorization,
       status: "ok",
       profile: { runtime: "tiny@1", binary: sha256(utf8("engine")), exactness: "exact" },
-      response: commit("response", SALT, answer),
+      response: commit("response", answered.salt, answered.answer),
       units: 1,
       price: asked.maxPrice,
       provenance: "executed",
       sequence: this.asked.length - 1,
+      ...(answered.stream === undefined ? {} : { stream: answered.stream }),
     };
     const receiptThat: Served["receiptThat"] = async (says) =>
       (await signEntry(fixedSigner("node"), "receipt", says(honest))).signed.bytes;
     const receipt = await receiptThat((says) => says);
-    const delivery = { receipt, answer, salt: SALT };
     const id = hex(signedId(signed));
     const grant = this.sessions.find((session) => hex(signedId(session.signed)) === hex(asked.session));
-    if (grant === undefined) return refusal(403, "forbidden", "no such session");
+    if (grant === undefined) throw new Error("no such session");
     this.#receipts.set(id, { grant });
     this.#append(id, receipt);
-    const delivered = this.#settings.deliver?.({ network: this, asked, authorization, delivery, receiptThat });
-    return new Response(((await delivered) ?? encodeDelivery(delivery)) as BodyInit);
+    return { asked, receipt, receiptThat };
   }
 
   #receiptFile(id: string): Response {
