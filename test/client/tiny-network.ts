@@ -67,11 +67,11 @@ export class TinyNetwork {
   readonly #settings: TinySettings;
   readonly #index = new Map<Part | string, number>();
   readonly #receipts = new Map<string, { grant: EntryOf<"grant"> }>();
-  readonly #revision: Uint8Array;
+  readonly revision: Uint8Array;
 
   private constructor(settings: TinySettings) {
     this.#settings = settings;
-    this.#revision = revisionOf(encodeManifest(MANIFEST));
+    this.revision = revisionOf(encodeManifest(MANIFEST));
   }
 
   static async open(settings: TinySettings = {}): Promise<TinyNetwork> {
@@ -81,7 +81,7 @@ export class TinyNetwork {
       network.#append(role, (await signEntry(fixedSigner(role), "key", says)).signed.bytes);
     }
     const manifest = encodeManifest(MANIFEST);
-    const says = { version: 1, action: "publish", revision: network.#revision, manifest, price: 3n } as const;
+    const says = { version: 1, action: "publish", revision: network.revision, manifest, price: 3n } as const;
     network.#append("model", (await signEntry(fixedSigner("publisher"), "model", says)).signed.bytes);
     return network;
   }
@@ -113,7 +113,7 @@ export class TinyNetwork {
 
   #model() {
     const { name, version } = MANIFEST;
-    const tallystick = { version, revision: hex(this.#revision), price: "3" };
+    const tallystick = { version, revision: hex(this.revision), price: "3" };
     return { id: name, tallystick, manifestBytes: base64(encodeManifest(MANIFEST)) };
   }
 
@@ -121,23 +121,35 @@ export class TinyNetwork {
     const { sessionKey, possession, expiry } = JSON.parse(body) as Record<"sessionKey" | "possession", string> & {
       expiry: number;
     };
+    const [key, shown] = [parseBase64(sessionKey), parseBase64(possession)].map((bytes) => bytes ?? new Uint8Array(0));
+    const grant = await this.grantTo(key!, "account", { expiry, possession: shown! });
+    return Response.json({ grant: base64(grant.signed.bytes) }, { status: 201 });
+  }
+
+  /** Grants a session to a key and logs that. */
+  async grantTo(
+    sessionKey: Uint8Array,
+    custody: "account" | "gateway",
+    shown: Partial<{ expiry: number; possession: Uint8Array }> = {},
+  ): Promise<EntryOf<"grant">> {
     const gateway = fixedSigner("gateway");
     const grant = await signEntry(gateway, "grant", {
       version: 1,
       origin: this.log.key.name,
       gateway: keyId(gateway.spki),
-      sessionKey: parseBase64(sessionKey) ?? new Uint8Array(0),
-      custody: "account",
+      sessionKey,
+      custody,
       payerTag: sha256(utf8("payer")).subarray(0, 16),
       tagMode: "stable",
       budget: 0n,
       paymentClass: "free",
-      expiry,
-      possession: parseBase64(possession) ?? new Uint8Array(0),
+      expiry: 0xffff_ffff,
+      possession: new Uint8Array(64),
+      ...shown,
     });
     this.sessions.push(grant);
     this.#append(hex(signedId(grant.signed)), grant.signed.bytes);
-    return Response.json({ grant: base64(grant.signed.bytes) }, { status: 201 });
+    return grant;
   }
 
   async #infer(body: Uint8Array): Promise<Response> {

@@ -2,27 +2,33 @@
 import {
   addReceipt,
   base64,
-  type Dispatch,
+  callOf,
+  commit,
+  type EntryOf,
+  encodeCall,
   encodeJsonAnswer,
   extendStream,
   hex,
+  type JsonCall,
   type JsonObject,
   type JsonOperation,
   keyId,
   openStream,
   parseAuthorization,
   parseBase64,
+  possessionMessage,
   RECEIPT_CLOSERS,
   receiptJson,
   type StreamState,
   sealMessage,
+  signAuthorization,
   signedId,
   utf8,
 } from "@tallystick/protocol";
 import { ANSWER_OF, operationAt } from "../../packages/client/src/openai-route.ts";
 import { fixedSigner } from "../fixed-keys.ts";
 import { MANIFEST } from "../one-receipt.ts";
-import { type Served, TinyNetwork, type TinySettings } from "./tiny-network.ts";
+import { API_KEY, refusal, type Served, TinyNetwork, type TinySettings } from "./tiny-network.ts";
 
 export const TEXT = "A tally stick is split, and each side keeps a half.";
 export const TINY_MODEL = MANIFEST.name;
@@ -57,24 +63,47 @@ export async function openTinyOpenAi(settings: OpenAiSettings = {}): Promise<Tin
   const network = await TinyNetwork.open(settings);
   const received: Received[] = [];
 
+  let gatewayGrant: EntryOf<"grant"> | undefined;
+
   async function serve(operation: JsonOperation, path: string, init: RequestInit): Promise<Response> {
     const headers = new Headers(init.headers);
     const body: JsonObject = JSON.parse(String(init.body));
     received.push({ path, headers, body });
-    const authorization = fromUrl(headers.get("x-tally-authorization") ?? "");
-    const head = { authorization, id: signedId(parseAuthorization(authorization).signed) };
+    if (!headers.has("x-tally-authorization") && headers.get("authorization") !== `Bearer ${API_KEY}`)
+      return refusal(401, "unauthenticated", "no API key of this network");
+    const own = headers.get("x-tally-authorization");
+    const head = own === null ? await authorize(callOf(operation, body)) : headOf(fromUrl(own));
     return body.stream === true && operation !== "embedding"
       ? stream(operation, body, head)
       : whole(operation, body, head);
   }
 
-  type Head = Pick<Dispatch, "authorization"> & { id: Uint8Array };
+  let nonce = 0;
 
-  async function whole(operation: JsonOperation, asked: JsonObject, { authorization, id }: Head): Promise<Response> {
+  /** What a gateway signs for an API key, with a session of its own. */
+  async function authorize(call: JsonCall): Promise<Head> {
+    const session = fixedSigner("gateway-session");
+    const place = { origin: network.log.key.name, gateway: keyId(fixedSigner("gateway").spki) };
+    const possession = await session.sign(possessionMessage({ ...place, sessionKey: session.spki }));
+    const grant = gatewayGrant ?? (await network.grantTo(session.spki, "gateway", { possession }));
+    gatewayGrant = grant;
+    const { signed } = await signAuthorization(session, {
+      ...{ version: 1, session: signedId(grant.signed), nonce: nonce++, revision: network.revision },
+      ...{ request: commit("request", SALT, encodeCall(call)), tier: "signed", maxPrice: 3n },
+      ...{ expiry: grant.says.expiry, openness: "none", traffic: "production" },
+    });
+    return { ...headOf(signed.bytes), requestSalt: SALT };
+  }
+
+  async function whole(
+    operation: JsonOperation,
+    asked: JsonObject,
+    { authorization, id, requestSalt }: Head,
+  ): Promise<Response> {
     const own = wholeBody(operation, asked, hex(id));
     const answer = encodeJsonAnswer(ANSWER_OF[operation](own));
     const { receipt, receiptThat } = await network.issue(authorization, { answer, salt: SALT });
-    const honest = { ...own, receipt: receiptJson({ id, entry: receipt, responseSalt: SALT }) };
+    const honest = { ...own, receipt: receiptJson({ id, entry: receipt, responseSalt: SALT, ...salted(requestSalt) }) };
     return Response.json((await settings.body?.(honest, { receiptThat })) ?? honest, {
       headers: { "x-receipt-id": hex(id) },
     });
@@ -83,7 +112,7 @@ export async function openTinyOpenAi(settings: OpenAiSettings = {}): Promise<Tin
   async function stream(
     operation: Exclude<JsonOperation, "embedding">,
     asked: JsonObject,
-    { authorization, id }: Head,
+    { authorization, id, requestSalt }: Head,
   ): Promise<Response> {
     const own = wholeBody(operation, asked, hex(id));
     const answer = encodeJsonAnswer(ANSWER_OF[operation](own));
@@ -99,7 +128,7 @@ export async function openTinyOpenAi(settings: OpenAiSettings = {}): Promise<Tin
     const { receipt, receiptThat } = await network.issue(authorization, { answer, salt: SALT, stream: state });
     const wantsUsage = isObject(asked.stream_options) && asked.stream_options.include_usage === true;
     const usage = operation === "response" || wantsUsage ? {} : { usage: USAGE };
-    const member = receiptJson({ id, entry: receipt, responseSalt: SALT, ...usage });
+    const member = receiptJson({ id, entry: receipt, responseSalt: SALT, ...salted(requestSalt), ...usage });
     const last = (frames.at(-1) ?? "").slice(0, -2);
     blocks.push(`${addReceipt(last, RECEIPT_CLOSERS[operation], member)}\n\n`);
     if (wantsUsage && operation !== "response")
@@ -129,16 +158,29 @@ export async function openTinyOpenAi(settings: OpenAiSettings = {}): Promise<Tin
   };
 }
 
+type Head = { authorization: Uint8Array; id: Uint8Array; requestSalt?: Uint8Array };
+
+function headOf(authorization: Uint8Array): Head {
+  return { authorization, id: signedId(parseAuthorization(authorization).signed) };
+}
+
+const salted = (requestSalt: Uint8Array | undefined) => (requestSalt === undefined ? {} : { requestSalt });
+
 function openingOf(id: Uint8Array): JsonObject {
   return { receipt: hex(id), salt: base64(SALT), node: hex(keyId(fixedSigner("node").spki)) };
 }
 
 /** The body of a whole answer, without its receipt. */
-function wholeBody(operation: JsonOperation, { model, tools, input }: JsonObject, id: string): JsonObject {
+function wholeBody(
+  operation: JsonOperation,
+  { model, tools, input, encoding_format }: JsonObject,
+  id: string,
+): JsonObject {
   const named = { created: 1_795_000_000, model: model ?? null };
   if (operation === "embedding") {
     const texts = Array.isArray(input) ? input : [input];
-    const data = texts.map((_, index) => ({ object: "embedding", index, embedding: base64(new Uint8Array(8)) }));
+    const embedding = encoding_format === "base64" ? base64(new Uint8Array(8)) : [0, 0];
+    const data = texts.map((_, index) => ({ object: "embedding", index, embedding }));
     return { object: "list", data, model: model ?? null, usage: { prompt_tokens: 3, total_tokens: 3 } };
   }
   if (operation === "completion")
