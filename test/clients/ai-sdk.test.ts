@@ -4,14 +4,14 @@ import { UnverifiedError } from "@tallystick/client";
 import { createTallystick, findTallystickError, receiptExtractor, receiptOf } from "@tallystick/client/ai-sdk";
 import { dynamicTool, embed, generateText, jsonSchema, streamText } from "ai";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { TEXT } from "../client/tiny-openai.ts";
-import { type ServedNetwork, serveTinyOpenAi } from "./network.ts";
+import { serveTinyOpenAi } from "./liar.ts";
+import { type RunningNetwork, startForClients, TEXT } from "./running.ts";
 
 const PROMPT = "What is a tally stick?";
 
-let network: ServedNetwork;
+let network: RunningNetwork;
 beforeAll(async () => {
-  network = await serveTinyOpenAi();
+  network = await startForClients();
 });
 afterAll(() => network[Symbol.asyncDispose]());
 
@@ -70,7 +70,7 @@ describe.each([
       model: provider().embeddingModel(network.model),
       value: "a text",
     });
-    expect(embedding).toEqual([0, 0]);
+    expect(embedding).toEqual([0.5, -2]);
     expect(receiptOf(response?.body)?.receiptId).toMatch(/^[0-9a-f]{64}$/);
   });
 });

@@ -3,8 +3,8 @@ import { ChatOpenAI, OpenAIEmbeddings } from "@langchain/openai";
 import { UnverifiedError } from "@tallystick/client";
 import { findTallystickError, ReceiptCollector, verifiedFields } from "@tallystick/client/langchain";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { TEXT } from "../client/tiny-openai.ts";
-import { type ServedNetwork, serveTinyOpenAi } from "./network.ts";
+import { serveTinyOpenAi } from "./liar.ts";
+import { type RunningNetwork, startForClients, TEXT } from "./running.ts";
 
 const PROMPT = "What is a tally stick?";
 const TOOL = {
@@ -12,9 +12,9 @@ const TOOL = {
   function: { name: "weigh", description: "weighs", parameters: { type: "object", properties: {} } },
 };
 
-let network: ServedNetwork;
+let network: RunningNetwork;
 beforeAll(async () => {
-  network = await serveTinyOpenAi();
+  network = await startForClients();
 });
 afterAll(() => network[Symbol.asyncDispose]());
 

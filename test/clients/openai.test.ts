@@ -5,8 +5,8 @@ import { findTallystickError, receiptOf, verified } from "@tallystick/client/ope
 import { hex } from "@tallystick/protocol";
 import OpenAI from "openai";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { TEXT } from "../client/tiny-openai.ts";
-import { type ServedNetwork, serveTinyOpenAi } from "./network.ts";
+import { serveTinyOpenAi } from "./liar.ts";
+import { type RunningNetwork, startForClients, TEXT } from "./running.ts";
 
 const MESSAGES = [{ role: "user" as const, content: "What is a tally stick?" }];
 const TOOLS = [
@@ -16,9 +16,9 @@ const TOOLS = [
   },
 ];
 
-let network: ServedNetwork;
+let network: RunningNetwork;
 beforeAll(async () => {
-  network = await serveTinyOpenAi();
+  network = await startForClients();
 });
 afterAll(() => network[Symbol.asyncDispose]());
 
@@ -78,7 +78,7 @@ describe.each([
       stream_options: { include_usage: true },
     });
     for await (const { usage } of stream) if (usage) usages.push(usage);
-    expect(usages).toEqual([{ prompt_tokens: 3, completion_tokens: 11, total_tokens: 14 }]);
+    expect(usages).toMatchObject([{ prompt_tokens: 3, completion_tokens: 11, total_tokens: 14 }]);
   });
 
   test("the helper for streams puts the receipt into its final object", async () => {
@@ -117,7 +117,7 @@ describe.each([
     for (const format of [{}, { encoding_format: "base64" as const }]) {
       const answer = await client().embeddings.create({ model: network.model, input: ["a", "b"], ...format });
       expect(answer.data).toHaveLength(2);
-      if (!("encoding_format" in format)) expect(Array.from(answer.data[0]?.embedding ?? [])).toEqual([0, 0]);
+      if (!("encoding_format" in format)) expect(Array.from(answer.data[0]?.embedding ?? [])).toEqual([0.5, -2]);
       checked(answer);
     }
   });

@@ -1,4 +1,4 @@
-/** A network that stock clients reach over HTTP. */
+/** A network over HTTP whose answers a test may spoil on their way: what no honest daemon gives. */
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Readable } from "node:stream";
@@ -8,7 +8,7 @@ import type { LogTrust } from "@tallystick/protocol";
 import { API_KEY } from "../client/tiny-network.ts";
 import { type OpenAiSettings, openTinyOpenAi, type Received, TINY_MODEL } from "../client/tiny-openai.ts";
 
-export type ServedNetwork = AsyncDisposable & {
+export type LyingNetwork = AsyncDisposable & {
   url: string;
   apiKey: string;
   trust: LogTrust;
@@ -17,7 +17,7 @@ export type ServedNetwork = AsyncDisposable & {
 };
 
 /** Serves a tiny network on any port of the loopback. */
-export async function serveTinyOpenAi(settings: OpenAiSettings = {}): Promise<ServedNetwork> {
+export async function serveTinyOpenAi(settings: OpenAiSettings = {}): Promise<LyingNetwork> {
   const tiny = await openTinyOpenAi(settings);
   const server = createServer(async (request, response) => {
     const headers = Object.entries(request.headers).map(([name, value]): [string, string] => [name, String(value)]);
