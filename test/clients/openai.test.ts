@@ -27,7 +27,11 @@ const wrapped = () => verified(stock(), { trust: network.trust });
 
 describe.each([
   ["as it is", stock, [] as string[]],
-  ["wrapped", wrapped, ["authorization", "terms", "response", "node signature", "node enrolment"]],
+  [
+    "wrapped",
+    wrapped,
+    ["authorization", "terms", "response", "upstream", "evidence", "node signature", "node enrolment"],
+  ],
 ])("openai, %s", (_, client, passed) => {
   const checked = (answer: unknown) => {
     const receipt = receiptOf(answer);

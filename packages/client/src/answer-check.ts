@@ -7,11 +7,13 @@ import {
   hex,
   type Opening,
   parseEntry,
+  type ReceiptMember,
   type ReceiptPayload,
   type StreamState,
   signedId,
   verifySigned,
 } from "@tallystick/protocol";
+import { checkBeside } from "./beside-answer.ts";
 import { orUnverified, UnverifiedError } from "./errors.ts";
 import type { NodeKeys } from "./node-keys.ts";
 
@@ -25,6 +27,8 @@ export type Answered = {
   salt: Uint8Array;
   /** The chain over the frames that came, where it came in frames. */
   stream?: StreamState;
+  /** What was told beside the answer. */
+  beside?: Pick<ReceiptMember, "upstream" | "evidence">;
 };
 
 /** What is known of an answer that holds. */
@@ -48,11 +52,12 @@ export async function checkAnswer(asked: Asked, answered: Answered, nodeKeys: No
   const { says: receipt, signed } = entry;
   if (receipt.price > terms.maxPrice) throw fail("the receipt's price is over the maximum");
   if (receipt.status !== "ok") throw fail(`the receipt is of status ${receipt.status}, and yet an answer came`);
-  const { salt, answer, stream } = answered;
+  const { salt, answer, stream, beside } = answered;
   if (receipt.response === undefined || !equal(commit("response", salt, answer).digest, receipt.response.digest))
     throw fail("the answer is not the one that the receipt commits to");
   if (stream !== undefined && !isSameStream(receipt.stream, stream))
     throw fail("the frames that came are not those that the receipt's chain is over");
+  const told = checkBeside(receipt, { ...beside, responseSalt: salt }, fail);
   const key = await nodeKeys.get(signed.keyId, receiptId);
   if (!(await verifySigned(signed, key.spki))) throw fail("the receipt is not signed by the node's key");
   const opening = { request: { salt: asked.salt, bytes: asked.call }, response: { salt, bytes: answer } };
@@ -65,9 +70,10 @@ export async function checkAnswer(asked: Asked, answered: Answered, nodeKeys: No
     passed("terms", `status ok, price ${receipt.price} of at most ${terms.maxPrice}`),
     passed("response", "the answer is the one that the receipt commits to"),
     ...chained,
+    ...told,
     passed("node signature", `signed by the node "${key.name}"`),
     key.enrolment,
-    ...LATER,
+    ...later(receipt),
   ];
   return { receiptId, receipt, opening, checks };
 }
@@ -81,11 +87,14 @@ function passed(name: string, detail: string): Check {
 }
 
 /** What cannot be known yet, or at all. */
-const LATER: readonly Check[] = [
-  {
-    name: "inclusion",
-    state: "not_checked",
-    detail: "no checkpoint covers a receipt at once: verify(await receiptFile(id)) waits for it and checks the rest",
-  },
-  { name: "execution", state: "not_checked", detail: 'tier "signed": that the node told the truth is not shown' },
-];
+function later({ upstream }: ReceiptPayload): Check[] {
+  const who = upstream === undefined ? "the node" : `"${upstream.name}", from which the node has the answer,`;
+  return [
+    {
+      name: "inclusion",
+      state: "not_checked",
+      detail: "no checkpoint covers a receipt at once: receipt(id) waits for one and checks the rest",
+    },
+    { name: "execution", state: "not_checked", detail: `tier "signed": that ${who} told the truth is not shown` },
+  ];
+}

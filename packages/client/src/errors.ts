@@ -38,19 +38,23 @@ const REMEDIES: Readonly<Record<string, string>> = {
   invalid_request: "Change the request as the message says.",
   unauthenticated: "Give an API key of this network.",
   price_over_maximum: "Raise maxPrice, or leave it out.",
+  insufficient_quota: "Top up the account, or use an API key with a larger budget.",
   forbidden: "Use an API key that may do this.",
   not_found: "Look the name up: models() lists what is offered.",
   conflict: "Look the receipt up before asking again: the call may have been served.",
+  idempotency_conflict: "Look at the receipt that is named; to run the call again, send a new Idempotency-Key.",
   model_yanked: "Ask for another model: models() lists what is offered.",
   limit_exceeded: "Send less at once.",
   expired: "Set this machine's clock, and ask again.",
+  idempotency_mismatch: "Send a new request with a new Idempotency-Key.",
   rate_limited: "Wait as long as the network says, then ask again.",
   unavailable: "Wait a moment, then ask again.",
+  cancelled: "Ask again; nothing was charged.",
   node_failed: "Ask again; nothing was charged.",
   deadline_exceeded: "Ask for less, or ask again; nothing was charged.",
 };
 /** Refusals after which a call may have been served all the same. */
-const MAY_HAVE_ACTED: ReadonlySet<string> = new Set(["conflict", "internal"]);
+const MAY_HAVE_ACTED: ReadonlySet<string> = new Set(["conflict", "idempotency_conflict", "internal"]);
 
 /** The network refused: its code, its sentence, and the receipt where it wrote one. */
 export class RefusedError extends TallystickError {

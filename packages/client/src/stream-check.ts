@@ -11,7 +11,6 @@ import {
   extendStream,
   hex,
   isJsonObject,
-  type Json,
   type JsonObject,
   type JsonOperation,
   openStream,
@@ -51,7 +50,7 @@ export type StreamTerms = {
 type Opened = { salt: Uint8Array; nodeKeyId: Uint8Array };
 type Seal = { state: StreamState; signature: Uint8Array };
 /** The frame that ends the answer, kept back until the answer is checked. */
-type Final = { text: string; member: ReceiptMember; receipt: Json | undefined };
+type Final = { text: string; member: ReceiptMember };
 type Frame = Extract<Block, { kind: "frame" }>;
 
 const SEAL_COMMENT = "tally ";
@@ -169,7 +168,7 @@ export class StreamCheck {
     }
     const bare = orUnverified("the stream", () => withoutReceipt(text, RECEIPT_CLOSERS[operation]));
     this.#chain = extendStream(chain, utf8(bare));
-    this.#final = { text: bare, member: memberOf(receipt, asked), receipt };
+    this.#final = { text: bare, member: memberOf(receipt, asked) };
     this.#response = response;
     // A chunk that tells the usage by itself comes only where it was asked for; till then the answer is not whole.
     return operation === "response" || this.#final.member.usage !== undefined ? this.#conclude(this.#final) : [];
@@ -199,7 +198,7 @@ export class StreamCheck {
   }
 
   /** Checks the whole answer, and gives all that was kept back. */
-  async #conclude({ text, member, receipt }: Final): Promise<Uint8Array[]> {
+  async #conclude({ text, member }: Final): Promise<Uint8Array[]> {
     const { operation, asked, nodeKeys, onVerified } = this.#terms;
     const { opened, chain } = this.#begun();
     if (!equal(member.responseSalt, opened.salt))
@@ -209,13 +208,13 @@ export class StreamCheck {
       throw this.#fault("the receipt is signed by another key than the stream began with");
     const canonical = orUnverified("the answer", () => this.#canonical(member));
     const answer = orUnverified("the answer", () => encodeJsonAnswer(canonical));
-    const answered = { receipt: member.entry, answer, salt: member.responseSalt, stream: chain };
+    const answered = { receipt: member.entry, answer, salt: member.responseSalt, stream: chain, beside: member };
     const verified = await checkAnswer(asked, answered, nodeKeys);
     const key = await nodeKeys.get(opened.nodeKeyId, hex(this.#id));
     for (const seal of this.#unchecked.splice(0)) await this.#checkSeal(seal, key.spki);
     this.#isVerified = true;
     onVerified(verified);
-    const own = withChecks(receipt, asked, verified.checks);
+    const own = withChecks(member, asked, verified.checks);
     const closers = RECEIPT_CLOSERS[operation];
     return [...this.#held.splice(0), utf8(`${addReceipt(text.slice(0, -2), closers, own)}\n\n`)];
   }

@@ -29,7 +29,7 @@ export type VerifiedFetchOptions = RequesterOptions &
   CallTerms & {
     /** Gives the frames of a stream on when a signature of the node covers them; else each as it comes. */
     hold?: boolean;
-    /** How often the node is to sign while it streams: 100 to 60,000. */
+    /** How often the node is to sign while it streams: 10 to 60,000. */
     sealIntervalMs?: number;
   };
 
@@ -180,7 +180,7 @@ async function sign(
   if (typeof body.model !== "string") throw new Malformed("names no model");
   const model = await requester.model(body.model);
   const call = encodeCall(callOf(operation, body));
-  const maxPrice = terms.maxPrice ?? maxPriceOf(model, operation, body, call.length);
+  const maxPrice = terms.maxPrice ?? maxPriceOf(model, body, call.length);
   return requester.sign(model, call, { ...terms, maxPrice });
 }
 

@@ -1,6 +1,5 @@
 /** Whole answers of OpenAI's routes: checked against their receipt, and given out as what was checked and no more. */
 import {
-  base64,
   type Check,
   encodeJsonAnswer,
   equal,
@@ -10,6 +9,7 @@ import {
   type JsonOperation,
   parseReceiptMember,
   type ReceiptMember,
+  receiptJson,
   signedId,
 } from "@tallystick/protocol";
 import { type Asked, checkAnswer, type VerifiedAnswer } from "./answer-check.ts";
@@ -28,9 +28,9 @@ export async function checkWhole(
   const member = memberOf(body.receipt, asked);
   const canonical = orUnverified("the answer", () => ANSWER_OF[operation](body));
   const answer = orUnverified("the answer", () => encodeJsonAnswer(canonical));
-  const answered = { receipt: member.entry, answer, salt: member.responseSalt };
+  const answered = { receipt: member.entry, answer, salt: member.responseSalt, beside: member };
   const verified = await checkAnswer(asked, answered, nodeKeys);
-  const receipt = withChecks(body.receipt, asked, verified.checks);
+  const receipt = withChecks(member, asked, verified.checks);
   return { body: { ...covered(operation, body, canonical), receipt }, verified };
 }
 
@@ -43,9 +43,8 @@ export function memberOf(value: Json | undefined, { authorization }: Asked): Rec
 }
 
 /** The receipt as the caller gets it: with the salt that only this side has, and what was checked. */
-export function withChecks(member: Json | undefined, { salt }: Asked, checks: readonly Check[]): JsonObject {
-  const own = isJsonObject(member) ? member : {};
-  return { ...own, request_salt: base64(salt), checks: checks.map((check) => ({ ...check })) };
+export function withChecks(member: ReceiptMember, { salt }: Asked, checks: readonly Check[]): JsonObject {
+  return { ...receiptJson({ ...member, requestSalt: salt }), checks: checks.map((check) => ({ ...check })) };
 }
 
 function parseObject(text: string): JsonObject {
