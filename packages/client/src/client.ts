@@ -29,6 +29,7 @@ import { listModels, type Model, type ModelRow } from "./models.ts";
 import { fetchReceiptFile } from "./receipt-files.ts";
 import { type CallTerms, createRequester, type RequesterOptions } from "./requester.ts";
 
+export type { CallTerms } from "./requester.ts";
 export type ClientOptions = RequesterOptions;
 
 export type InferOptions = CallTerms & {
