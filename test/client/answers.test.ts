@@ -81,7 +81,7 @@ describe("an answer that is not the one signed for is never handed over", () => 
     ],
     [
       "the authorization itself in place of a receipt",
-      /what the network delivered/,
+      /the receipt that came with the answer/,
       ({ authorization, delivery }) => encodeDelivery({ ...delivery, receipt: authorization }),
     ],
     [

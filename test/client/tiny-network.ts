@@ -21,6 +21,7 @@ import {
   parseDispatch,
   type ReceiptPayload,
   revisionOf,
+  type StreamState,
   sha256,
   signEntry,
   signedId,
@@ -45,6 +46,9 @@ export type Served = {
   receiptThat(says: (honest: ReceiptPayload) => ReceiptPayload): Promise<Uint8Array>;
 };
 
+/** A receipt that was signed and logged. */
+type Issued = { asked: AuthorizationPayload; receipt: Uint8Array } & Pick<Served, "receiptThat">;
+
 export type TinySettings = {
   /** What is delivered instead. */
   deliver?: (served: Served) => Uint8Array | Promise<Uint8Array>;
@@ -63,11 +67,11 @@ export class TinyNetwork {
   readonly #settings: TinySettings;
   readonly #index = new Map<Part | string, number>();
   readonly #receipts = new Map<string, { grant: EntryOf<"grant"> }>();
-  readonly #revision: Uint8Array;
+  readonly revision: Uint8Array;
 
   private constructor(settings: TinySettings) {
     this.#settings = settings;
-    this.#revision = revisionOf(encodeManifest(MANIFEST));
+    this.revision = revisionOf(encodeManifest(MANIFEST));
   }
 
   static async open(settings: TinySettings = {}): Promise<TinyNetwork> {
@@ -77,7 +81,7 @@ export class TinyNetwork {
       network.#append(role, (await signEntry(fixedSigner(role), "key", says)).signed.bytes);
     }
     const manifest = encodeManifest(MANIFEST);
-    const says = { version: 1, action: "publish", revision: network.#revision, manifest, price: 3n } as const;
+    const says = { version: 1, action: "publish", revision: network.revision, manifest, price: 3n } as const;
     network.#append("model", (await signEntry(fixedSigner("publisher"), "model", says)).signed.bytes);
     return network;
   }
@@ -109,7 +113,7 @@ export class TinyNetwork {
 
   #model() {
     const { name, version } = MANIFEST;
-    const tallystick = { version, revision: hex(this.#revision), price: "3" };
+    const tallystick = { version, revision: hex(this.revision), price: "3" };
     return { id: name, tallystick, manifestBytes: base64(encodeManifest(MANIFEST)) };
   }
 
@@ -117,52 +121,74 @@ export class TinyNetwork {
     const { sessionKey, possession, expiry } = JSON.parse(body) as Record<"sessionKey" | "possession", string> & {
       expiry: number;
     };
+    const [key, shown] = [parseBase64(sessionKey), parseBase64(possession)].map((bytes) => bytes ?? new Uint8Array(0));
+    const grant = await this.grantTo(key!, "account", { expiry, possession: shown! });
+    return Response.json({ grant: base64(grant.signed.bytes) }, { status: 201 });
+  }
+
+  /** Grants a session to a key and logs that. */
+  async grantTo(
+    sessionKey: Uint8Array,
+    custody: "account" | "gateway",
+    shown: Partial<{ expiry: number; possession: Uint8Array }> = {},
+  ): Promise<EntryOf<"grant">> {
     const gateway = fixedSigner("gateway");
     const grant = await signEntry(gateway, "grant", {
       version: 1,
       origin: this.log.key.name,
       gateway: keyId(gateway.spki),
-      sessionKey: parseBase64(sessionKey) ?? new Uint8Array(0),
-      custody: "account",
+      sessionKey,
+      custody,
       payerTag: sha256(utf8("payer")).subarray(0, 16),
       tagMode: "stable",
       budget: 0n,
       paymentClass: "free",
-      expiry,
-      possession: parseBase64(possession) ?? new Uint8Array(0),
+      expiry: 0xffff_ffff,
+      possession: new Uint8Array(64),
+      ...shown,
     });
     this.sessions.push(grant);
     this.#append(hex(signedId(grant.signed)), grant.signed.bytes);
-    return Response.json({ grant: base64(grant.signed.bytes) }, { status: 201 });
+    return grant;
   }
 
   async #infer(body: Uint8Array): Promise<Response> {
     const { authorization } = parseDispatch(body);
+    const answer = encodeAnswer(OUTPUTS);
+    const { asked, receipt, receiptThat } = await this.issue(authorization, { answer, salt: SALT });
+    const delivery = { receipt, answer, salt: SALT };
+    const delivered = this.#settings.deliver?.({ network: this, asked, authorization, delivery, receiptThat });
+    return new Response(((await delivered) ?? encodeDelivery(delivery)) as BodyInit);
+  }
+
+  /** Signs a receipt for an answer and logs it. */
+  async issue(
+    authorization: Uint8Array,
+    answered: { answer: Uint8Array; salt: Uint8Array; stream?: StreamState },
+  ): Promise<Issued> {
     const { says: asked, signed } = parseAuthorization(authorization);
     this.asked.push(asked);
-    const answer = encodeAnswer(OUTPUTS);
     const honest: ReceiptPayload = {
       version: 1,
       authorization,
       status: "ok",
       profile: { runtime: "tiny@1", binary: sha256(utf8("engine")), exactness: "exact" },
-      response: commit("response", SALT, answer),
+      response: commit("response", answered.salt, answered.answer),
       units: 1,
       price: asked.maxPrice,
       provenance: "executed",
       sequence: this.asked.length - 1,
+      ...(answered.stream === undefined ? {} : { stream: answered.stream }),
     };
     const receiptThat: Served["receiptThat"] = async (says) =>
       (await signEntry(fixedSigner("node"), "receipt", says(honest))).signed.bytes;
     const receipt = await receiptThat((says) => says);
-    const delivery = { receipt, answer, salt: SALT };
     const id = hex(signedId(signed));
     const grant = this.sessions.find((session) => hex(signedId(session.signed)) === hex(asked.session));
-    if (grant === undefined) return refusal(403, "forbidden", "no such session");
+    if (grant === undefined) throw new Error("no such session");
     this.#receipts.set(id, { grant });
     this.#append(id, receipt);
-    const delivered = this.#settings.deliver?.({ network: this, asked, authorization, delivery, receiptThat });
-    return new Response(((await delivered) ?? encodeDelivery(delivery)) as BodyInit);
+    return { asked, receipt, receiptThat };
   }
 
   #receiptFile(id: string): Response {

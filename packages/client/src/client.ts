@@ -1,54 +1,46 @@
 /** The client: asks, checks what comes back, keeps its half. One function a verb. */
 import {
-  commit,
+  type Check,
   encodeCall,
   encodeDispatch,
   encodeReceiptFile,
-  equal,
   type Figures,
   hex,
-  type LogTrust,
+  type JsonObject,
   type Opening,
   parseAnswer,
-  parseAuthorization,
   parseDelivery,
-  parseEntry,
   parseHex,
-  parseReceiptFile,
+  priceOf,
   type Signer,
   sha256,
   signEntry,
-  signedId,
   type Tensor,
   utf8,
   type Verdict,
   type VerifiedReceipt,
   verifyReceiptFile,
 } from "@tallystick/protocol";
-import { type Edges, systemEdges } from "./edges.ts";
+import { checkAnswer } from "./answer-check.ts";
+import { askOpenAi, type Completed, type CompletionStream, streamOpenAi } from "./completions.ts";
 import { orUnverified, RefusedError, UnverifiedError } from "./errors.ts";
-import { createHttp, fieldOf } from "./http.ts";
-import { getModel, listModels, type Model, type ModelRow } from "./models.ts";
-import { keepSession, openSession } from "./session.ts";
+import { fieldOf } from "./http.ts";
+import { listModels, type Model, type ModelRow } from "./models.ts";
+import { fetchReceiptFile } from "./receipt-files.ts";
+import { type CallTerms, createRequester, type RequesterOptions } from "./requester.ts";
 
-export type ClientOptions = {
-  /** Where the network is reached. */
-  url: string;
-  /** Needed to ask; reading and verifying need none. */
-  apiKey?: string;
-  /** Whose checkpoints to believe: from somewhere else than the network itself. */
-  trust?: LogTrust;
-  edges?: Partial<Edges>;
-};
+export type { CallTerms } from "./requester.ts";
+export type ClientOptions = RequesterOptions;
 
-export type InferOptions = {
+export type InferOptions = CallTerms & {
   /** The outputs wanted; all where none is named. */
   outputs?: string[];
-  /** The most that the call may cost, in atomic units. */
-  maxPrice?: bigint;
-  traffic?: "production" | "test" | "probe";
-  /** 16 bytes of the caller's, the same on every call behind one decision. */
-  decision?: Uint8Array;
+};
+
+export type ChatOptions = CallTerms & {
+  signal?: AbortSignal;
+  /** Gives the frames of a stream on when a signature of the node covers them; else each as it comes. */
+  hold?: boolean;
 };
 
 /** An answer, and the halves of its receipt. */
@@ -57,6 +49,8 @@ export type Answer = {
   receiptId: string;
   /** What only the requester holds: the salts and bytes under the receipt's commitments. */
   opening: Opening;
+  /** What was checked before the answer was given, and what was not and why. */
+  checks: Check[];
 };
 
 export type Client = {
@@ -64,10 +58,18 @@ export type Client = {
   model(name: string): Promise<Model>;
   /** The bytes of an artifact, which hash to `sha256`. */
   artifact(sha256: string): Promise<Uint8Array>;
-  /** Runs a model. Throws UnverifiedError where the receipt is not for this call and this answer. */
+  /** Runs a model. Throws UnverifiedError where the receipt is not for this call and this answer, or by no node. */
   infer(model: Model, inputs: Tensor[], options?: InferOptions): Promise<Answer>;
+  /** A chat completion; `body` is as OpenAI's API takes it. Throws UnverifiedError where the answer does not hold. */
+  chat(body: JsonObject & { stream?: false }, options?: ChatOptions): Promise<Completed>;
+  /** The same in chunks, as they come: reading them throws UnverifiedError where the stream does not hold. */
+  chat(body: JsonObject & { stream: true }, options?: ChatOptions): Promise<CompletionStream>;
+  /** Embeddings; `body` is as OpenAI's API takes it. Throws UnverifiedError where they do not hold. */
+  embed(body: JsonObject, options?: ChatOptions): Promise<Completed>;
   /** The file of this very receipt, once a checkpoint covers it; with `opening` where the caller has it. */
   receiptFile(receiptId: string, opening?: Opening): Promise<Uint8Array>;
+  /** The verdict over a receipt of this network: its file is waited for, and every check made. */
+  receipt(receiptId: string, opening?: Opening): Promise<Verdict<VerifiedReceipt>>;
   verify(file: Uint8Array): Promise<Verdict<VerifiedReceipt>>;
   /** Signs and logs that the holder of `signer` acts on a receipt. Enrols the key where the log does not know it. */
   rely(receiptId: string, signer: Signer, name: string): Promise<{ index: number; alreadyLogged: boolean }>;
@@ -76,19 +78,10 @@ export type Client = {
   usage(): Promise<Figures>;
 };
 
-/** How long to wait for the checkpoint over a fresh receipt. */
-const COVERED_WITHIN_MS = 10_000;
-const POLL_MS = 100;
-/** What the network says of a session or nonce that it does not take; of a call it never says these. */
-const SESSION_REFUSED: ReadonlySet<string> = new Set(["conflict", "forbidden"]);
-
-export function createClient({ url, apiKey, trust, edges: given = {} }: ClientOptions): Client {
-  const edges = { ...systemEdges, ...given };
-  const http = createHttp(url, edges);
-  const sessions = keepSession(async () => {
-    if (apiKey === undefined) throw new TypeError("asking needs an API key: createClient({ url, apiKey })");
-    return openSession(http, apiKey, edges);
-  });
+export function createClient(options: ClientOptions): Client {
+  const { trust } = options;
+  const requester = createRequester(options);
+  const { http, edges, sessions, nodeKeys } = requester;
 
   async function submit(entry: Uint8Array): Promise<{ index: number; alreadyLogged: boolean }> {
     const init = { method: "POST", headers: { "content-type": "application/cose" }, body: entry as BodyInit };
@@ -96,9 +89,23 @@ export function createClient({ url, apiKey, trust, edges: given = {} }: ClientOp
     return { index: Number(fieldOf(answer, "index")), alreadyLogged: fieldOf(answer, "alreadyLogged") === true };
   }
 
+  function chat(body: JsonObject & { stream?: false }, own?: ChatOptions): Promise<Completed>;
+  function chat(body: JsonObject & { stream: true }, own?: ChatOptions): Promise<CompletionStream>;
+  function chat(body: JsonObject, own: ChatOptions = {}): Promise<Completed | CompletionStream> {
+    const asking = { ...options, ...own };
+    return body.stream === true
+      ? streamOpenAi(requester, asking, "chat", body)
+      : askOpenAi(requester, asking, "chat", body);
+  }
+
+  async function receiptFile(receiptId: string, opening?: Opening): Promise<Uint8Array> {
+    const file = await fetchReceiptFile(http, edges, receiptId, ({ parts }) => parts.receipt.proof !== undefined);
+    return utf8(encodeReceiptFile(opening === undefined ? file : { ...file, opening }));
+  }
+
   return {
     models: () => listModels(http),
-    model: (name) => getModel(http, name),
+    model: (name) => requester.model(name),
 
     async artifact(digest) {
       const bytes = await http.bytes(`/v1/artifacts/${digest}`);
@@ -106,48 +113,28 @@ export function createClient({ url, apiKey, trust, edges: given = {} }: ClientOp
       return bytes;
     },
 
-    async infer(model, inputs, { outputs = [], maxPrice = model.priceAtomic, traffic = "production", decision } = {}) {
+    async infer(model, inputs, { outputs = [], ...terms } = {}) {
       const call = encodeCall({ operation: "infer", inputs, outputs });
-      const salt = edges.random(32);
-      const request = commit("request", salt, call);
-      const ask = {
-        revision: model.revisionDigest,
-        request,
-        maxPrice,
-        traffic,
-        ...(decision === undefined ? {} : { decision }),
-      };
-      const { session, authorization } = await sessions.authorize(ask);
+      const signed = await requester.sign(model, call, { maxPrice: priceOf(model, call.length), ...terms });
+      const { authorization, salt } = signed;
       const body = encodeDispatch({ authorization: authorization.signed.bytes, salt, call }) as BodyInit;
       const headers = { "content-type": "application/cbor" };
       const delivered = await http.bytes("/v1/infer", { method: "POST", headers, body }).catch((error: unknown) => {
-        if (error instanceof RefusedError && SESSION_REFUSED.has(error.code)) sessions.drop(session);
+        if (error instanceof RefusedError) signed.refused(error);
         throw error;
       });
-      session.taken(authorization);
-      const { delivery, outputs: tensors } = orUnverified("what the network delivered", () => {
-        const parsed = parseDelivery(delivered);
-        holdTo(parsed, authorization.signed.bytes);
-        return { delivery: parsed, outputs: parseAnswer(parsed.answer) };
-      });
-      const opening = { request: { salt, bytes: call }, response: { salt: delivery.salt, bytes: delivery.answer } };
-      return { outputs: tensors, receiptId: hex(signedId(authorization.signed)), opening };
+      signed.taken();
+      const delivery = orUnverified("what the network delivered", () => parseDelivery(delivered));
+      const { receiptId, opening, checks } = await checkAnswer(signed, delivery, nodeKeys);
+      const tensors = orUnverified("what the network delivered", () => parseAnswer(delivery.answer));
+      return { outputs: tensors, receiptId, opening, checks };
     },
 
-    async receiptFile(receiptId, opening) {
-      const started = edges.nowMs();
-      for (;;) {
-        const bytes = await http.bytes(`/v1/receipts/${receiptId}`);
-        const file = orUnverified("the receipt file that the network gave", () => parseReceiptFile(bytes));
-        if (hex(file.id) !== receiptId)
-          throw new UnverifiedError(`the network gave the receipt ${hex(file.id)}, not ${receiptId}`);
-        const covered = file.parts.receipt.proof !== undefined;
-        if (covered || edges.nowMs() - started > COVERED_WITHIN_MS)
-          return utf8(encodeReceiptFile(opening === undefined ? file : { ...file, opening }));
-        await edges.sleep(POLL_MS);
-      }
-    },
+    chat,
+    embed: (body, own = {}) => askOpenAi(requester, { ...options, ...own }, "embedding", body),
 
+    receiptFile,
+    receipt: async (receiptId, opening) => verifyReceiptFile(await receiptFile(receiptId, opening), trust),
     verify: (file) => verifyReceiptFile(file, trust),
 
     async rely(receiptId, signer, name) {
@@ -166,21 +153,6 @@ export function createClient({ url, apiKey, trust, edges: given = {} }: ClientOp
 
     usage: async () => (await http.json("/v1/usage")) as Figures,
   };
-}
-
-/** That a delivery is for the authorization that was sent: the receipt holds it, and commits to this answer. */
-function holdTo(
-  { receipt, answer, salt }: { receipt: Uint8Array; answer: Uint8Array; salt: Uint8Array },
-  authorization: Uint8Array,
-): void {
-  const entry = parseEntry(receipt);
-  if (entry.kind !== "receipt" || !equal(entry.says.authorization, authorization))
-    throw new UnverifiedError("the receipt is not for the authorization that was sent");
-  const { authorization: bytes, price, response } = entry.says;
-  if (price > parseAuthorization(bytes).says.maxPrice)
-    throw new UnverifiedError("the receipt's price is over the maximum");
-  if (response === undefined || !equal(commit("response", salt, answer).digest, response.digest))
-    throw new UnverifiedError("the answer is not the one that the receipt commits to");
 }
 
 function idOf(receiptId: string): Uint8Array {

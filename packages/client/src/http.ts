@@ -9,6 +9,9 @@ export type Http = {
   json(path: string, init?: RequestInit): Promise<unknown>;
 };
 
+/** The routes that run models: whoever sends to them twice may be answered twice. */
+const RUNS: ReadonlySet<string> = new Set(["/v1/infer"]);
+
 export function createHttp(url: string, { fetch }: Pick<Edges, "fetch">): Http {
   const base = url.replace(/\/+$/, "");
 
@@ -17,7 +20,7 @@ export function createHttp(url: string, { fetch }: Pick<Edges, "fetch">): Http {
     try {
       response = await fetch(`${base}${path}`, init);
     } catch (cause) {
-      throw new UnreachableError(whyUnreachable(base, cause), { cause });
+      throw new UnreachableError(whyUnreachable(base, cause), { cause, retrySafe: !RUNS.has(path) });
     }
     if (!response.ok) throw await refusalOf(response, path);
     return response;
@@ -25,8 +28,8 @@ export function createHttp(url: string, { fetch }: Pick<Edges, "fetch">): Http {
 
   async function bytes(path: string, init?: RequestInit, limitBytes?: number): Promise<Uint8Array> {
     const response = await request(path, init);
-    const body = await read(response, limitBytes).catch((cause: unknown) => {
-      throw new UnreachableError(`${base}${path} broke off`, { cause });
+    const body = await readBody(response, limitBytes).catch((cause: unknown) => {
+      throw new UnreachableError(`${base}${path} broke off`, { cause, retrySafe: !RUNS.has(path) });
     });
     if (body === undefined)
       throw new UnreachableError(`${base}${path} is of more than ${limitBytes} bytes: is that a log?`);
@@ -49,7 +52,8 @@ export function createHttp(url: string, { fetch }: Pick<Edges, "fetch">): Http {
 /** What Node says of a certificate: CERT_HAS_EXPIRED, DEPTH_ZERO_SELF_SIGNED_CERT, UNABLE_TO_VERIFY_LEAF_SIGNATURE … */
 const OF_A_CERTIFICATE = /CERT|_SIGNATURE$|^HOSTNAME_MISMATCH$|^INVALID_CA$/;
 
-function whyUnreachable(base: string, error: unknown): string {
+/** In words for a person, why a request to `base` got no answer. */
+export function whyUnreachable(base: string, error: unknown): string {
   const code = fieldOf(fieldOf(error, "cause"), "code");
   return typeof code === "string" && OF_A_CERTIFICATE.test(code)
     ? `${base} shows a certificate that is not trusted here (${code}): where it is by an authority of your own, name its file in NODE_EXTRA_CA_CERTS`
@@ -57,7 +61,7 @@ function whyUnreachable(base: string, error: unknown): string {
 }
 
 /** The body of a response; undefined where it is longer than `limitBytes`, and then it is not read to its end. */
-async function read(response: Response, limitBytes: number | undefined): Promise<Uint8Array | undefined> {
+export async function readBody(response: Response, limitBytes: number | undefined): Promise<Uint8Array | undefined> {
   if (limitBytes === undefined || response.body === null) return new Uint8Array(await response.arrayBuffer());
   const reader = response.body.getReader();
   const chunks: Uint8Array[] = [];
@@ -74,10 +78,12 @@ async function read(response: Response, limitBytes: number | undefined): Promise
   }
 }
 
-async function refusalOf(response: Response, path: string): Promise<RefusedError> {
+/** A response that is not 2xx, as an error. */
+export async function refusalOf(response: Response, path: string): Promise<RefusedError> {
   const body: unknown = await response.json().catch(() => undefined);
   const error = fieldOf(body, "error");
-  const [code, message, receiptId] = ["code", "message", "receiptId"].map((key) => fieldOf(error, key));
+  const [code, message, named] = ["code", "message", "receiptId"].map((key) => fieldOf(error, key));
+  const receiptId = named ?? response.headers.get("x-receipt-id");
   return new RefusedError(
     response.status,
     typeof code === "string" ? code : "unknown",

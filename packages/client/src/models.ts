@@ -1,6 +1,7 @@
 /** Models as a network describes them. */
 import {
   hex,
+  type JsonOperation,
   Malformed,
   type Manifest,
   parseBase64,
@@ -21,6 +22,10 @@ export type ModelRow = {
   summary: string;
   revision: string;
   priceAtomic: bigint;
+  /** A million of the model's units; of a language model, a million input tokens. */
+  unitPriceAtomic: bigint;
+  /** A million output tokens. */
+  outputUnitPriceAtomic: bigint;
   state: string;
   valid: number;
   decisionsReliedOn: number;
@@ -31,6 +36,10 @@ export type Model = ModelRow & {
   revisionDigest: Uint8Array;
   forms: TensorSpec[][];
   outputs: TensorSpec[];
+  /** OpenAI's operations that it serves. */
+  operations: readonly JsonOperation[];
+  /** The most tokens of input and output together. */
+  contextLength?: number;
   artifacts: { path: string; role: Manifest["artifacts"][number]["role"]; sizeBytes: number; sha256: string }[];
 };
 
@@ -50,10 +59,14 @@ export async function getModel(http: Http, name: string): Promise<Model> {
   const revisionDigest = revisionOf(manifestBytes);
   if (hex(revisionDigest) !== row.revision)
     throw new UnverifiedError(`the network does not say what ${name} is made of`);
-  const { forms, outputs, artifacts, ...manifest } = manifestOf(manifestBytes);
+  const { forms, outputs, artifacts, operations = [], contextLength, ...manifest } = manifestOf(manifestBytes);
   if (manifest.name !== name) throw new UnverifiedError(`asked for ${name}, the network means ${manifest.name}`);
   const files = artifacts.map(({ digest, ...artifact }) => ({ ...artifact, sha256: hex(digest) }));
-  return { ...row, name, version: manifest.version, revisionDigest, forms, outputs, artifacts: files };
+  return {
+    ...row,
+    ...{ name, version: manifest.version, revisionDigest, forms, outputs, operations, artifacts: files },
+    ...(contextLength === undefined ? {} : { contextLength }),
+  };
 }
 
 function manifestOf(bytes: Uint8Array): Manifest {
@@ -68,6 +81,7 @@ function manifestOf(bytes: Uint8Array): Manifest {
 function rowOf(described: unknown): ModelRow {
   const ours = fieldOf(described, "tallystick");
   const text = (key: string) => String(fieldOf(ours, key) ?? "");
+  const atomic = (key: string) => BigInt(/^[0-9]{1,20}$/.test(text(key)) ? text(key) : "0");
   return {
     name: String(fieldOf(described, "id")),
     version: text("version"),
@@ -76,7 +90,9 @@ function rowOf(described: unknown): ModelRow {
     licence: text("licence"),
     summary: text("summary"),
     revision: text("revision"),
-    priceAtomic: BigInt(/^[0-9]{1,20}$/.test(text("price")) ? text("price") : "0"),
+    priceAtomic: atomic("price"),
+    unitPriceAtomic: atomic("unitPrice"),
+    outputUnitPriceAtomic: atomic("outputUnitPrice"),
     state: text("state"),
     valid: Number(fieldOf(ours, "valid") ?? 0),
     decisionsReliedOn: Number(fieldOf(ours, "decisionsReliedOn") ?? 0),

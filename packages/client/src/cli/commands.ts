@@ -23,7 +23,7 @@ export async function models(
   );
   context.terminal.out(
     json
-      ? `${JSON.stringify(ranked.map((row) => ({ ...row, priceAtomic: String(row.priceAtomic) })))}\n`
+      ? `${JSON.stringify(ranked, (_, value: unknown) => (typeof value === "bigint" ? String(value) : value))}\n`
       : table(["MODEL", "VERSION", "CATEGORY", "STATE", "VALID", "RELIED ON", "WHAT IT GIVES"], texts),
   );
   return EXIT.ok;

@@ -11,7 +11,13 @@ export const OPTIONS = {
   example: { type: "boolean", default: false, does: "run on the model's own example" },
   save: { type: "string", takes: "FILE", does: "where to write the receipt's file as well" },
   decision: { type: "string", takes: "HEX", does: "16 bytes that all calls behind one decision share" },
-  "max-price": { type: "string", takes: "N", does: "the most that the call may cost; else the model's price" },
+  "max-price": {
+    type: "string",
+    takes: "N",
+    does: "the most that the call may cost; else its bound by the model's price",
+  },
+  "max-tokens": { type: "string", takes: "N", does: "the most tokens of the answer; else the model's context" },
+  hold: { type: "boolean", default: false, does: "print no word before a signature of the node covers it" },
   key: { type: "string", takes: "FILE", does: "the relier's key, PEM; else your own, made on first use" },
   usage: { type: "string", takes: "FILE", does: "the published figures to compare with, as /v1/usage gives them" },
   data: { type: "string", takes: "DIR", does: "the network's data folder; else .tallystick here" },
@@ -86,6 +92,44 @@ export const COMMANDS = new Map<string, Command>([
         "Signs a request, runs the model, checks that the answer is the one in the receipt, verifies the receipt and keeps its file.",
       options: ["input", "example", "save", "decision", "max-price", "api-key", ...COMMON],
       example: "tally infer paddle/ocr --input models/paddle-ocr/example.png",
+      exits: {
+        0: "answered, and the receipt holds",
+        1: "the network refused or the call failed; a receipt may say so",
+        3: "the receipt does not hold: do not use the answer",
+        4: "answered, but no checkpoint covered the receipt in time",
+        5: UNREACHABLE,
+      },
+    },
+  ],
+  [
+    "chat",
+    {
+      takes: "MODEL PROMPT",
+      words: 2,
+      does: "ask a language model, and check its answer as it comes",
+      about:
+        "Signs a request, prints the answer as it comes, and holds every frame of it to what the node signs while it streams. Ends at the first that does not hold. Then verifies the receipt, keeps its file, and says on standard error what was checked. PROMPT is a text, or - for standard input.",
+      options: ["max-tokens", "hold", "save", "decision", "max-price", "api-key", ...COMMON],
+      example: 'tally chat tallystick/state-of-the-union "Fellow citizens"',
+      exits: {
+        0: "answered, and the receipt holds",
+        1: "the network refused or the call failed; a receipt may say so",
+        3: "the answer or its receipt does not hold: do not use what was printed",
+        4: "answered, but no checkpoint covered the receipt in time",
+        5: UNREACHABLE,
+      },
+    },
+  ],
+  [
+    "embed",
+    {
+      takes: "MODEL TEXT",
+      words: 2,
+      does: "the vector of a text, as JSON",
+      about:
+        "Signs a request, checks that the vector is the one in the receipt, prints it, verifies the receipt, keeps its file, and says on standard error what was checked. TEXT is a text, or - for standard input.",
+      options: ["save", "decision", "max-price", "api-key", ...COMMON],
+      example: 'tally embed google/use-lite "a text"',
       exits: {
         0: "answered, and the receipt holds",
         1: "the network refused or the call failed; a receipt may say so",

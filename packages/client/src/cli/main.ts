@@ -6,6 +6,7 @@ import { UnreachableError, UnverifiedError } from "../errors.ts";
 import { audit } from "./audit.ts";
 import { backup } from "./backup/backup.ts";
 import { restore } from "./backup/restore.ts";
+import { chat, embed } from "./chat.ts";
 import { models, rely, usage, verify } from "./commands.ts";
 import type { Context } from "./context.ts";
 import { disk } from "./disk.ts";
@@ -138,6 +139,17 @@ function dispatch(name: string, words: readonly string[], values: Values, contex
         },
         context,
       );
+    case "chat": {
+      if (second === undefined) throw new UsageError("chat needs a prompt: tally chat --help");
+      const own = { model: needed("a model"), prompt: second, hold: values.hold, json };
+      const limits = { maxPrice: values["max-price"], maxTokens: values["max-tokens"] };
+      return chat({ ...network, ...own, ...defined({ save, decision, ...limits }) }, context);
+    }
+    case "embed": {
+      if (second === undefined) throw new UsageError("embed needs a text: tally embed --help");
+      const own = { model: needed("a model"), text: second, json };
+      return embed({ ...network, ...own, ...defined({ save, decision, maxPrice: values["max-price"] }) }, context);
+    }
     case "verify":
       return verify({ ...network, what: needed("a receipt"), json }, context);
     case "rely":

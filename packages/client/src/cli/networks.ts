@@ -16,6 +16,7 @@ import { orUnverified, RefusedError, UnreachableError } from "../errors.ts";
 import { createHttp, fieldOf } from "../http.ts";
 import type { Context } from "./context.ts";
 import { findFile } from "./home.ts";
+import { UsageError } from "./terminal.ts";
 
 /** The key of a log, and why it is believed. */
 export type LogKey = {
@@ -75,6 +76,16 @@ async function askHandovers(url: string, { edges }: Pick<Context, "edges">): Pro
   return (Array.isArray(texts) ? texts : []).map((text: unknown) =>
     orUnverified("the log's handover", () => parseHandover(utf8(String(text)))),
   );
+}
+
+/** What a client that asks is made of, and the key of the log that it will hold receipts to. */
+export async function openAsking(
+  options: NetworkOptions,
+  context: Context,
+): Promise<{ url: string; apiKey: string; trust: LogTrust; edges: Context["edges"]; logKey: LogKey }> {
+  const { url, apiKey, logKey } = await findNetwork(options, context);
+  if (apiKey === undefined) throw new UsageError("asking needs an API key: give --api-key, or set TALLYSTICK_API_KEY");
+  return { url, apiKey, trust: await trustOf(logKey, context.policy), edges: context.edges, logKey };
 }
 
 async function locate(given: string, context: Context): Promise<NetworkPlace> {

@@ -1,0 +1,103 @@
+/** Who asks: a session key of its own, the models as the network describes them, the keys of the nodes that answer. */
+import { commit, type LogTrust } from "@tallystick/protocol";
+import type { Asked } from "./answer-check.ts";
+import { type Edges, systemEdges } from "./edges.ts";
+import type { RefusedError } from "./errors.ts";
+import { createHttp, type Http } from "./http.ts";
+import { getModel, type Model } from "./models.ts";
+import { createNodeKeys, type NodeKeys } from "./node-keys.ts";
+import { type ClientSession, type KeptSession, keepSession, openSession } from "./session.ts";
+
+export type RequesterOptions = {
+  /** Where the network is reached. */
+  url: string;
+  /** Needed to ask; reading and verifying need none. */
+  apiKey?: string;
+  /** Whose checkpoints to believe: from somewhere else than the network itself. */
+  trust?: LogTrust;
+  edges?: Partial<Edges>;
+};
+
+/** What a caller may say of a call beside what it asks. */
+export type CallTerms = {
+  /** The most that the call may cost, in atomic units. */
+  maxPrice?: bigint;
+  traffic?: "production" | "test" | "probe";
+  /** 16 bytes of the caller's, the same on every call behind one decision. */
+  decision?: Uint8Array;
+};
+
+/** A call that is signed and not sent yet. */
+export type Signed = Asked & {
+  /** The network took it: its nonce is used. */
+  taken(): void;
+  /** The network refused it: where that was for its session, the next call opens another. */
+  refused(error: RefusedError): void;
+};
+
+export type Requester = {
+  http: Http;
+  edges: Edges;
+  nodeKeys: NodeKeys;
+  sessions: KeptSession;
+  /** The model that the network means by `name`, as it said within the last minute. */
+  model(name: string): Promise<Model>;
+  /** Signs the requester's half of a call, given in its canonical bytes. */
+  sign(
+    model: Pick<Model, "revisionDigest">,
+    call: Uint8Array,
+    terms: CallTerms & { maxPrice: bigint },
+  ): Promise<Signed>;
+};
+
+/** What the network says of a session or nonce that it does not take; of a call it never says these. */
+const SESSION_REFUSED: ReadonlySet<string> = new Set(["conflict", "forbidden"]);
+/** A publisher may publish another revision or price at any time; the network refuses the old one then. */
+const MODEL_KEPT_MS = 60_000;
+const MODELS_KEPT = 256;
+
+export function createRequester({ url, apiKey, trust, edges: given = {} }: RequesterOptions): Requester {
+  const edges = { ...systemEdges, ...given };
+  const http = createHttp(url, edges);
+  const models = new Map<string, { model: Promise<Model>; untilMs: number }>();
+  const sessions = keepSession(async () => {
+    if (apiKey === undefined) throw new TypeError("asking needs an API key: createClient({ url, apiKey })");
+    return openSession(http, apiKey, edges);
+  });
+
+  function signedBy(session: ClientSession, asked: Asked): Signed {
+    return {
+      ...asked,
+      taken: () => session.taken(asked.authorization),
+      refused(error) {
+        models.clear();
+        if (SESSION_REFUSED.has(error.code)) sessions.drop(session);
+      },
+    };
+  }
+
+  return {
+    http,
+    edges,
+    sessions,
+    nodeKeys: createNodeKeys(http, edges, trust),
+
+    async model(name) {
+      const kept = models.get(name);
+      if (kept !== undefined && kept.untilMs > edges.nowMs()) return kept.model;
+      const model = getModel(http, name);
+      if (models.size >= MODELS_KEPT) models.clear();
+      models.set(name, { model, untilMs: edges.nowMs() + MODEL_KEPT_MS });
+      model.catch(() => models.delete(name));
+      return model;
+    },
+
+    async sign({ revisionDigest: revision }, call, { maxPrice, traffic = "production", decision }) {
+      const salt = edges.random(32);
+      const named = decision === undefined ? {} : { decision };
+      const ask = { revision, request: commit("request", salt, call), maxPrice, traffic, ...named };
+      const { session, authorization } = await sessions.authorize(ask);
+      return signedBy(session, { authorization, salt, call });
+    },
+  };
+}
