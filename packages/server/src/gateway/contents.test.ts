@@ -73,10 +73,10 @@ test("of what is destroyed neither the salt nor the sealed bytes are left on the
   const contents = open();
   contents.keep("payer", ID, CONTENT);
   const { salt, sealed } = store.find(ID, "payer")!;
-  expect((await bytesOnDisk()).includes(salt)).toBe(true);
+  expect((await bytesOnDisk()).includes(Buffer.from(salt))).toBe(true);
   expect(contents.destroy("payer", ID)).toBe(true);
   const left = await bytesOnDisk();
-  expect([left.includes(salt), left.includes(sealed)]).toEqual([false, false]);
+  expect([left.includes(Buffer.from(salt)), left.includes(Buffer.from(sealed))]).toEqual([false, false]);
   expect(contents.find("payer", ID)).toBeUndefined();
   expect(contents.destroy("payer", ID)).toBe(false);
 });
