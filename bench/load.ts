@@ -8,7 +8,8 @@ export type Load = {
   connections: number;
   durationMs: number;
 };
-export type LoadResult = { requestsPerSecond: number; p50Ms: number; p99Ms: number };
+/** `firstMs` is the median until the first event of a streamed answer. */
+export type LoadResult = { requestsPerSecond: number; p50Ms: number; p99Ms: number; firstMs: number };
 
 /** Sends the same request again and again on each connection for `durationMs`. Throws where an answer is not 200. */
 export async function runLoad({ url, headers, body, connections, durationMs }: Load): Promise<LoadResult> {
@@ -17,6 +18,7 @@ export async function runLoad({ url, headers, body, connections, durationMs }: L
   const head = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`);
   const request = Buffer.from(`POST ${pathname} HTTP/1.1\r\n${head.join("")}\r\n${body}`);
   const times: number[] = [];
+  const firsts: number[] = [];
   const started = performance.now();
 
   /** One request after the other on a connection of its own. */
@@ -34,7 +36,9 @@ export async function runLoad({ url, headers, body, connections, durationMs }: L
       socket.on("error", reject);
       socket.on("close", () => reject(new Error(`${url} closed the connection: ${received}`)));
       socket.on("data", (bytes) => {
+        const isFirst = !received.includes("data: ");
         received += bytes.toString("latin1");
+        if (isFirst && received.includes("data: ")) firsts.push(performance.now() - sent);
         const sizeBytes = sizeOf(received);
         if (Number.isNaN(sizeBytes)) return reject(new Error(`${url} gives no content-length: ${received}`));
         if (sizeBytes === undefined || received.length < sizeBytes) return;
@@ -51,14 +55,21 @@ export async function runLoad({ url, headers, body, connections, durationMs }: L
   await Promise.all(Array.from({ length: connections }, run));
   const elapsedMs = performance.now() - started;
   times.sort((a, b) => a - b);
-  const at = (share: number) => times[Math.floor(share * (times.length - 1))] ?? 0;
-  return { requestsPerSecond: (1000 * times.length) / elapsedMs, p50Ms: at(0.5), p99Ms: at(0.99) };
+  firsts.sort((a, b) => a - b);
+  const at = (share: number, of: number[]) => of[Math.floor(share * (of.length - 1))] ?? 0;
+  return {
+    requestsPerSecond: (1000 * times.length) / elapsedMs,
+    p50Ms: at(0.5, times),
+    p99Ms: at(0.99, times),
+    firstMs: at(0.5, firsts),
+  };
 }
 
 /** How long an answer is, once its head is here; NaN where that does not say. */
 function sizeOf(answer: string): number | undefined {
   const headEnd = answer.indexOf("\r\n\r\n");
   if (headEnd < 0) return undefined;
+  if (/^transfer-encoding: chunked/im.test(answer)) return answer.endsWith("\r\n0\r\n\r\n") ? 0 : undefined;
   return headEnd + 4 + Number(/^content-length: (\d+)/im.exec(answer)?.[1]);
 }
 

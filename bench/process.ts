@@ -1,9 +1,9 @@
 /** Processes under measurement: servers, the load, and the processor time they took. */
 import { type ChildProcess, fork, spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import type { Load, LoadResult } from "./load.ts";
 
 const ROOT = join(import.meta.dirname, "..");
@@ -15,7 +15,13 @@ const TSX = ["--import", "tsx", "--conditions=@tallystick/source"];
 /** Clock ticks a second in /proc: what Linux reports to every program. */
 const TICKS = 100;
 
-export type Server = { url: string; headers: Record<string, string>; cpuMs(): number; close(): Promise<void> };
+export type Server = {
+  url: string;
+  headers: Record<string, string>;
+  cpuMs(): number;
+  residentBytes(): number;
+  close(): Promise<void>;
+};
 
 /** Processor time of a process and its threads so far, milliseconds. Linux. */
 export function cpuOf(pid: number): number {
@@ -23,12 +29,18 @@ export function cpuOf(pid: number): number {
   return ((Number(fields[11]) + Number(fields[12])) * 1000) / TICKS;
 }
 
-function serverOf(child: ChildProcess, url: string, headers: Record<string, string>): Server {
+/** Resident memory of a process, bytes. Linux. */
+function residentOf(pid: number): number {
+  return 1024 * Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
+}
+
+export function serverOf(child: ChildProcess, url: string, headers: Record<string, string>): Server {
   const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
   return {
     url,
     headers: { "content-type": "application/json", ...headers },
     cpuMs: () => cpuOf(child.pid ?? 0),
+    residentBytes: () => residentOf(child.pid ?? 0),
     async close() {
       child.kill("SIGTERM");
       await ended;
@@ -36,25 +48,29 @@ function serverOf(child: ChildProcess, url: string, headers: Record<string, stri
   };
 }
 
-/** A baseline server, in a process of its own: `empty` or `unreceipted`. */
-export async function startBaseline(name: string): Promise<Server> {
-  const child = fork(join(import.meta.dirname, `serve-${name}.ts`), { execArgv: [...FLAGS, ...TSX] });
+/** A server in a process of its own: `empty`, `unreceipted`, `upstream` or `relay`. */
+export async function startBaseline(name: string, args: string[] = []): Promise<Server> {
+  const child = fork(join(import.meta.dirname, `serve-${name}.ts`), args, { execArgv: [...FLAGS, ...TSX] });
   const { port, apiKey = "" } = await new Promise<{ port: number; apiKey?: string }>((resolve) =>
     child.once("message", (address: { port: number }) => resolve(address)),
   );
   return serverOf(child, `http://127.0.0.1:${port}`, { authorization: `Bearer ${apiKey}` });
 }
 
-/** A whole network, in a process of its own, on a data folder that goes with it. */
-export async function startNetwork(): Promise<Server & { data: string }> {
+/** A whole network, in a process of its own, on a data folder that goes with it. Its log of requests is in there as well. */
+export async function startNetwork(args: string[] = []): Promise<Server & { data: string }> {
   const data = await mkdtemp(join(tmpdir(), "tallystick-bench-"));
-  const child = spawn(process.execPath, [...START, "--port", "0", "--data", data, "--json"], {
+  const said = join(data, "..", `${basename(data)}.log`);
+  const log = openSync(said, "w");
+  const child = spawn(process.execPath, [...START, "--port", "0", "--data", data, "--json", ...args], {
     cwd: ROOT,
-    stdio: ["ignore", "pipe", "inherit"],
+    stdio: ["ignore", "pipe", log],
   });
-  const line = await new Promise<string>((resolve) =>
-    child.stdout.once("data", (bytes: Buffer) => resolve(bytes.toString())),
-  );
+  closeSync(log);
+  const line = await new Promise<string>((resolve, reject) => {
+    child.stdout?.once("data", (bytes: Buffer) => resolve(bytes.toString()));
+    child.once("exit", () => reject(new Error(readFileSync(said, "utf8"))));
+  });
   const { url, apiKey }: { url: string; apiKey: string } = JSON.parse(line);
   const server = serverOf(child, url, { authorization: `Bearer ${apiKey}` });
   return {
@@ -63,6 +79,7 @@ export async function startNetwork(): Promise<Server & { data: string }> {
     async close() {
       await server.close();
       await rm(data, { recursive: true });
+      await rm(said);
     },
   };
 }

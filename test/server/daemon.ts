@@ -29,7 +29,7 @@ export function startDaemon(
   { args = [], command = [], detached = false }: { args?: string[]; command?: string[]; detached?: boolean } = {},
 ): Daemon {
   const line = [...command, process.execPath, TALLYD, "--port", "0", "--data", data, "--models", models];
-  const [program = "", ...rest] = [...line, "--workers", "1", "--json", ...args];
+  const [program = "", ...rest] = [...line, "--workers", "1", "--json", "--log-level", "warn", ...args];
   const child = spawn(program, rest, { stdio: ["ignore", "pipe", "pipe"], detached });
   let stderr = "";
   child.stderr?.on("data", (chunk: Buffer) => {

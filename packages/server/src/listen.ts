@@ -6,18 +6,35 @@ import { type Front, startFront } from "./log/front.ts";
 import type { Network } from "./network.ts";
 import type { TlsPair } from "./platform/tls.ts";
 
-/** How long calls under way may take to end once the server is told to. */
-const DRAIN_MS = 10_000;
 const SWEEP_MS = 20;
-/** How long a request may take to arrive whole. */
-const REQUEST_MS = 60_000;
-const CONNECTIONS = 10_000;
-/** How long a TLS handshake may take. */
-const HANDSHAKE_MS = 10_000;
+
+export type ListenLimits = {
+  /** How long calls under way may take to end once the server is told to. */
+  drainMs: number;
+  /** How long a request's head, and the request as a whole, may take to arrive. */
+  headMs: number;
+  requestMs: number;
+  /** The bytes of all headers of a request together. */
+  headBytes: number;
+  connections: number;
+  /** How long a TLS handshake may take. */
+  handshakeMs: number;
+};
+
+export const LISTEN_LIMITS: ListenLimits = {
+  drainMs: 10_000,
+  headMs: 20_000,
+  requestMs: 60_000,
+  headBytes: 16_384,
+  connections: 10_000,
+  handshakeMs: 10_000,
+};
+/** How often connections are looked at that take too long, as a part of the shortest limit. */
+const LOOKS = 4;
 
 export type Listening = {
   url: string;
-  /** Takes no more connections and lets the calls under way end, for a while. */
+  /** Refuses what comes anew and lets the calls under way end, streams included, for a while. */
   close(): Promise<void>;
 };
 
@@ -29,13 +46,16 @@ export type ListenOptions = {
   tls?: TlsPair;
   /** Where clients are told to come; else where it listens. */
   url?: string;
+  /** Where they differ from those of LISTEN_LIMITS. */
+  limits?: Partial<ListenLimits>;
 };
 
 /** Serves the application of `network` on `host`. */
 export async function listen(
-  network: Pick<Network, "application"> & Partial<Pick<Network, "reads" | "clock">>,
-  { host, port, tls, url: told }: ListenOptions,
+  network: Pick<Network, "application"> & Partial<Pick<Network, "reads" | "clock" | "requests">>,
+  { host, port, tls, url: told, limits: given }: ListenOptions,
 ): Promise<Listening> {
+  const limits = { ...LISTEN_LIMITS, ...given };
   let url = "";
   let application: ReturnType<Network["application"]> | undefined;
   // The port may be any, so where the application is reached is known only once it listens.
@@ -45,12 +65,15 @@ export async function listen(
       return application.fetch(request, env);
     },
     ...(tls === undefined
-      ? {}
-      : { createServer: createTlsServer, serverOptions: { ...tls, handshakeTimeout: HANDSHAKE_MS } }),
+      ? { serverOptions: httpLimits(limits) }
+      : {
+          createServer: createTlsServer,
+          serverOptions: { ...httpLimits(limits), ...tls, handshakeTimeout: limits.handshakeMs },
+        }),
   });
-  if ("requestTimeout" in server) Object.assign(server, { requestTimeout: REQUEST_MS, maxConnections: CONNECTIONS });
+  if ("maxConnections" in server || "requestTimeout" in server) server.maxConnections = limits.connections;
   const { reads, clock } = network; // A witness on its own has no log to be read.
-  const front = reads && clock && startFront(server, { reads, clock, idleMs: REQUEST_MS });
+  const front = reads && clock && startFront(server, { reads, clock, idleMs: limits.requestMs });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen(port, host, resolve);
@@ -58,20 +81,50 @@ export async function listen(
   const { address, family, port: bound } = server.address() as AddressInfo;
   const scheme = tls === undefined ? "http" : "https";
   url = told ?? `${scheme}://${family === "IPv6" ? `[${address}]` : address}:${bound}`;
-  return { url, close: () => drain(server, front) };
+  return { url, close: () => drain(server, front, network.requests, limits.drainMs) };
 }
 
-async function drain(server: ReturnType<typeof createAdaptorServer>, front: Front | undefined): Promise<void> {
+function httpLimits({ headMs, requestMs, headBytes }: ListenLimits) {
+  return {
+    headersTimeout: headMs,
+    requestTimeout: requestMs,
+    maxHeaderSize: headBytes,
+    connectionsCheckingInterval: Math.ceil(Math.min(headMs, requestMs) / LOOKS),
+  };
+}
+
+/**
+ * While calls are under way it still listens, so that whoever balances load is told to go elsewhere and not that nobody
+ * is there.
+ */
+async function drain(
+  server: ReturnType<typeof createAdaptorServer>,
+  front: Front | undefined,
+  requests: Network["requests"] | undefined,
+  drainMs: number,
+): Promise<void> {
+  const until = performance.now() + drainMs;
+  let waiting: NodeJS.Timeout | undefined;
+  await Promise.race([
+    requests?.drain(),
+    new Promise((resolve) => {
+      waiting = setTimeout(resolve, drainMs);
+    }),
+  ]);
+  clearTimeout(waiting);
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   // A connection that is kept alive becomes idle only once its call has ended.
   const sweep = setInterval(() => {
     front?.closeIdleConnections();
     if ("closeIdleConnections" in server) server.closeIdleConnections();
   }, SWEEP_MS);
-  const timer = setTimeout(() => {
-    front?.closeAllConnections();
-    if ("closeAllConnections" in server) server.closeAllConnections();
-  }, DRAIN_MS);
+  const timer = setTimeout(
+    () => {
+      front?.closeAllConnections();
+      if ("closeAllConnections" in server) server.closeAllConnections();
+    },
+    Math.max(0, until - performance.now()),
+  );
   await closed;
   clearInterval(sweep);
   clearTimeout(timer);

@@ -12,7 +12,7 @@ import { systemClock } from "./platform/clock.ts";
 import { watchDiskSpace } from "./platform/disk-space.ts";
 import { OperatorError, ServiceError, systemCode } from "./platform/errors.ts";
 import { writeDurably } from "./platform/files.ts";
-import type { Report } from "./platform/http.ts";
+import { createLogging } from "./platform/logging.ts";
 import { createSystemRandom } from "./platform/random.ts";
 import { readTls } from "./platform/tls.ts";
 import { runWitness } from "./witness-main.ts";
@@ -53,7 +53,9 @@ async function run(options: Options): Promise<void> {
   // Who reads what it prints may go away; the network goes on.
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
   const say = (line: string) => options.json || process.stdout.write(`${line}\n`);
-  const report: Report = (event, detail) => void process.stderr.write(`${JSON.stringify({ event, ...detail })}\n`);
+  const { format, level } = options.log;
+  const write = (text: string) => void process.stderr.write(text);
+  const { report, request, flush } = createLogging({ format, level, clock: systemClock, write });
   const stopped = signalled();
   const { tls: tlsFiles, ...rest } = options;
   const tls = tlsFiles && (await readTls(tlsFiles, hostOf(options)));
@@ -63,6 +65,7 @@ async function run(options: Options): Promise<void> {
     clock: systemClock,
     random: createSystemRandom(),
     report,
+    requestLog: request,
     integrateIntervalMs: 200,
     epochIntervalMs: 10_000,
     deadlineMs: 30_000,
@@ -85,6 +88,7 @@ async function run(options: Options): Promise<void> {
     await disk.close();
     await rm(readyPath, { force: true }).catch(() => {}); // What could not be written need not be removable.
     await network.close();
+    flush();
   }
 }
 

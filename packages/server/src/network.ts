@@ -7,6 +7,9 @@ import { type OpenEngine, openEngine } from "./engine.ts";
 import { enrol, firstApiKey, importModels, type Keys, openKeys, openSealingKey, publisherOf } from "./founding.ts";
 import { type Accounts, createAccounts } from "./gateway/accounts.ts";
 import { type Apps, createApps } from "./gateway/apps-store.ts";
+import { contentRoutes } from "./gateway/content-routes.ts";
+import { type Contents, createContents } from "./gateway/contents.ts";
+import { createContentsStore } from "./gateway/contents-store.ts";
 import { createEntrance } from "./gateway/entrance.ts";
 import { createIdempotency, type Idempotency } from "./gateway/idempotency.ts";
 import { createIdempotencyStore } from "./gateway/idempotency-store.ts";
@@ -27,13 +30,16 @@ import { createReads, type LogReads } from "./log/reads.ts";
 import { logRoutes, tileRoutes } from "./log/routes.ts";
 import type { Log } from "./log/service.ts";
 import { type Begun, type NetworkLog, openNetworkLog } from "./network-log.ts";
+import { type Operations, openOperations, operationsRoutes } from "./operations.ts";
 import { addPages, firstCall } from "./pages.ts";
 import { type Clock, nowSeconds } from "./platform/clock.ts";
 import { closeDatabase, type Database, openDatabase } from "./platform/database.ts";
 import { type DataFolder, LOCKED_FILE, openDataFolder } from "./platform/folder.ts";
 import type { Report } from "./platform/http.ts";
 import { generateKey } from "./platform/keys.ts";
+import type { RequestLog } from "./platform/logging.ts";
 import type { Random } from "./platform/random.ts";
+import type { RequestLimits, Requests } from "./platform/requests.ts";
 import { openSecret, sameSecret } from "./platform/secrets.ts";
 import { openSigning, type Signing } from "./platform/signing.ts";
 import { readUpstreams } from "./relay/config.ts";
@@ -70,11 +76,21 @@ export type NetworkOptions = {
   deadlineMs: number;
   /** The token by which nodes elsewhere come in, made where it is not there; without one, none do. */
   nodeTokenPath?: string;
+  /** How long the content of a call with `store: true` is kept; 0 keeps none. */
+  contentDays?: number;
+  /** Told of every request. */
+  requestLog?: RequestLog;
+  /** Where they differ from those of REQUEST_LIMITS. */
+  requestLimits?: Partial<RequestLimits>;
+  /** Whether a reverse proxy stands before it. */
+  behindTlsProxy?: boolean;
 };
 
 export type Network = {
   /** Answers requests; `url` is where it is told that it is reached. */
   application(url: string): Hono;
+  /** The requests that the application answers. */
+  requests: Pick<Requests, "drain">;
   /** The log's public files, for whoever answers beneath the application. */
   reads: LogReads;
   clock: Clock;
@@ -111,6 +127,15 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
     const accounts = createAccounts(database, random);
     const sealingKey = await openSealingKey(keyFile("sealing"), random);
     const openings = createOpenings({ database, sealingKey, random, report });
+    const contentsStore = createContentsStore(database);
+    const contents = createContents({
+      store: contentsStore,
+      sealingKey,
+      clock,
+      random,
+      report,
+      keptDays: options.contentDays,
+    });
     closers.push(() => openings.flush());
     const apps = createApps(database, report);
     closers.push(() => apps.flush());
@@ -146,7 +171,11 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
     const { nodeTokenPath } = options;
     const nodeToken = nodeTokenPath && (await openSecret(nodeTokenPath, () => hex(random(24))));
     const reads = readsOf(ledger.log);
+    const operations = openOperations(options, ledger.log);
+    closers.push(operations.close);
+    const { requests } = operations;
     const services = {
+      operations,
       database,
       networkLog,
       begun,
@@ -163,9 +192,10 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
       idempotency,
       openings,
       settling,
+      contents,
       adminToken,
       nodeToken,
-      isReady: () => !closing && ledger.log.canWrite,
+      isReady: () => !closing && !requests.isDraining && ledger.log.canWrite,
     };
     const origin = noteSigner.key.name;
     const logVkey = encodeNoteKey(noteSigner.key);
@@ -173,7 +203,19 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
     closers.push(routes.close);
     const application = (url: string) => withPages(routes, services, { url, origin, logVkey });
     const { flush, writeEpoch } = begun;
-    return { application, reads, clock, data: folder.path, origin, logVkey, apiKey, flush, writeEpoch, close };
+    return {
+      application,
+      requests,
+      reads,
+      clock,
+      data: folder.path,
+      origin,
+      logVkey,
+      apiKey,
+      flush,
+      writeEpoch,
+      close,
+    };
   } catch (error) {
     await close().catch(() => {}); // What went wrong first is what the operator is told.
     throw error;
@@ -199,6 +241,7 @@ async function closeAll(closers: Closer[]): Promise<void> {
 }
 
 type Services = {
+  operations: Operations;
   database: Database.Database;
   networkLog: NetworkLog;
   begun: Begun;
@@ -215,6 +258,7 @@ type Services = {
   idempotency: Idempotency;
   openings: Openings;
   settling: Settling;
+  contents: Contents;
   adminToken: string;
   nodeToken: string | undefined;
   /** Whether calls can be taken. */
@@ -244,7 +288,8 @@ function composeRoutes(
   origin: string,
 ): Routes {
   const { clock, random, deadlineMs } = options;
-  const { accounts, apps, idempotency, openings, settling, adminToken, nodeToken, isReady } = gates;
+  const { accounts, apps, idempotency, openings, settling, adminToken, nodeToken, isReady, operations, contents } =
+    gates;
   const { fold, log, publish } = ledger;
   const published = () => log.published;
   const readEntry = (index: number) => log.tree.readEntry(index);
@@ -287,6 +332,7 @@ function composeRoutes(
   });
   const figures = () => ledger.projection.figures();
   const app = new Hono();
+  app.use(operations.requests.middleware);
   app.route("/", logRoutes({ admission, published, reads }));
   const { witnesses, history } = networkLog;
   app.route(
@@ -313,6 +359,8 @@ function composeRoutes(
       timeOf: (index) => timeOf(fold, index),
     }),
   );
+  const { behindTlsProxy = false } = options;
+  app.route("/", operationsRoutes({ metrics: operations.metrics, isAdmin, isReady, isBehindProxy: behindTlsProxy }));
   const snapshots = folder.file(SNAPSHOTS);
   app.route(
     "/",
@@ -342,7 +390,12 @@ function composeRoutes(
     }),
   );
   const nowMs = () => clock.nowMs();
-  app.route("/", openAiRoutes({ gateway, entrance, findModel, report: options.report, nowMs }));
+  app.route("/", openAiRoutes({ gateway, entrance, contents, findModel, report: options.report, nowMs }));
+  const destroyOpening = (id: string, payerTag: string) => {
+    const index = receipts.findIndex(Buffer.from(id, "hex"));
+    if (index !== undefined) openings.destroy({ id, index }, payerTag);
+  };
+  app.route("/", contentRoutes({ contents, callerOf: (c) => entrance.callerOf(c, "read"), destroyOpening }));
   return { app, latest: receipts.latest, close: serving.close };
 }
 

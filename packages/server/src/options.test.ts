@@ -19,6 +19,7 @@ test("each option is taken, and the help names each", () => {
     ),
     ..."--tls-cert c.pem --tls-key t.pem --url https://tallystick.example:8443/".split(" "),
     ..."--policy p.policy --checkpoint-interval 500 --rotate-log-key --new-witnesses".split(" "),
+    ..."--content-days 7 --log-level debug --log-format text".split(" "),
   ];
   expect(parseOptions(args, "models")).toEqual({
     data: "d",
@@ -34,6 +35,9 @@ test("each option is taken, and the help names each", () => {
     publishIntervalMs: 500,
     rotateLogKey: true,
     newWitnesses: true,
+    behindTlsProxy: false,
+    contentDays: 7,
+    log: { level: "debug", format: "text" },
   });
   for (const name of [...args, "--behind-tls-proxy"].filter((arg) => arg.startsWith("--")))
     expect(HELP).toContain(`  ${name}`);
@@ -86,3 +90,10 @@ test.each([["--prot", "1"], ["serve"], ["--data"]])(
     expect(() => parseOptions(args, "")).toThrow(/tallyd --help lists the options/);
   },
 );
+
+test.each([
+  ["--log-level", "loud"],
+  ["--log-format", "xml"],
+])("%s %s is refused, with what it may be", (name, value) => {
+  expect(() => parseOptions([`${name}=${value}`], "")).toThrow(new RegExp(`^${name} takes one of \\w+(, \\w+)*, not`));
+});

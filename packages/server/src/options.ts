@@ -4,6 +4,7 @@ import { parseArgs } from "node:util";
 import { requireSafeExposure } from "./exposure.ts";
 import { KEY_NAMES, type KeyName, type KeyPlaces } from "./keys.ts";
 import { OperatorError } from "./platform/errors.ts";
+import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from "./platform/logging.ts";
 import type { TlsFiles } from "./platform/tls.ts";
 
 export type Options = {
@@ -24,6 +25,11 @@ export type Options = {
   url?: string;
   /** The token by which nodes elsewhere come in; without one, none do. */
   nodeTokenPath?: string;
+  behindTlsProxy: boolean;
+  /** How long contents of calls with `store: true` are kept. */
+  contentDays: number;
+  /** What is said on standard error. */
+  log: { format: LogFormat; level: LogLevel };
 };
 
 export const HELP = `tallyd: a Tallystick network on this machine: hub, gateway, node, log, usage
@@ -66,6 +72,14 @@ export const HELP = `tallyd: a Tallystick network on this machine: hub, gateway,
   --node-token FILE
                   let nodes in that have the token in
                   this file, which is made if need be     (no nodes elsewhere)
+  --content-days N
+                  how long content is kept of calls with
+                  store: true; 0 keeps none               (30)
+  --log-level LEVEL
+                  what is said on standard error: error,
+                  warn, info or debug                     (info, with each request)
+  --log-format FORMAT
+                  json or text                            (json)
 `;
 
 /** Reads the command line. Throws an OperatorError; `help` where help is asked for. */
@@ -89,6 +103,9 @@ export function parseOptions(args: string[], defaultModels: string): Options | "
     "new-witnesses": { type: "boolean", default: false },
     url: { type: "string" },
     "node-token": { type: "string" },
+    "content-days": { type: "string", default: "30" },
+    "log-level": { type: "string", default: "info" },
+    "log-format": { type: "string", default: "json" },
     help: { type: "boolean", short: "h", default: false },
   } as const;
   let values: ReturnType<typeof parseArgs<{ options: typeof options }>>["values"];
@@ -115,6 +132,12 @@ export function parseOptions(args: string[], defaultModels: string): Options | "
     rotateLogKey: values["rotate-log-key"],
     newWitnesses: values["new-witnesses"],
     ...(values.upstreams === undefined ? {} : { upstreamsPath: values.upstreams }),
+    behindTlsProxy: values["behind-tls-proxy"],
+    contentDays: wholeNumber("content-days", values["content-days"], 0, 3_650),
+    log: {
+      format: oneOf("log-format", LOG_FORMATS, values["log-format"]),
+      level: oneOf("log-level", LOG_LEVELS, values["log-level"]),
+    },
     ...(values.policy === undefined ? {} : { policyPath: values.policy }),
     ...(tls === undefined ? {} : { tls }),
     ...(url === undefined ? {} : { url }),
@@ -127,6 +150,12 @@ export function wholeNumber(name: string, text: string, least: number, most: num
   const value = /^[0-9]{1,6}$/.test(text) ? Number(text) : Number.NaN;
   if (value >= least && value <= most) return value;
   throw new OperatorError(`--${name} takes a whole number from ${least} to ${most}, not ${JSON.stringify(text)}`);
+}
+
+function oneOf<T extends string>(name: string, known: readonly T[], text: string): T {
+  const found = known.find((one) => one === text);
+  if (found !== undefined) return found;
+  throw new OperatorError(`--${name} takes one of ${known.join(", ")}, not ${JSON.stringify(text)}`);
 }
 
 /** The pair that is given for TLS, or none. Throws an OperatorError. */

@@ -6,6 +6,7 @@ import { CALL_SIZE_BYTES, hex, type PublishedModel } from "@tallystick/protocol"
 import { type Context, Hono } from "hono";
 import { methodRefusal, ServiceError } from "../platform/errors.ts";
 import { parseJson, readBody, withoutRetries } from "../platform/http.ts";
+import { observationOf } from "../platform/requests.ts";
 import { answerOf, tensorsOf } from "./answer.ts";
 import { CALL_UNITS, type Entrance, inPlace } from "./entrance.ts";
 import {
@@ -58,6 +59,7 @@ export function oipRoutes({ gateway, entrance, version, findModel, models, isRea
 
   async function infer(c: Context, model: PublishedModel): Promise<Response> {
     const caller = entrance.callerOf(c, "infer");
+    observationOf(c).call("infer", model.manifest.name);
     const { body, jsonSizeBytes } = await readRequest(c);
     // The body alone says whether it is the same request: the sizes in it leave one place where its JSON can end.
     return entrance.once(c, caller, body, async () => {

@@ -18,8 +18,10 @@ import {
 import { type Context, Hono } from "hono";
 import { ServiceError } from "../platform/errors.ts";
 import { errorBody, parseJson, type Report, readBody, withoutRetries } from "../platform/http.ts";
+import { type Observation, observationOf } from "../platform/requests.ts";
 import { answerOf } from "./answer.ts";
 import { trafficOf } from "./attribution.ts";
+import type { Contents } from "./contents.ts";
 import { type Entrance, signalOf } from "./entrance.ts";
 import { createFrameStream } from "./frame-stream.ts";
 import type { Admission } from "./limits.ts";
@@ -35,9 +37,18 @@ const FIRST_FRAME_MS = 10_000;
 export type OpenAiRoutes = {
   gateway: Gateway;
   entrance: Entrance;
+  contents: Pick<Contents, "checkRoom" | "keep">;
   findModel(name: string, version?: string): PublishedModel;
   report: Report;
   nowMs(): number;
+};
+
+/** OpenTelemetry's names. */
+const GEN_AI_OPERATIONS: Record<JsonOperation, string> = {
+  chat: "chat",
+  completion: "text_completion",
+  embedding: "embeddings",
+  response: "chat",
 };
 
 const PATHS: [path: string, operation: JsonOperation][] = [
@@ -59,6 +70,7 @@ export function openAiRoutes(parts: OpenAiRoutes): Hono {
       const bytes = await readBody(c, JSON_LIMIT_BYTES);
       const request = parseOpenAiRequest(operation, parseJson(bytes));
       const stream = streamOf(c, request);
+      if (request.body.store === true) parts.contents.checkRoom();
       if (caller !== undefined)
         return entrance.once(c, caller, bytes, async () => {
           const model = findModel(request.model);
@@ -94,19 +106,25 @@ export function openAiRoutes(parts: OpenAiRoutes): Hono {
 async function answer(parts: OpenAiRoutes, c: Context, request: OpenAiRequest, asked: Asked): Promise<Response> {
   const { gateway, entrance } = parts;
   const units = unitsOf(request);
+  const observation = observationOf(c);
+  const { name } = asked.model?.manifest ?? {};
+  if (name !== undefined) observation.call(GEN_AI_OPERATIONS[request.operation], name);
+  if (request.stream) observation.startStream();
   const admission = await entrance.admit(c, asked.caller.key, units.inputUnits + units.outputUnits);
   entrance.countApp(c, asked.caller);
   const { maxPrice } = asked.authorization.says;
-  if (request.stream) return withoutRetries(c, maxPrice, () => streamed(parts, c, asked, admission));
+  if (request.stream) return withoutRetries(c, maxPrice, () => streamed(parts, c, request, asked, admission));
   let used = 0;
   try {
     const beganMs = parts.nowMs();
     const serve = async () => answerOf(c, await gateway.serve(asked, signalOf(c)));
     const served = await withoutRetries(c, maxPrice, serve);
-    used = tokensIn(served.body);
+    used = tokensIn(served.body, observation);
     nameReceipt(c, asked);
     c.header("openai-processing-ms", String(Math.max(0, Math.round(parts.nowMs() - beganMs))));
-    return c.json({ ...inEncoding(served.body ?? {}, request), receipt: receiptOf(served, asked) });
+    const body = { ...inEncoding(served.body ?? {}, request), receipt: receiptOf(served, asked) };
+    keepContent(parts, request, asked, body);
+    return c.json(body);
   } finally {
     admission.release(used);
   }
@@ -130,14 +148,25 @@ function receiptOf({ id, receipt, salt, disclosure }: Answered, { requestSalt }:
 }
 
 /** The answer frame by frame. What fails before the first of them is a status; what fails after it is a frame that says so. */
-async function streamed(parts: OpenAiRoutes, c: Context, asked: Asked, admission: Admission): Promise<Response> {
+async function streamed(
+  parts: OpenAiRoutes,
+  c: Context,
+  request: OpenAiRequest,
+  asked: Asked,
+  admission: Admission,
+): Promise<Response> {
   const gone = new AbortController();
   const frames = createFrameStream(() => gone.abort());
+  const observation = observationOf(c);
+  void frames.begun.then(observation.firstToken);
   let used = 0;
   const served = parts.gateway
     .stream(asked, { sink: frames.sink, signal: gone.signal })
     .then((outcome) => {
-      if (outcome.ok) used = tokensIn(outcome.body);
+      if (outcome.ok) {
+        used = tokensIn(outcome.body, observation);
+        keepContent(parts, request, asked, { ...outcome.body, receipt: receiptOf(outcome, asked) });
+      } else observation.fail(outcome.refusal.code);
       return outcome;
     })
     .finally(() => admission.release(used));
@@ -183,9 +212,20 @@ function refusalOf(failure: unknown, report: Report): ServiceError {
   return new ServiceError("internal", "something went wrong here; it was logged");
 }
 
-function tokensIn(body: JsonObject | undefined): number {
+/** Keeps what was asked and answered where the request says so, and else nothing of it. */
+function keepContent({ contents }: OpenAiRoutes, request: OpenAiRequest, asked: Asked, response: JsonObject): void {
+  if (request.body.store !== true || typeof response.id !== "string") return;
+  contents.keep(asked.caller.payerTag, response.id, { request: request.body, response });
+}
+
+/** The tokens that an answer took, together; each kind is told as it is. */
+function tokensIn(body: JsonObject | undefined, observation: Observation): number {
   const usage = body?.usage;
-  return isJsonObject(usage) && typeof usage.total_tokens === "number" ? usage.total_tokens : 0;
+  if (!isJsonObject(usage)) return 0;
+  const count = (...names: string[]) =>
+    Number(names.map((name) => usage[name]).find((value) => typeof value === "number") ?? 0);
+  observation.usage(count("prompt_tokens", "input_tokens"), count("completion_tokens", "output_tokens"));
+  return count("total_tokens");
 }
 
 /** How the answer is to travel, where it is streamed. */

@@ -39,6 +39,7 @@ export type Receipts = {
   note(id: Uint8Array, index: number, receipt: Uint8Array): void;
   /** The index of a receipt in the log. Throws not_found. */
   indexOf(id: Uint8Array): number;
+  findIndex(id: Uint8Array): number | undefined;
   /** The text of a receipt's file. Throws not_found. */
   file(id: Uint8Array): Promise<string>;
   /** The newest published receipts. */
@@ -61,10 +62,14 @@ export function createReceipts(fold: FoldState, log: ReadableLog): Receipts {
     return { bytes, proofText: encodeLogProof(index, hashes, note) };
   }
 
+  function findIndex(id: Uint8Array): number | undefined {
+    return (fold.receipts.get(keyOf(id)) ?? recent.get(keyOf(id)))?.index;
+  }
+
   function indexOf(id: Uint8Array): number {
-    const known = fold.receipts.get(keyOf(id)) ?? recent.get(keyOf(id));
-    if (known === undefined) throw new ServiceError("not_found", `no receipt ${hex(id)}`);
-    return known.index;
+    const index = findIndex(id);
+    if (index === undefined) throw new ServiceError("not_found", `no receipt ${hex(id)}`);
+    return index;
   }
 
   async function ownPart(id: Uint8Array): Promise<LoggedEntry> {
@@ -82,6 +87,7 @@ export function createReceipts(fold: FoldState, log: ReadableLog): Receipts {
     },
 
     indexOf,
+    findIndex,
 
     async file(id) {
       const receipt = await ownPart(id);

@@ -14,6 +14,7 @@ import { Hono } from "hono";
 import { z } from "zod";
 import { ServiceError } from "../platform/errors.ts";
 import { readBody, readJson } from "../platform/http.ts";
+import { observationOf } from "../platform/requests.ts";
 import type { Account } from "./accounts.ts";
 import { answerOf } from "./answer.ts";
 import { CALL_UNITS, inPlace } from "./entrance.ts";
@@ -60,6 +61,7 @@ export function gatewayRoutes(parts: GatewayRoutes): Hono {
     const asked = await gateway.check(readDispatch(await readBody(c, CALL_SIZE_BYTES + SMALL_BODY_BYTES)));
     const admission = await entrance.admit(c, asked.caller.key, CALL_UNITS);
     entrance.countApp(c, asked.caller);
+    if (asked.model !== undefined) observationOf(c).call(asked.call.operation, asked.model.manifest.name);
     const served = await inPlace(admission, CALL_UNITS, async () => answerOf(c, await gateway.serve(asked)));
     const { receipt, answer, salt } = served;
     const body = encodeDelivery({ receipt, answer, salt });

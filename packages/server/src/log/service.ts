@@ -157,6 +157,11 @@ export class Log {
     return this.#tree;
   }
 
+  /** Entries that wait to be sequenced. */
+  get queueLength(): number {
+    return this.#queue.length;
+  }
+
   /** Whether entries can be appended. */
   get canWrite(): boolean {
     return this.#broken === undefined && !this.#closed;
