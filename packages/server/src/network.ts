@@ -1,54 +1,35 @@
 /** The composition root: folder → keys → log and fold → services → one application. */
 import { rm } from "node:fs/promises";
-import { base64, encodeNote, encodeNoteKey, hex, keyId, timeOf } from "@tallystick/protocol";
-import { Hono } from "hono";
-import { backupRoutes, SNAPSHOTS } from "./backup/routes.ts";
-import { type OpenEngine, openEngine } from "./engine.ts";
-import { enrol, firstApiKey, importModels, type Keys, openKeys, openSealingKey, publisherOf } from "./founding.ts";
-import { type Accounts, createAccounts } from "./gateway/accounts.ts";
-import { type Apps, createApps } from "./gateway/apps-store.ts";
-import { contentRoutes } from "./gateway/content-routes.ts";
-import { type Contents, createContents } from "./gateway/contents.ts";
+import { encodeNoteKey, hex } from "@tallystick/protocol";
+import type { Hono } from "hono";
+import { SNAPSHOTS } from "./backup/routes.ts";
+import { composeRoutes, readsOf, withPages } from "./composition.ts";
+import { openEngine } from "./engine.ts";
+import { enrol, firstApiKey, importModels, openKeys, openSealingKey, publisherOf } from "./founding.ts";
+import { createAccounts } from "./gateway/accounts.ts";
+import { createApps } from "./gateway/apps-store.ts";
+import { createContents } from "./gateway/contents.ts";
 import { createContentsStore } from "./gateway/contents-store.ts";
-import { createEntrance } from "./gateway/entrance.ts";
-import { createIdempotency, type Idempotency } from "./gateway/idempotency.ts";
+import { createIdempotency } from "./gateway/idempotency.ts";
 import { createIdempotencyStore } from "./gateway/idempotency-store.ts";
-import { keyRoutes } from "./gateway/key-routes.ts";
-import { createLimits } from "./gateway/limits.ts";
-import { openAiRoutes } from "./gateway/openai-routes.ts";
-import { createOpenings, type Openings } from "./gateway/openings.ts";
-import { createReceipts } from "./gateway/receipts.ts";
-import { gatewayRoutes } from "./gateway/routes.ts";
-import { createGateway } from "./gateway/service.ts";
-import { createSessions } from "./gateway/sessions.ts";
-import { hubRoutes } from "./hub/routes.ts";
-import { createHub, type Hub } from "./hub/service.ts";
+import { createOpenings } from "./gateway/openings.ts";
+import { createHub } from "./hub/service.ts";
 import { type KeyPlaces, locateKeys } from "./keys.ts";
-import type { Ledger } from "./ledger.ts";
-import { logApi } from "./log/api.ts";
-import { createReads, type LogReads } from "./log/reads.ts";
-import { logRoutes, tileRoutes } from "./log/routes.ts";
-import type { Log } from "./log/service.ts";
-import { type Begun, type NetworkLog, openNetworkLog } from "./network-log.ts";
-import { type Operations, openOperations, operationsRoutes } from "./operations.ts";
-import { addPages, firstCall } from "./pages.ts";
+import type { LogReads } from "./log/reads.ts";
+import { openNetworkLog } from "./network-log.ts";
+import { openOperations } from "./operations.ts";
 import { type Clock, nowSeconds } from "./platform/clock.ts";
-import { closeDatabase, type Database, openDatabase } from "./platform/database.ts";
-import { type DataFolder, LOCKED_FILE, openDataFolder } from "./platform/folder.ts";
+import { closeDatabase, openDatabase } from "./platform/database.ts";
+import { LOCKED_FILE, openDataFolder } from "./platform/folder.ts";
 import type { Report } from "./platform/http.ts";
-import { generateKey } from "./platform/keys.ts";
 import type { RequestLog } from "./platform/logging.ts";
 import type { Random } from "./platform/random.ts";
 import type { RequestLimits, Requests } from "./platform/requests.ts";
-import { openSecret, sameSecret } from "./platform/secrets.ts";
-import { openSigning, type Signing } from "./platform/signing.ts";
+import { openSecret } from "./platform/secrets.ts";
+import { openSigning } from "./platform/signing.ts";
 import { readUpstreams } from "./relay/config.ts";
 import { createRelay } from "./relay/relay.ts";
-import { openServing } from "./serving.ts";
-import { openSettling, type Settling } from "./settling.ts";
-import { usageRoutes } from "./usage/routes.ts";
-
-export const VERSION = "0.1.0";
+import { openSettling } from "./settling.ts";
 
 export type NetworkOptions = {
   data: string;
@@ -238,184 +219,4 @@ async function closeAll(closers: Closer[]): Promise<void> {
       .then(closer)
       .catch((error: unknown) => failures.push(error));
   if (failures.length > 0) throw failures[0];
-}
-
-type Services = {
-  operations: Operations;
-  database: Database.Database;
-  networkLog: NetworkLog;
-  begun: Begun;
-  options: NetworkOptions;
-  folder: DataFolder;
-  keys: Keys;
-  ledger: Ledger;
-  reads: LogReads;
-  hub: Hub;
-  engine: OpenEngine;
-  signing: Signing;
-  accounts: Accounts;
-  apps: Apps;
-  idempotency: Idempotency;
-  openings: Openings;
-  settling: Settling;
-  contents: Contents;
-  adminToken: string;
-  nodeToken: string | undefined;
-  /** Whether calls can be taken. */
-  isReady(): boolean;
-};
-
-type Routes = { app: Hono; latest: ReturnType<typeof createReceipts>["latest"]; close(): Promise<void> };
-
-/** The longest that an answer in text may take; a stream that nobody reads any more ends before. */
-const GENERATION_DEADLINE_MS = 600_000;
-/** Answers to reads of the history that are kept, together: it is small, and seldom read. */
-const HISTORY_KEPT_BYTES = 4 * 1024 * 1024;
-
-/** Calls that are served at once, of all API keys together; one key leaves a quarter of them to others. */
-const CALLS_AT_ONCE = 2_048;
-
-function readsOf(log: Log, keptBytes?: number): LogReads {
-  return createReads({
-    published: () => log.published,
-    findTile: (tile) => log.findTile(tile),
-    ...(keptBytes === undefined ? {} : { keptBytes }),
-  });
-}
-
-function composeRoutes(
-  { options, folder, database, networkLog, begun, keys, ledger, reads, hub, engine, signing, ...gates }: Services,
-  origin: string,
-): Routes {
-  const { clock, random, deadlineMs } = options;
-  const { accounts, apps, idempotency, openings, settling, adminToken, nodeToken, isReady, operations, contents } =
-    gates;
-  const { fold, log, publish } = ledger;
-  const published = () => log.published;
-  const readEntry = (index: number) => log.tree.readEntry(index);
-  const receipts = createReceipts(fold, {
-    head: () => log.head,
-    witnessed: () => log.witnessed,
-    readEntry,
-    inclusionProof: (index, size) => log.tree.inclusionProof(index, size),
-  });
-  const sessions = createSessions({
-    origin,
-    signer: keys.gateway,
-    newSigner: () => signing.signer(generateKey()),
-    fold,
-    clock,
-    keepSession: accounts.keepSession,
-    publish,
-  });
-  const isAdmin = (header: string | undefined) => sameSecret(header, `Bearer ${adminToken}`);
-  const serving = openServing({
-    ...{ ledger, engine, workerCount: options.workerCount, files: hub.files, clock, random, deadlineMs, isAdmin },
-    signers: keys,
-    generationDeadlineMs: GENERATION_DEADLINE_MS,
-    isNode: (header) => nodeToken !== undefined && sameSecret(header, `Bearer ${nodeToken}`),
-  });
-  const { node, admission } = serving;
-  const findModel = hub.get;
-  const jsonFault = engine.engine.fault;
-  const gateway = createGateway({
-    fold,
-    clock,
-    random,
-    accounts,
-    openings,
-    sessions,
-    receipts,
-    node,
-    credits: settling.credits,
-    jsonFault,
-  });
-  const figures = () => ledger.projection.figures();
-  const app = new Hono();
-  app.use(operations.requests.middleware);
-  app.route("/", logRoutes({ admission, published, reads }));
-  const { witnesses, history } = networkLog;
-  app.route(
-    "/",
-    logApi({
-      log,
-      fold,
-      history: begun.checkpoints,
-      signer: keys.log,
-      policy: new TextDecoder().decode(witnesses.policyBytes),
-      witnesses: witnesses.listed,
-    }),
-  );
-  const historyReads = readsOf(history, HISTORY_KEPT_BYTES);
-  app.route("/", tileRoutes({ published: () => history.published, reads: historyReads }, "/checkpoints"));
-  app.route("/witnesses", witnesses.routes);
-  app.route("/", usageRoutes({ figures, head: () => log.head }));
-  app.route(
-    "/",
-    hubRoutes({
-      hub,
-      models: () => fold.models.values(),
-      use: (revision) => figures().models.find((row) => row.revision === revision),
-      timeOf: (index) => timeOf(fold, index),
-    }),
-  );
-  const { behindTlsProxy = false } = options;
-  app.route("/", operationsRoutes({ metrics: operations.metrics, isAdmin, isReady, isBehindProxy: behindTlsProxy }));
-  const snapshots = folder.file(SNAPSHOTS);
-  app.route(
-    "/",
-    backupRoutes({ folder: snapshots, database, openings, log, history, flush: begun.flush, random, isAdmin }),
-  );
-  const now = () => nowSeconds(clock);
-  const { authenticate } = gateway;
-  const limits = createLimits({ clock, places: CALLS_AT_ONCE });
-  const entrance = createEntrance({ authenticate, idempotency, limits, apps, nowSeconds: now });
-  app.route("/", serving.routes);
-  app.route("/", keyRoutes({ accounts, apps, authenticate, isAdmin, nowSeconds: now }));
-  app.route("/", settling.routes({ accounts, authenticate, figures, findModel, isAdmin }));
-  app.route(
-    "/",
-    gatewayRoutes({
-      gateway,
-      entrance,
-      openings,
-      sessions,
-      receipts,
-      balanceOf: settling.balanceOf,
-      version: VERSION,
-      findModel,
-      models: () => fold.models.values(),
-      isReady,
-      nowSeconds: now,
-    }),
-  );
-  const nowMs = () => clock.nowMs();
-  app.route("/", openAiRoutes({ gateway, entrance, contents, findModel, report: options.report, nowMs }));
-  const destroyOpening = (id: string, payerTag: string) => {
-    const index = receipts.findIndex(Buffer.from(id, "hex"));
-    if (index !== undefined) openings.destroy({ id, index }, payerTag);
-  };
-  app.route("/", contentRoutes({ contents, callerOf: (c) => entrance.callerOf(c, "read"), destroyOpening }));
-  return { app, latest: receipts.latest, close: serving.close };
-}
-
-type Place = { url: string; origin: string; logVkey: string };
-
-/** All that is served, at the place where it is reached. */
-function withPages(
-  { app, latest }: Routes,
-  { options, folder, keys, ledger, networkLog }: Services,
-  place: Place,
-): Hono {
-  app.get("/v1/network", (c) => c.json({ ...place, gateway: base64(keyId(keys.gateway.spki)), version: VERSION }));
-  const view = () => ({
-    ...place,
-    figures: ledger.projection.figures(),
-    checkpoint: encodeNote(ledger.log.head.note),
-    witnesses: networkLog.witnesses.listed,
-    witnessedSize: ledger.log.witnessed?.size,
-    firstCall: firstCall(place.url, `$(cat ${folder.file("keys", "api-key")})`),
-    latest: latest(20),
-  });
-  return addPages(app, view, options.report);
 }
