@@ -28,9 +28,9 @@ VOCABULARY = 2048
 DIM, LAYERS, HEADS, HIDDEN, CONTEXT = 144, 4, 4, 400, 512
 HEAD = DIM // HEADS
 EPSILON, THETA = 1e-5, 10000.0
-STEPS, BATCH_TOKENS = int(sys.argv[2]) if len(sys.argv) > 2 else 2200, 2048
+STEPS, BATCH_TOKENS = int(sys.argv[2]) if len(sys.argv) > 2 else 2050, 2048
 # Short windows are cheaper; the last steps teach the far positions.
-SHORT, SHORT_SHARE = 128, 0.8
+SHORT, SHORT_SHARE = 128, 0.86
 BEGIN, END = 0, 1
 
 
@@ -273,8 +273,8 @@ def train(tokens, held_out):
     print(f"{sum(p.numel() for p in model.parameters())} parameters, {len(tokens)} tokens", flush=True)
     for step in range(STEPS):
         share = step / STEPS
-        # Warm, constant, and down to nothing over the last two fifths.
-        warmth = min(1, (step + 1) / 40) * min(1, 0.02 + (1 - share) / 0.4)
+        # Warm, constant, and down to nothing over the last third.
+        warmth = min(1, (step + 1) / 40) * min(1, 0.02 + (1 - share) / 0.35)
         for optimizer, rate in zip(optimizers, rates):
             for group in optimizer.param_groups:
                 group["lr"] = rate * warmth

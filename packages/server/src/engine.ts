@@ -12,7 +12,7 @@ import {
 } from "@tallystick/protocol";
 import type { GenerationDelta, GenerationEnd } from "./execution/generation.ts";
 import { openExecution } from "./execution/pool.ts";
-import { hasNative } from "./execution/profile.ts";
+import { hasLlama, hasNative } from "./execution/profile.ts";
 import { embeddingFault, embeddingInputs, localFault, localRequest } from "./local-request.ts";
 import type { Delta, Embedded, Generated, Generator, TokenLogprob } from "./node/generation.ts";
 import type { Engine } from "./node/service.ts";
@@ -88,6 +88,7 @@ export async function openEngine(workerCount: number, report: Report, relay: Gen
   };
   const names: Manifest["engine"][] = ["judge"];
   if (hasNative()) names.push("native");
+  if (hasLlama()) names.push("llama");
   names.push("relay");
   return { engine, names, loaded: pool.loaded, close: () => pool[Symbol.asyncDispose]() };
 }

@@ -26,9 +26,14 @@ export async function readJudge(): Promise<{ profile: EngineProfile; module: Web
 }
 
 /** Whether the native engine is installed. */
-export function hasNative(): boolean {
+export const hasNative = () => isInstalled("onnxruntime-node/package.json");
+
+/** Whether llama.cpp is. */
+export const hasLlama = () => isInstalled("node-llama-cpp");
+
+function isInstalled(id: string): boolean {
   try {
-    resolve("onnxruntime-node/package.json");
+    resolve(id);
     return true;
   } catch {
     return false;
