@@ -15,6 +15,7 @@ beforeAll(async () => {
   await writeModel("judge");
   await writeModel("native");
   network = await startNetwork({ models: folder, deadlineMs: 8_000 });
+  await network.topUp(1_000n);
 });
 afterAll(async () => {
   await network[Symbol.asyncDispose]();

@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { type Figures, hex, parseReceiptFile, verifyReceiptFile } from "@tallystick/protocol";
 import { createClient } from "../client.ts";
 import type { Context } from "./context.ts";
+import { creditsText, revenueText } from "./money.ts";
 import { findNetwork, type NetworkOptions, trustOf } from "./networks.ts";
 import { findReceipt } from "./receipts.ts";
 import { openRelierKey } from "./relier-key.ts";
@@ -82,17 +83,37 @@ export async function usage({ json, ...options }: NetworkOptions & { json: boole
 }
 
 /** Figures for a person's eyes; gross and valid always side by side. */
-export function figuresText({ totals, days, models: rows, size, rules, exclusions }: Figures): string {
+export function figuresText({
+  totals,
+  days,
+  models: rows,
+  size,
+  rules,
+  exclusions,
+  settlementFaults,
+}: Figures): string {
   const head = [
     `decisions relied on   ${totals.decisionsReliedOn}`,
     `decisions enforced    ${totals.decisionsEnforced}   (until contracts exist)`,
     `inferences, gross     ${totals.gross}`,
     `inferences, valid     ${totals.valid}`,
     `requesters            ${totals.requesters}   (payer keys, not people)`,
+    `revenue               ${revenueText(totals.revenue)}`,
     `models                ${totals.models}, of which ${totals.idleModels} idle`,
+    ...Object.entries(settlementFaults).map(([fault, count]) => `settlement faults     ${count} ${fault}`),
     ...Object.entries(exclusions).map(([reason, count]) => `excluded              ${count} ${reason}`),
   ];
-  const dayRows = days.slice(-14).map((day) => [day.day, day.gross, day.valid, day.requesters, day.decisionsReliedOn]);
+  const dayRows = days
+    .slice(-14)
+    .map((day) => [
+      day.day,
+      day.gross,
+      day.valid,
+      day.requesters,
+      day.decisionsReliedOn,
+      creditsText(day.revenue.net),
+      creditsText(day.revenue.subsidised),
+    ]);
   const modelRows = rows.map((row) => [
     row.rank,
     row.name,
@@ -101,11 +122,13 @@ export function figuresText({ totals, days, models: rows, size, rules, exclusion
     row.valid,
     row.requesters,
     row.decisionsReliedOn,
+    creditsText(row.revenue.net),
+    creditsText(row.revenue.subsidised),
   ]);
   return [
     `${head.map(printable).join("\n")}\n`,
-    table(["DAY", "GROSS", "VALID", "REQUESTERS", "RELIED ON"], dayRows),
-    table(["#", "MODEL", "STATE", "GROSS", "VALID", "REQUESTERS", "RELIED ON"], modelRows),
+    table(["DAY", "GROSS", "VALID", "REQUESTERS", "RELIED ON", "REVENUE", "SUBSIDISED"], dayRows),
+    table(["#", "MODEL", "STATE", "GROSS", "VALID", "REQUESTERS", "RELIED ON", "REVENUE", "SUBSIDISED"], modelRows),
     `${printable(`${size} entries, ${rules}. "open" is what no epoch covers yet.`)}\n`,
   ].join("\n");
 }

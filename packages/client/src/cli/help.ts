@@ -35,7 +35,17 @@ export const OPTIONS = {
     takes: "URL",
     does: "a witness's monitoring path, whose word to compare; as often as there are",
   },
-  account: { type: "string", takes: "TAG", does: "whose keys, for the operator; else the only account there is" },
+  account: { type: "string", takes: "TAG", does: "which account, for the operator; else the only one there is" },
+  source: {
+    type: "string",
+    takes: "WORD",
+    does: "whose money it is: operator (your own, subsidised) or transfer; else operator",
+  },
+  reference: {
+    type: "string",
+    takes: "HEX",
+    does: "16 bytes that make it once, however often it is sent; else random ones",
+  },
   scopes: { type: "string", takes: "LIST", does: "what it is for: infer, read, sessions, keys; else all but keys" },
   models: { type: "string", takes: "LIST", does: "the models that it may call; else every one" },
   budget: { type: "string", takes: "N", does: "the most that its calls may cost in all, in atomic units" },
@@ -184,6 +194,54 @@ export const COMMANDS = new Map<string, Command>([
       options: COMMON,
       example: "tally usage",
       exits: { 0: "printed", 1: "the network refused", 5: UNREACHABLE },
+    },
+  ],
+  [
+    "quote",
+    {
+      takes: "MODEL [UNITS] [OUTPUT]",
+      words: 3,
+      does: "what a call of a model costs, of so many units and output units",
+      about:
+        "Prints what a model's publisher asks, in atomic units: a call, a million units, a million output units, and a call of as many as are given. A credit is 1,000,000 atomic units.",
+      options: COMMON,
+      example: "tally quote statlog/credit-default 1",
+      exits: { 0: "printed", 1: "the network refused", 5: UNREACHABLE },
+    },
+  ],
+  [
+    "balance",
+    {
+      takes: "",
+      does: "what your account may spend",
+      about:
+        "Prints what the account of an API key may spend, what calls in flight hold of it, and what became of the rest.",
+      options: ["api-key", ...COMMON],
+      example: "tally balance",
+      exits: { 0: "printed", 1: "the network refused", 5: UNREACHABLE },
+    },
+  ],
+  [
+    "earnings",
+    {
+      takes: "",
+      does: "what nodes, publishers and gateways have earned, by the log",
+      about: "Prints what each key has earned of charged receipts, what was paid out and what is owed.",
+      options: COMMON,
+      example: "tally earnings",
+      exits: { 0: "printed", 1: "the network refused", 5: UNREACHABLE },
+    },
+  ],
+  [
+    "topup",
+    {
+      takes: "AMOUNT",
+      does: "give an account credits, as the operator",
+      about:
+        "Logs a top-up of so many atomic units; 1,000,000 are a credit. It is the operator's own money unless --source says otherwise, and then a column of its own in every figure: subsidised.",
+      options: ["account", "source", "reference", "keys", ...COMMON],
+      example: "tally topup 25000000 --source transfer",
+      exits: { 0: "logged, or logged before", 1: "the network refused", 5: UNREACHABLE },
     },
   ],
   [

@@ -73,7 +73,7 @@ async function manage({ account, keys, ...options }: KeysArguments, context: Con
   const apiKey = options.apiKey ?? context.env.TALLYSTICK_API_KEY;
   const secret = apiKey ?? (await operatorToken(options.network, keys, context));
   const headers = { authorization: `Bearer ${secret}` };
-  const whose = account ?? (apiKey === undefined ? await onlyAccount(http, headers) : undefined);
+  const whose = account ?? (apiKey === undefined ? await accountFor(http, headers) : undefined);
   const path = (id?: string) =>
     `/v1/keys${id === undefined ? "" : `/${encodeURIComponent(id)}`}${whose === undefined ? "" : `?account=${encodeURIComponent(whose)}`}`;
   return {
@@ -83,7 +83,12 @@ async function manage({ account, keys, ...options }: KeysArguments, context: Con
   };
 }
 
-async function operatorToken(network: string | undefined, keys: string | undefined, { env }: Context): Promise<string> {
+/** The operator's token, from the keys of a network on this machine. */
+export async function operatorToken(
+  network: string | undefined,
+  keys: string | undefined,
+  { env }: Context,
+): Promise<string> {
   const place = network ?? env.TALLYSTICK_NETWORK ?? ".tallystick";
   if (keys === undefined && isUrl(place))
     throw new UsageError('who asks? Give --api-key, a key with the scope "keys", or --keys, the network\'s own folder');
@@ -94,11 +99,12 @@ async function operatorToken(network: string | undefined, keys: string | undefin
   return new TextDecoder().decode(bytes).trim();
 }
 
-async function onlyAccount(http: Http, headers: Record<string, string>): Promise<string> {
+/** The account, where there is only one. */
+export async function accountFor(http: Http, headers: Record<string, string>): Promise<string> {
   const accounts = listOf(await http.json("/v1/accounts", { headers }), "accounts");
   if (accounts.length === 1) return String(fieldOf(accounts[0], "payerTag"));
   const known = accounts.map((one) => printable(`${fieldOf(one, "payerTag")} (${fieldOf(one, "name")})`));
-  throw new UsageError(`whose keys? Say so with --account: ${known.join(", ")}`);
+  throw new UsageError(`whose? Say so with --account: ${known.join(", ")}`);
 }
 
 function termsOf(options: TermOptions, nowMs: number): Record<string, unknown> {

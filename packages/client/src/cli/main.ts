@@ -15,6 +15,7 @@ import { findFile, openHome } from "./home.ts";
 import { infer } from "./infer.ts";
 import { createKey, listKeys, revokeKey } from "./keys.ts";
 import { exportLog, fsck, prove } from "./log.ts";
+import { balance, earnings, quote, topup } from "./money.ts";
 import { monitor } from "./monitor.ts";
 import { EXIT, type Exit, printable, type Terminal, UsageError } from "./terminal.ts";
 
@@ -171,6 +172,18 @@ function dispatch(name: string, words: readonly string[], values: Values, contex
       return restore({ backup: needed("a backup"), json, ...defined({ data, keys }) }, context);
     case "disk":
       return disk({ json, ...defined({ data }) }, context);
+    case "quote": {
+      const units = defined({ units: second, outputUnits: words[2] });
+      return quote({ ...network, json, model: needed("a model"), ...units }, context);
+    }
+    case "balance":
+      return balance({ ...network, json }, context);
+    case "earnings":
+      return earnings({ ...network, json }, context);
+    case "topup": {
+      const { source, reference } = values;
+      return topup({ ...managed, amount: needed("an amount"), ...defined({ source, reference }) }, context);
+    }
     case "usage":
       return usage({ ...network, json }, context);
     case "monitor": {

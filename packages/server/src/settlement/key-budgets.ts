@@ -70,7 +70,10 @@ export function createKeyBudgets({ store, clock }: { store: SpendingStore; clock
       refuseOver(key.id, "today", dayAtomic, ofDay, mostAtomic);
       const { kept } = state;
       if (total > kept.totalAtomic || ofDay > kept.dayAtomic)
-        keep(key.id, state, { totalAtomic: ahead(total, totalAtomic), dayAtomic: ahead(ofDay, dayAtomic) });
+        keep(key.id, state, {
+          totalAtomic: ahead(total, totalAtomic, dayAtomic),
+          dayAtomic: ahead(ofDay, dayAtomic, totalAtomic),
+        });
       const { day } = state;
       state.total = total;
       state.ofDay = ofDay;
@@ -108,8 +111,7 @@ function refuseOver(id: string, when: string, limit: bigint | undefined, spent: 
 }
 
 /** What is kept as spent, so that the next calls need not be: a block more, and no more than there is. */
-function ahead(spent: bigint, limit: bigint | undefined): bigint {
-  if (limit === undefined) return spent + spent / BLOCKS + 1n;
-  const next = spent + limit / BLOCKS;
-  return next < limit ? next : limit;
+function ahead(spent: bigint, limit: bigint | undefined, other: bigint | undefined): bigint {
+  const next = spent + (limit ?? other ?? 0n) / BLOCKS;
+  return limit === undefined || next < limit ? next : limit;
 }
