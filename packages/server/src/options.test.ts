@@ -55,7 +55,7 @@ test.each([
   ["--port", "-1"],
   ["--port", "1.5"],
   ["--port", ""],
-  ["--workers", "0"],
+  ["--workers", "-1"],
   ["--workers", "65"],
 ])("%s %s is refused, with the range it may have", (name, value) => {
   expect(() => parseOptions([`${name}=${value}`], "")).toThrow(
