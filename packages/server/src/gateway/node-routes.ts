@@ -18,7 +18,7 @@ import { type Clock, nowSeconds } from "../platform/clock.ts";
 import { ServiceError } from "../platform/errors.ts";
 import { readBody } from "../platform/http.ts";
 import { checkRequest } from "../platform/http-signature.ts";
-import { HEARTBEAT_MS, type NodeRegistry, type NodeReport } from "./nodes.ts";
+import { HEARTBEAT_MS, type NodeRegistry, type NodeReport, REVISIONS_MOST } from "./nodes.ts";
 
 export type NodeRoutesParts = {
   registry: NodeRegistry;
@@ -37,7 +37,6 @@ export type NodeRoutesParts = {
 
 /** 2,000 revisions, each offered and loaded, fit. */
 const REPORT_SIZE_BYTES = 512 * 1024;
-const REVISIONS_MOST = 2_000;
 
 const revisions = z.array(z.string().regex(/^[0-9a-f]{64}$/)).max(REVISIONS_MOST);
 const count = z.number().int().min(0).max(1_000_000);
