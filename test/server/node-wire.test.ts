@@ -47,7 +47,10 @@ afterEach(async () => {
 async function begin() {
   const request = commit("request", SALT, CALL);
   const { entries, authorization } = await issueReceipt({
-    says: { authorization: (says) => ({ ...says, request }) },
+    says: {
+      authorization: (says) => ({ ...says, request }),
+      grant: (says) => ({ ...says, paymentClass: "credits" }),
+    },
   });
   const fold = createFold();
   for (const part of ["gateway", "node", "publisher", "model", "grant"] as const) applyEntry(fold, entries[part]);

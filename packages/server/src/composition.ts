@@ -38,7 +38,7 @@ import type { DataFolder } from "./platform/folder.ts";
 import { generateKey } from "./platform/keys.ts";
 import { sameSecret } from "./platform/secrets.ts";
 import type { Signing } from "./platform/signing.ts";
-import { openServing } from "./serving.ts";
+import { openServing, type Serving } from "./serving.ts";
 import type { Settling } from "./settling.ts";
 import { usageRoutes } from "./usage/routes.ts";
 
@@ -68,7 +68,7 @@ export type Services = {
   isReady(): boolean;
 };
 
-export type Routes = { app: Hono; latest: ReturnType<typeof createReceipts>["latest"]; close(): Promise<void> };
+export type Routes = { app: Hono; latest: ReturnType<typeof createReceipts>["latest"]; serving: Serving };
 
 /** The longest that an answer in text may take; a stream that nobody reads any more ends before. */
 const GENERATION_DEADLINE_MS = 600_000;
@@ -175,7 +175,6 @@ export function composeRoutes(
   const { authenticate } = gateway;
   const limits = createLimits({ clock, places: CALLS_AT_ONCE });
   const entrance = createEntrance({ authenticate, idempotency, limits, apps, nowSeconds: now });
-  app.route("/", serving.routes);
   app.route("/", keyRoutes({ accounts, apps, authenticate, isAdmin, nowSeconds: now }));
   app.route("/", settling.routes({ accounts, authenticate, figures, findModel, isAdmin }));
   app.route(
@@ -201,17 +200,18 @@ export function composeRoutes(
     if (index !== undefined) openings.destroy({ id, index }, payerTag);
   };
   app.route("/", contentRoutes({ contents, callerOf: (c) => entrance.callerOf(c, "read"), destroyOpening }));
-  return { app, latest: receipts.latest, close: serving.close };
+  return { app, latest: receipts.latest, serving };
 }
 
 export type Place = { url: string; origin: string; logVkey: string };
 
 /** All that is served, at the place where it is reached. */
 export function withPages(
-  { app, latest }: Routes,
+  { app, latest, serving }: Routes,
   { options, folder, keys, ledger, networkLog }: Services,
   place: Place,
 ): Hono {
+  app.route("/", serving.routes(place.url));
   app.get("/v1/network", (c) => c.json({ ...place, gateway: base64(keyId(keys.gateway.spki)), version: VERSION }));
   const view = () => ({
     ...place,

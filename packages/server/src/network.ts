@@ -181,7 +181,7 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
     const origin = noteSigner.key.name;
     const logVkey = encodeNoteKey(noteSigner.key);
     const routes = composeRoutes(services, origin);
-    closers.push(routes.close);
+    closers.push(routes.serving.close);
     const application = (url: string) => withPages(routes, services, { url, origin, logVkey });
     const { flush, writeEpoch } = begun;
     return {

@@ -14,6 +14,7 @@ import {
 } from "@tallystick/protocol";
 import type { Hono } from "hono";
 import { type OpenEngine, openEngine } from "./engine.ts";
+import { REVISIONS_MOST } from "./gateway/nodes.ts";
 import { openArtifacts } from "./node/artifacts.ts";
 import { createNodeHost, type NodeHost } from "./node/host.ts";
 import { createLoading } from "./node/loading.ts";
@@ -111,10 +112,12 @@ export async function openNodeRole(options: NodeRoleOptions): Promise<NodeRole> 
       fetchArtifact: (digest, sizeBytes) => fetchArtifact(gateway, digest, sizeBytes),
     });
     const offers = offersOf(engine, relay, options.modelSizeMostBytes);
+    // Of very many, the newest: an older one is then left to others.
     const revisions = () =>
       [...log.fold.models.values()]
         .filter((model) => !model.yanked && offers(model))
-        .map(({ revision }) => hex(revision));
+        .map(({ revision }) => hex(revision))
+        .slice(-REVISIONS_MOST);
     let host: NodeHost | undefined;
     let isLeaving = false;
     const capacity = options.workerCount * CALLS_A_WORKER;

@@ -18,7 +18,7 @@ test("each option is taken, and the help names each", () => {
       " ",
     ),
     ..."--tls-cert c.pem --tls-key t.pem --url https://tallystick.example:8443/".split(" "),
-    ..."--policy p.policy --checkpoint-interval 500 --rotate-log-key --new-witnesses".split(" "),
+    ..."--policy p.policy --checkpoint-interval 500 --rotate-log-key --new-witnesses --node-token t".split(" "),
     ..."--content-days 7 --log-level debug --log-format text".split(" "),
   ];
   expect(parseOptions(args, "models")).toEqual({
@@ -35,6 +35,7 @@ test("each option is taken, and the help names each", () => {
     publishIntervalMs: 500,
     rotateLogKey: true,
     newWitnesses: true,
+    nodeTokenPath: "t",
     behindTlsProxy: false,
     contentDays: 7,
     log: { level: "debug", format: "text" },
@@ -55,7 +56,7 @@ test.each([
   ["--port", "-1"],
   ["--port", "1.5"],
   ["--port", ""],
-  ["--workers", "0"],
+  ["--workers", "-1"],
   ["--workers", "65"],
 ])("%s %s is refused, with the range it may have", (name, value) => {
   expect(() => parseOptions([`${name}=${value}`], "")).toThrow(

@@ -42,7 +42,8 @@ export type ServingParts = {
   isAdmin(header: string | undefined): boolean;
 };
 
-export type Serving = { node: Dispatcher; admission: Admission; routes: Hono; close(): Promise<void> };
+/** `routes` are those of nodes, for a gateway that is reached at `url`. */
+export type Serving = { node: Dispatcher; admission: Admission; routes(url: string): Hono; close(): Promise<void> };
 
 /** Calls that a worker is given at once before another counts as waiting: it makes batches of them. */
 export const CALLS_A_WORKER = 8;
@@ -73,7 +74,8 @@ export function openServing(parts: ServingParts): Serving {
   const receiptWithinMs = RECEIPT_WITHIN_MS;
   const node = createDispatcher({ fold, clock, random, registry, local, receiptWithinMs });
   log.follow(node.folded); // After the fold's own, which came first.
-  const routes = nodeRoutes({ registry, fold, clock, id: keyId(signers.gateway.spki), isNode, isAdmin, publish });
+  const id = keyId(signers.gateway.spki);
+  const routes = (url: string) => nodeRoutes({ registry, fold, clock, id, url, isNode, isAdmin, publish });
   return { node, admission, routes, close: registry.close };
 }
 

@@ -11,6 +11,7 @@ import {
   hex,
   keyOf,
   type NodeTimes,
+  parseHex,
   signedId,
 } from "@tallystick/protocol";
 import { type Clock, nowSeconds } from "../platform/clock.ts";
@@ -18,7 +19,7 @@ import { type ErrorCode, ServiceError } from "../platform/errors.ts";
 import type { Random } from "../platform/random.ts";
 import type { NodeRegistry, RegisteredNode } from "./nodes.ts";
 import type { Dispatched, Served, Waiting } from "./remote-node.ts";
-import { type Asked, type Candidate, eligible, pickNode } from "./routing.ts";
+import { type Asked, type Candidate, pickNode } from "./routing.ts";
 
 export type Checked = { authorization: Authorization; call: Call };
 export type Timed = Served & { times: NodeTimes };
@@ -74,6 +75,11 @@ export function createDispatcher({ fold, clock, random, registry, local, ...part
     dispatched.set(name, expiry);
   }
 
+  const candidates = (): (LocalNode | RegisteredNode)[] => [
+    ...(local === undefined ? [] : [local]),
+    ...registry.candidates(),
+  ];
+
   function draw(count: number): number {
     const [a = 0, b = 0] = random(2);
     return ((a << 8) | b) % count;
@@ -117,8 +123,7 @@ export function createDispatcher({ fold, clock, random, registry, local, ...part
           }),
     };
     while (attempts.length < DISPATCH_ATTEMPTS) {
-      const candidates = [...(local === undefined ? [] : [local]), ...registry.candidates()];
-      const node = pickNode<LocalNode | RegisteredNode>(candidates, asked, tried, draw);
+      const node = pickNode(candidates(), asked, tried, draw);
       if (node === undefined) break;
       tried.add(node.id);
       const begunMs = clock.nowMs();
@@ -135,20 +140,26 @@ export function createDispatcher({ fold, clock, random, registry, local, ...part
     throw (refusal?.code === "internal" && refusal.cause) || (refusal ?? nobody(asked));
   }
 
-  function nobody(asked: Asked): ServiceError {
-    const all = [...(local === undefined ? [] : [local]), ...registry.candidates()];
-    if (all.some((one) => one.offers(asked.revision) && !one.tiers.includes(asked.tier)))
-      return new ServiceError("invalid_request", `no node offers the tier "${asked.tier}" for this revision`);
-    const able = eligible(
-      all.map((one) => ({ ...one, isReady: true, offers: one.offers })),
-      asked,
-      new Set(),
-    );
+  /** Why there is no node to ask. */
+  function nobody({ revision, tier, maxPriceAtomic }: Asked): ServiceError {
+    const model = fold.models.get(keyOf(parseHex(revision) ?? new Uint8Array(0)));
+    if (model === undefined)
+      return new ServiceError("not_found", `no model revision ${revision}: GET /v1/models lists what is offered`);
+    if (model.yanked)
+      return new ServiceError("model_yanked", `the revision ${revision} was withdrawn by its publisher`);
+    const offering = candidates().filter((one) => one.offers(revision));
+    const tiers = [...new Set(offering.flatMap((one) => one.tiers))];
+    if (offering.length > 0 && !tiers.includes(tier))
+      return new ServiceError(
+        "invalid_request",
+        `the tier "${tier}" is not offered here: authorise ${tiers.map((one) => `"${one}"`).join(" or ")}`,
+      );
+    const isAfforded = offering.some(({ priceFloorAtomic }) => priceFloorAtomic <= maxPriceAtomic);
     return new ServiceError(
       "unavailable",
-      able.length === 0
-        ? `no node of this gateway serves the revision ${asked.revision} at this price: another is never run in its place`
-        : `no node that serves the revision ${asked.revision} takes calls just now: try again in a second`,
+      isAfforded
+        ? `no node that serves the revision ${revision} takes calls just now: try again in a second`
+        : `no node of this gateway serves the revision ${revision} at this price, and no other model is run in its place`,
     );
   }
 

@@ -18,7 +18,7 @@ import { type Clock, nowSeconds } from "../platform/clock.ts";
 import { ServiceError } from "../platform/errors.ts";
 import { readBody } from "../platform/http.ts";
 import { checkRequest } from "../platform/http-signature.ts";
-import { HEARTBEAT_MS, type NodeRegistry, type NodeReport } from "./nodes.ts";
+import { HEARTBEAT_MS, type NodeRegistry, type NodeReport, REVISIONS_MOST } from "./nodes.ts";
 
 export type NodeRoutesParts = {
   registry: NodeRegistry;
@@ -26,6 +26,8 @@ export type NodeRoutesParts = {
   clock: Clock;
   /** The id of the gateway's key: what a node signs is for this gateway. */
   id: Uint8Array;
+  /** Where the gateway is reached. */
+  url: string;
   /** Whether a header has the token by which this operator's nodes come in. */
   isNode(header: string | undefined): boolean;
   isAdmin(header: string | undefined): boolean;
@@ -35,12 +37,11 @@ export type NodeRoutesParts = {
 
 /** 2,000 revisions, each offered and loaded, fit. */
 const REPORT_SIZE_BYTES = 512 * 1024;
-const REVISIONS_MOST = 2_000;
 
 const revisions = z.array(z.string().regex(/^[0-9a-f]{64}$/)).max(REVISIONS_MOST);
 const count = z.number().int().min(0).max(1_000_000);
 const Report = z.strictObject({
-  url: z.string().max(512).refine(isReachable),
+  url: z.string().max(512),
   name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,63}$/),
   engines: z.array(z.string().regex(/^[a-z-]{1,32}$/)).max(16),
   revisions,
@@ -55,7 +56,7 @@ const Report = z.strictObject({
 const Registration = z.strictObject({ report: Report, enrolment: z.string().max(1_024) });
 const Drain = z.strictObject({ drain: z.boolean() });
 
-export function nodeRoutes({ registry, fold, clock, id, isNode, isAdmin, publish }: NodeRoutesParts): Hono {
+export function nodeRoutes({ registry, fold, clock, id, url, isNode, isAdmin, publish }: NodeRoutesParts): Hono {
   const app = new Hono();
 
   /** What a node says, by the key that signed it: one of `findKey`. */
@@ -84,6 +85,7 @@ export function nodeRoutes({ registry, fold, clock, id, isNode, isAdmin, publish
       (asked) => enrolled(asked) ?? (spki !== undefined && keyOf(keyId(spki)) === keyOf(asked) ? spki : undefined),
     );
     const { report, enrolment } = parse(Registration, json);
+    requireReachable(report.url, url);
     if (enrolled(kid) === undefined) await enrol(kid, parseBase64(enrolment));
     registry.register(kid, reportOf(report));
     return c.json({ id: hex(kid), heartbeatMs: HEARTBEAT_MS });
@@ -132,12 +134,20 @@ export function nodeRoutes({ registry, fold, clock, id, isNode, isAdmin, publish
   return app;
 }
 
-/** By TLS, or on this very machine. */
-function isReachable(url: string): boolean {
-  if (!URL.canParse(url)) return false;
-  const { origin, protocol, hostname } = new URL(url);
-  if (origin !== url) return false;
-  return protocol === "https:" || (protocol === "http:" && /^(127\.[0-9.]+|\[::1\]|localhost)$/.test(hostname));
+const ON_THIS_MACHINE = /^http:\/\/(127\.[0-9.]+|\[::1\]|localhost)(:|$)/;
+
+/**
+ * By TLS; in clear only within one machine, and only where the gateway serves that machine alone: else a node elsewhere could
+ * have the gateway send requests to whatever listens beside it.
+ */
+function requireReachable(url: string, gatewayUrl: string): void {
+  const isOrigin = URL.canParse(url) && new URL(url).origin === url;
+  if (isOrigin && (url.startsWith("https://") || (ON_THIS_MACHINE.test(url) && ON_THIS_MACHINE.test(gatewayUrl))))
+    return;
+  throw new ServiceError(
+    "invalid_request",
+    `a node listens at an https origin, or on loopback where its gateway does too: not at ${JSON.stringify(url)}`,
+  );
 }
 
 function reportOf({ priceFloor, ...report }: z.infer<typeof Report>): NodeReport {

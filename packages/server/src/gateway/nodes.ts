@@ -64,6 +64,8 @@ export const HEARTBEAT_MS = 2_000;
 export const SILENT_MS = 7_000;
 export const GONE_MS = 60_000;
 export const NODES_MOST = 256;
+/** Revisions that a node may say it serves. */
+export const REVISIONS_MOST = 2_000;
 /** Three failures in a row say more than bad luck; after that it is tried once in a while. */
 const BREAKER = { failuresMost: 3, openMs: 5_000, openMostMs: 60_000 };
 
