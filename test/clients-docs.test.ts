@@ -1,5 +1,5 @@
 /**
- * The pages in docs/clients: their `sh` and `ts` blocks are run in their order, in a folder as `npm start` leaves one,
+ * docs/start.md and the pages in docs/clients: their `sh` and `ts` blocks are run in their order, in a folder as `npm start` leaves one,
  * against a network that serves every model. Variables that a block exports hold for those behind it. A `text` block right
  * behind a block is what it prints, with … for what varies.
  */
@@ -13,12 +13,18 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { startNetwork, type TestNetwork } from "./network.ts";
 
 const root = join(import.meta.dirname, "..");
-const PAGES = join(root, "docs/clients");
+const CLIENTS = "docs/clients";
+const PAGES = [
+  "docs/start.md",
+  ...readdirSync(join(root, CLIENTS)).flatMap((name) => (name.endsWith(".md") ? [`${CLIENTS}/${name}`] : [])),
+];
 const run = promisify(execFile);
 
 let network: TestNetwork;
 beforeAll(async () => {
   network = await startNetwork({ models: join(root, "models") });
+  const { url, apiKey, logVkey } = network;
+  await writeFile(join(network.data, "ready.json"), JSON.stringify({ url, apiKey, logVkey })); // As the daemon does.
 });
 afterAll(() => network[Symbol.asyncDispose]());
 
@@ -33,23 +39,21 @@ function blocksOf(page: string): Block[] {
   }));
 }
 
-test.each(readdirSync(PAGES).filter((name) => name.endsWith(".md")))(
-  "what docs/clients/%s says to run does what it says",
-  async (name) => {
+test.each(PAGES)(
+  "what %s says to run does what it says",
+  async (page) => {
     const folder = await mkdtemp(join(tmpdir(), "tallystick-docs-"));
     try {
       await symlink(network.data, join(folder, ".tallystick"));
       for (const shared of ["node_modules", "models"]) await symlink(join(root, shared), join(folder, shared));
-      const blocks = blocksOf(readFileSync(join(PAGES, name), "utf8"));
+      const blocks = blocksOf(readFileSync(join(root, page), "utf8"));
       expect(blocks.length).toBeGreaterThan(0);
       let exported = "";
       for (const { language, code, prints } of blocks) {
         const { stdout } = await run(
           "bash",
           ["-euo", "pipefail", "-c", `${exported}${await commandOf(language, code, folder)}`],
-          {
-            cwd: folder,
-          },
+          { cwd: folder, env: { ...process.env, TALLYSTICK_HOME: join(folder, "home") } },
         );
         if (prints !== undefined) expect(stdout.trim()).toMatch(patternOf(prints));
         exported += (code.match(/^export .*\n/gm) ?? []).join("");

@@ -151,6 +151,31 @@ describe.each([
   });
 });
 
+test("openai, wrapped: with an Idempotency-Key a call whose answer was lost is run once, and the answer holds", async () => {
+  let lost = 1;
+  const flaky = async (url: string, init?: RequestInit) => {
+    const response = await fetch(url, init);
+    if (url.endsWith("/completions") && lost-- > 0) {
+      await response.text();
+      throw new TypeError("fetch failed");
+    }
+    return response;
+  };
+  for (const stream of [false, true]) {
+    lost = 1;
+    const before = network.runCount();
+    const client = verified(stock(), { trust: network.trust, edges: { fetch: flaky } });
+    const headers = { "idempotency-key": `a key of this test, ${stream}` };
+    const asking = { model: network.model, messages: MESSAGES };
+    const answer = stream
+      ? await client.chat.completions.stream(asking, { headers }).finalChatCompletion()
+      : await client.chat.completions.create(asking, { headers });
+    expect(answer.choices[0]?.message.content).toBe(TEXT);
+    expect(receiptOf(answer)?.checks.length).toBeGreaterThan(5);
+    expect([lost, network.runCount() - before]).toEqual([-1, 1]);
+  }
+});
+
 describe("openai, wrapped, on a network that lies", () => {
   test("fails with what is wrong, and does not send the call again", async () => {
     await using liar = await serveTinyOpenAi({

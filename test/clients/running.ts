@@ -8,12 +8,20 @@ export const TEXT = "A tally stick is split, and each side keeps a half.";
 const USAGE = { prompt_tokens: 3, completion_tokens: 11, total_tokens: 14 };
 const WORDS = TEXT.split(/(?<= )/);
 
-export type RunningNetwork = AsyncDisposable & { url: string; apiKey: string; trust: LogTrust; model: string };
+export type RunningNetwork = AsyncDisposable & {
+  url: string;
+  apiKey: string;
+  trust: LogTrust;
+  model: string;
+  /** How often the model was run. */
+  runCount(): number;
+};
 
 export async function startForClients(): Promise<RunningNetwork> {
   const relayed = await startRelayed(behave);
   const { url, apiKey, trust } = relayed.network;
-  return { url, apiKey, trust, model: MODEL, [Symbol.asyncDispose]: () => relayed[Symbol.asyncDispose]() };
+  const runCount = () => relayed.upstream.asked.length;
+  return { url, apiKey, trust, model: MODEL, runCount, [Symbol.asyncDispose]: () => relayed[Symbol.asyncDispose]() };
 }
 
 function behave(response: ServerResponse, asked: Asked): void {

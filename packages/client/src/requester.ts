@@ -42,6 +42,8 @@ export type Requester = {
   sessions: KeptSession;
   /** The model that the network means by `name`, as it said within the last minute. */
   model(name: string): Promise<Model>;
+  /** What was signed under an Idempotency-Key, `signed` with it: a network answers all of it with the receipt of one. */
+  signedUnder(idempotencyKey: string, signed: Signed): readonly Signed[];
   /** Signs the requester's half of a call, given in its canonical bytes. */
   sign(
     model: Pick<Model, "revisionDigest">,
@@ -55,11 +57,15 @@ const SESSION_REFUSED: ReadonlySet<string> = new Set(["conflict", "forbidden"]);
 /** A publisher may publish another revision or price at any time; the network refuses the old one then. */
 const MODEL_KEPT_MS = 60_000;
 const MODELS_KEPT = 256;
+/** Keys under which calls are remembered, and calls of one of them: clients give up after a few. */
+const IDEMPOTENCY_KEYS_KEPT = 64;
+const CALLS_OF_A_KEY = 8;
 
 export function createRequester({ url, apiKey, trust, edges: given = {} }: RequesterOptions): Requester {
   const edges = { ...systemEdges, ...given };
   const http = createHttp(url, edges);
   const models = new Map<string, { model: Promise<Model>; untilMs: number }>();
+  const underKeys = new Map<string, Signed[]>();
   const sessions = keepSession(async () => {
     if (apiKey === undefined) throw new TypeError("asking needs an API key: createClient({ url, apiKey })");
     return openSession(http, apiKey, edges);
@@ -90,6 +96,15 @@ export function createRequester({ url, apiKey, trust, edges: given = {} }: Reque
       models.set(name, { model, untilMs: edges.nowMs() + MODEL_KEPT_MS });
       model.catch(() => models.delete(name));
       return model;
+    },
+
+    signedUnder(key, signed) {
+      const [oldest] = underKeys.keys();
+      if (underKeys.size >= IDEMPOTENCY_KEYS_KEPT && oldest !== undefined && !underKeys.has(key))
+        underKeys.delete(oldest);
+      const all = [...(underKeys.get(key) ?? []), signed].slice(-CALLS_OF_A_KEY);
+      underKeys.set(key, all);
+      return all;
     },
 
     async sign({ revisionDigest: revision }, call, { maxPrice, traffic = "production", decision }) {

@@ -92,6 +92,8 @@ async function call(requester: Requester, options: VerifiedFetchOptions, sending
     return saidOf(error);
   }
   const headers = headersOf(request.headers, signed, options.sealIntervalMs ?? SEAL_INTERVAL_MS);
+  const key = request.headers.get("idempotency-key");
+  const all = key === null ? [signed] : requester.signedUnder(key, signed);
   const response = await requester.edges.fetch(url, { method: "POST", headers, body: text, signal });
   if (!response.ok) {
     signed.refused(await refusalOf(response.clone(), url));
@@ -99,38 +101,37 @@ async function call(requester: Requester, options: VerifiedFetchOptions, sending
   }
   signed.taken();
   const isStream = operation !== "embedding" && body.stream === true;
-  const receiptId = hex(signedId(signed.authorization.signed));
-  if (response.headers.get("x-receipt-id") !== receiptId)
-    return broken(response, new UnverifiedError("the answer names another receipt than was asked for", { receiptId }));
+  // Under an Idempotency-Key the answer may be the one to an earlier call: it is held to what was signed for that.
+  const receiptId = response.headers.get("x-receipt-id") ?? "";
+  const asked = all.find(({ authorization }) => hex(signedId(authorization.signed)) === receiptId);
+  if (asked === undefined)
+    return broken(response, new UnverifiedError("the answer names another receipt than was asked for"));
   /** A connection that was lost says so with the receipt's id; one that the caller ended says what the caller said. */
   const lost = (cause: unknown) =>
     signal.aborted ? cause : new UnreachableError("the answer broke off", { cause, receiptId, retrySafe: false });
   if (isStream && response.body !== null) {
     const { hold = false } = options;
-    const check = new StreamCheck({ operation, asked: signed, nodeKeys: requester.nodeKeys, hold, onVerified });
+    const check = new StreamCheck({ operation, asked, nodeKeys: requester.nodeKeys, hold, onVerified });
     return again(response, checkedStream(response.body, check, lost));
   }
-  return whole(requester, { operation, signed, response, lost, onVerified });
+  return whole(requester, { operation, asked, response, lost, onVerified });
 }
 
 type Whole = {
   operation: JsonOperation;
-  signed: Signed;
+  asked: Signed;
   response: Response;
   lost(cause: unknown): unknown;
   onVerified: OnVerified;
 };
 
-async function whole(
-  requester: Requester,
-  { operation, signed, response, lost, onVerified }: Whole,
-): Promise<Response> {
+async function whole(requester: Requester, { operation, asked, response, lost, onVerified }: Whole): Promise<Response> {
   try {
     const bytes = await readBody(response, 2 * CALL_SIZE_BYTES).catch((cause: unknown) => {
       throw lost(cause);
     });
     const text = parseUtf8(bytes ?? new Uint8Array(0)) ?? "";
-    const { body, verified } = await checkWhole(operation, signed, text, requester.nodeKeys);
+    const { body, verified } = await checkWhole(operation, asked, text, requester.nodeKeys);
     onVerified(verified);
     return again(response, JSON.stringify(body));
   } catch (error) {
