@@ -26,11 +26,11 @@ const STREAMS = 1_000;
 
 type Measured = { p50Ms: number; requestsPerSecond: number; firstMs: number };
 
-async function measure({ url, headers }: Server): Promise<Measured> {
+async function measure({ url, headers }: Server, canStream: boolean): Promise<Measured> {
   const load = { url: `${url}${PATH}`, headers };
   const { p50Ms } = await loadFrom({ ...load, body: body({}), connections: 1, durationMs: ALONE_MS });
   const streamed = { ...load, body: body({ stream: true }), connections: 1, durationMs: ALONE_MS };
-  const { firstMs } = await loadFrom(streamed);
+  const { firstMs } = canStream ? await loadFrom(streamed) : { firstMs: Number.NaN };
   const many = { ...load, body: body({}), connections: CONNECTIONS, durationMs: TOGETHER_MS };
   const { requestsPerSecond } = await loadFrom(many);
   return { p50Ms, firstMs, requestsPerSecond };
@@ -65,7 +65,8 @@ export async function benchGateway(): Promise<Row[]> {
     const rounds: Record<string, Measured>[] = [];
     for (let i = 0; i < WARM_ROUNDS + ROUNDS; i++) {
       const round: Record<string, Measured> = {};
-      for (const [name, server] of Object.entries(servers)) round[name] = await measure(server);
+      // Portkey's 1.15.2 answers a stream with 500 on this Node.js: it changes headers that fetch made immutable.
+      for (const [name, server] of Object.entries(servers)) round[name] = await measure(server, name !== "portkey");
       if (i >= WARM_ROUNDS) rounds.push(round);
     }
     const held = await holdStreams(servers.ours, PATH, body({ stream: true, max_tokens: 30, seed: 1_000 }), STREAMS);
@@ -111,7 +112,6 @@ function rowsOf(rounds: Record<string, Measured>[], hasPortkey: boolean): Row[] 
         bound: { atLeast: 2.5 },
         baseline: PORTKEY,
       },
-      { name: "until the first event, added p50, of Portkey", value: first("portkey"), unit: "ms" },
     );
   const names = ["ours", "relay", ...(hasPortkey ? ["portkey"] : [])];
   for (const name of names) rows.push({ name: `added p50, ${name}`, value: added(name), unit: "ms" });

@@ -116,6 +116,9 @@ const BODIES: Record<string, { body: BodyInit; refusal: Refusal }> = {
     }),
     refusal: invalid(/output is named twice/),
   },
+  "a maximum price in words": { body: withParameters({ max_price: "five" }), refusal: invalid(/max_price/) },
+  "half a maximum price": { body: withParameters({ max_price: 0.5 }), refusal: invalid(/max_price/) },
+  "a maximum price beyond whole numbers": { body: withParameters({ max_price: 1e308 }), refusal: invalid(/max_price/) },
   "a negative maximum price": { body: withParameters({ max_price: -1 }), refusal: invalid(/max_price/) },
   "a maximum price past 64 bits": {
     body: withParameters({ max_price: "99999999999999999999" }),

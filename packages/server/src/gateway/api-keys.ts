@@ -11,7 +11,7 @@ const DEFAULT_SCOPES: Scope[] = ["infer", "read", "sessions"];
 
 const atomic = z
   .string()
-  .regex(/^(0|[1-9][0-9]{0,19})$/, "must be a number of atomic units, in digits")
+  .regex(/^(0|[1-9][0-9]{0,19})$/, { error: "must be a number of atomic units, in digits", abort: true })
   .refine((digits) => BigInt(digits) < 1n << 64n, "must be less than 2^64");
 const perMinute = z.number().int().min(1).max(1_000_000_000);
 

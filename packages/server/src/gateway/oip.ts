@@ -37,7 +37,7 @@ type InputTensor = z.infer<typeof InputTensor>;
 /** What may stand in `parameters` of a request; all but the form of the answer is signed into the authorization. */
 const RequestParameters = z.strictObject({
   max_price: z
-    .union([z.number().int().nonnegative(), z.string().regex(/^[0-9]{1,20}$/)])
+    .union([z.number().int().nonnegative(), z.string().regex(/^[0-9]{1,20}$/, { abort: true })])
     .refine((price) => BigInt(price) < 1n << 64n, "must be less than 2^64")
     .exactOptional(),
   decision: z
