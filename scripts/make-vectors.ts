@@ -6,13 +6,15 @@
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { answerVectors, callVectors, commitmentVectors, unitVectors } from "./vectors/call.ts";
+import { answerVectors, callVectors, commitmentVectors, fieldVectors, unitVectors } from "./vectors/call.ts";
 import { coseReceiptVectors } from "./vectors/cose-receipt.ts";
 import { entryVectors } from "./vectors/entry.ts";
+import { canonicalVectors, openAiAnswerVectors } from "./vectors/json.ts";
 import { checkpointVectors, noteVectors, proofVectors, tilePathVectors, vkeyVectors } from "./vectors/log.ts";
 import { manifestVectors } from "./vectors/model.ts";
 import { policyVectors } from "./vectors/policy.ts";
 import { receiptVectors } from "./vectors/receipt.ts";
+import { streamVectors } from "./vectors/stream.ts";
 import { usageVectors } from "./vectors/usage.ts";
 
 /** The text of every file, by its path under test/vectors. */
@@ -21,7 +23,10 @@ export async function makeVectors(): Promise<Map<string, string>> {
   const files: [string, object[]][] = [
     ["call/answers.json", answerVectors()],
     ["call/calls.json", callVectors()],
+    ["call/canonical-json.json", canonicalVectors()],
     ["call/commitments.json", commitmentVectors()],
+    ["call/fields.json", fieldVectors()],
+    ["call/openai-answers.json", openAiAnswerVectors()],
     ["call/units.json", unitVectors()],
     ["entry/invalid.json", invalid],
     ["entry/valid.json", valid],
@@ -34,6 +39,7 @@ export async function makeVectors(): Promise<Map<string, string>> {
     ["log/vkeys.json", vkeyVectors()],
     ["model/manifests.json", manifestVectors()],
     ["receipt/files.json", await receiptVectors()],
+    ["receipt/streams.json", await streamVectors()],
     ["usage/logs.json", await usageVectors()],
   ];
   return new Map(files.map(([path, vectors]) => [path, textOf(vectors)]));

@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { unitStep } from "@tallystick/protocol";
 import { cbor, type Item, map } from "./cbor.ts";
+import { jsonAnswerVectors, jsonCallVectors } from "./json.ts";
 
 const FP32 = 11;
 const BYTES = 13;
@@ -55,9 +56,9 @@ export function callVectors(): object[] {
       ]),
     ),
     bad("version 2", map([0, 2], [1, 1], [2, [x]], [3, []])),
-    bad("an operation that nobody knows", map([0, 1], [1, 2], [2, [x]], [3, []])),
+    bad("an operation that nobody knows", map([0, 1], [1, 6], [2, [x]], [3, []])),
     bad("no outputs wanted, not even an empty list", map([0, 1], [1, 1], [2, [x]])),
-    bad("a key that nobody knows", map([0, 1], [1, 1], [2, [x]], [3, []], [4, 0])),
+    bad("a key that nobody knows", map([0, 1], [1, 1], [2, [x]], [3, []], [5, 0])),
     bad("inputs that are not in order of name", call([x, text])),
     bad("an input twice", call([x, x])),
     bad("a byte of data too few", call([tensor("x", FP32, [1, 2], new Uint8Array(7))])),
@@ -79,6 +80,7 @@ export function callVectors(): object[] {
     bad("a name of 129 letters", call([tensor("x".repeat(129), FP32, [1], floats(1))])),
     bad("65 outputs wanted", call([x], Array(65).fill("y"))),
     bad("a tensor without data", call([map([1, "x"], [2, FP32], [3, [0]])])),
+    ...jsonCallVectors(),
   ];
 }
 
@@ -100,6 +102,7 @@ export function answerVectors(): object[] {
     bad("no outputs, not even an empty list", map([0, 1])),
     bad("a byte of data too few", answer([tensor("y", FP32, [1, 2], new Uint8Array(7))])),
     bad("a call for an answer", call([x])),
+    ...jsonAnswerVectors(),
   ];
 }
 
@@ -129,6 +132,44 @@ export function commitmentVectors(): object[] {
     vector("bytes without their salt", true, "request", salt, bytes, made("request", Buffer.alloc(0), bytes)),
     vector("a salt of 31 bytes", true, "request", salt.subarray(1), bytes, made("request", salt.subarray(1), bytes)),
     vector("a salt of 33 bytes", true, "request", Buffer.concat([salt, Buffer.of(0)]), bytes, digest),
+  ];
+}
+
+/** Commitments to fields of a receipt, each under its own salt, which comes of the response's. */
+export function fieldVectors(): object[] {
+  const salt = createHash("sha256").update("response salt").digest();
+  const sha256 = (...parts: (string | Uint8Array)[]) =>
+    parts.reduce((hash, part) => hash.update(part), createHash("sha256")).digest();
+  const vector = (
+    desc: string,
+    wantErr: boolean,
+    field: string,
+    over: string,
+    made: string,
+    salted = salt,
+    used = salted,
+  ) => ({
+    desc,
+    wantErr,
+    field,
+    salt: salted.toString("hex"),
+    bytes: Buffer.from(over).toString("hex"),
+    digest: sha256(`tallystick ${made} v1\0`, sha256(`tallystick salt v1\0${made}\0`, used), over).toString("hex"),
+  });
+  const evidence = '{"attempts":[{"at":"node-a","ms":12,"outcome":"ok"}]}';
+  return [
+    vector("evidence", false, "evidence", evidence, "evidence"),
+    vector("an upstream's model", false, "upstream model", "qwen3-8b", "upstream model"),
+    vector("an upstream's response id", false, "upstream response id", "chatcmpl-1", "upstream response id"),
+    vector("an upstream's fingerprint", false, "upstream fingerprint", "fp_1", "upstream fingerprint"),
+    vector("a model as a fingerprint", true, "upstream fingerprint", "qwen3-8b", "upstream model"),
+    vector("a response id as evidence", true, "evidence", "chatcmpl-1", "upstream response id"),
+    vector("a field under another salt", true, "evidence", evidence, "evidence", salt, sha256("another")),
+    vector("a field under a salt of 31 bytes", true, "evidence", evidence, "evidence", salt.subarray(1)),
+    {
+      ...vector("a field under the response's salt itself", true, "upstream model", "qwen3-8b", "upstream model"),
+      digest: sha256("tallystick upstream model v1\0", salt, "qwen3-8b").toString("hex"),
+    },
   ];
 }
 

@@ -67,6 +67,9 @@ const answer = (authorization: Item): [number, Item][] => [
   [8, 0],
 ];
 
+const STREAM = map([1, 0xffff_ffff], [2, digest("head")]);
+const UPSTREAM = map([1, "acme"], [2, digest("model")], [3, digest("response id")], [4, digest("fingerprint")]);
+
 /** `pairs` with some keys' items put otherwise; undefined leaves the key out. */
 function otherwise(pairs: [number, Item][], change: Record<number, Item | undefined>): Map<number, Item> {
   const kept = pairs.flatMap(([key, item]): [number, Item][] => {
@@ -270,6 +273,51 @@ export async function entryVectors() {
       otherwise(answer(authorization), { 2: 2, 4: undefined, 6: 0, 8: 1 }),
       without({ ...answers, status: "failed", price: "0", sequence: 1 }, "response"),
     ),
+    made(
+      "a streamed answer of an upstream, with all that a receipt may commit to",
+      "receipt",
+      signer.node,
+      otherwise(answer(authorization), { 7: 2, 9: STREAM, 10: UPSTREAM, 11: digest("evidence"), 12: 2 ** 40 }),
+      {
+        ...answers,
+        provenance: "relayed",
+        stream: { frames: 0xffff_ffff, head: hexOf(digest("head")) },
+        upstream: {
+          name: "acme",
+          model: hexOf(digest("model")),
+          responseId: hexOf(digest("response id")),
+          fingerprint: hexOf(digest("fingerprint")),
+        },
+        evidence: hexOf(digest("evidence")),
+        outputUnits: 2 ** 40,
+      },
+    ),
+    made(
+      "an answer of an upstream that says no more of itself than its model",
+      "receipt",
+      signer.node,
+      otherwise(answer(authorization), { 7: 2, 10: map([1, "acme"], [2, digest("model")]), 12: 0 }),
+      {
+        ...answers,
+        provenance: "relayed",
+        upstream: { name: "acme", model: hexOf(digest("model")) },
+        outputUnits: 0,
+      },
+    ),
+    made(
+      "a revision is published at a price a million units, and another a million output tokens",
+      "model",
+      publisher,
+      map([0, 1], [1, 1], [2, digest("manifest")], [3, Buffer.from("manifest")], [5, 1], [6, 2n ** 64n - 1n]),
+      {
+        version: 1,
+        action: "publish",
+        revision: hexOf(digest("manifest")),
+        manifest: hexOf(Buffer.from("manifest")),
+        unitPrice: "1",
+        outputUnitPrice: String(2n ** 64n - 1n),
+      },
+    ),
     made("an answer is accepted", "acknowledgement", signer.session, map([0, 1], [1, digest("receipt")]), {
       version: 1,
       receipt: hexOf(digest("receipt")),
@@ -292,6 +340,17 @@ export async function entryVectors() {
 function without<T extends object>(value: T, key: keyof T): object {
   return Object.fromEntries(Object.entries(value).filter(([name]) => name !== key));
 }
+
+/** A yanked revision with prices. */
+const priced = (prices: Record<number, Item>) =>
+  otherwise(
+    [
+      [0, 1],
+      [1, 2],
+      [2, digest("manifest")],
+    ],
+    prices,
+  );
 
 async function invalidEntries(grant: [number, Item][], session: Uint8Array, authorization: Uint8Array) {
   const { node } = signer;
@@ -396,7 +455,28 @@ async function invalidEntries(grant: [number, Item][], session: Uint8Array, auth
     answered("a runtime with a space", { 3: map([1, "a b"], [2, digest("engine")], [3, 1]) }),
     answered("a runtime of 65 letters", { 3: map([1, "a".repeat(65)], [2, digest("engine")], [3, 1]) }),
     answered("units over 2^53 - 1", { 5: 2n ** 53n }),
-    answered("a receipt of more than 1,024 bytes", { 9: new Uint8Array(400) }),
+    answered("a receipt of more than 1,024 bytes", { 9: new Uint8Array(500) }),
+    answered("an authorization's field of more than 384 bytes", { 1: new Uint8Array(385) }),
+    answered("a stream as its head alone", { 9: digest("head") }),
+    answered("a stream without its head", { 9: map([1, 1]) }),
+    answered("a stream of 2^32 frames", { 9: map([1, 2 ** 32], [2, digest("head")]) }),
+    answered("a stream whose head has 31 bytes", { 9: map([1, 1], [2, digest("head").subarray(1)]) }),
+    answered("a stream with a third field", { 9: map([1, 1], [2, digest("head")], [3, 0]) }),
+    answered("an upstream without a name", { 10: map([2, digest("model")]) }),
+    answered("an upstream without its model", { 10: map([1, "acme"]) }),
+    answered("an upstream's name in upper case", { 10: map([1, "Acme"], [2, digest("model")]) }),
+    answered("an upstream's name with a slash", { 10: map([1, "acme/one"], [2, digest("model")]) }),
+    answered("an upstream's name of 65 letters", { 10: map([1, "a".repeat(65)], [2, digest("model")]) }),
+    answered("an upstream's model in clear", { 10: map([1, "acme"], [2, "qwen3-8b"]) }),
+    answered("evidence in clear", { 11: "a node was tried" }),
+    answered("evidence as a commitment with an algorithm", { 11: map([1, 1], [2, digest("evidence")]) }),
+    answered("a field of a receipt that nobody knows", { 13: 0 }),
+    answered("output units over 2^53 - 1", { 12: 2n ** 53n }),
+    answered("output units under 0", { 12: -1 }),
+    malformed("a price a million units of 2^64", "model", publisher, priced({ 5: { raw: "c249010000000000000000" } })),
+    malformed("a price a million output tokens under 0", "model", publisher, priced({ 6: -1 })),
+    malformed("a price a million units as text", "model", publisher, priced({ 5: "1" })),
+    malformed("a price that nobody knows", "model", publisher, priced({ 7: 1 })),
     malformed("a revision of 31 bytes", "model", publisher, map([0, 1], [1, 2], [2, new Uint8Array(31)])),
     malformed("a receipt's id of 33 bytes", "reliance", relier, map([0, 1], [1, new Uint8Array(33)])),
     settled("a settlement of an action that nobody knows", topup, { 1: 5 }),

@@ -28,8 +28,16 @@ const GOOD: [number, Item][] = [
 ];
 
 function manifest(change: Record<number, Item> = {}): Buffer {
-  return cbor(map(...GOOD.map(([key, item]): [number, Item] => [key, change[key] ?? item])));
+  const added = Object.keys(change)
+    .map(Number)
+    .filter((key) => !GOOD.some(([known]) => known === key))
+    .map((key): [number, Item] => [key, change[key] ?? 0]);
+  return cbor(map(...GOOD.map(([key, item]): [number, Item] => [key, change[key] ?? item]), ...added));
 }
+
+/** What makes a model that is asked in JSON alone; and one whose answers come of an upstream. */
+const SPOKEN: Record<number, Item> = { 11: [], 12: [], 13: "token", 15: [2, 5] };
+const RELAYED: Record<number, Item> = { ...SPOKEN, 7: [], 8: root(), 10: 3, 17: "acme" };
 
 export function manifestVectors(): object[] {
   const good = (desc: string, bytes: Buffer, name: string, filesRoot: Buffer) => ({
@@ -76,7 +84,37 @@ export function manifestVectors(): object[] {
     bad("a hidden file", files(".hidden")),
     bad("a file's digest of 31 bytes", { 7: [map([1, "a"], [2, 1], [3, 1], [4, new Uint8Array(31)])] }),
     bad("a role of a file that nobody knows", { 7: [artifact("a", 5)], 8: root("a") }),
-    bad("an engine that nobody knows", { 10: 3 }),
+    good("a relayed model, which takes no tensors", manifest({ ...RELAYED, 16: 131_072 }), "example/double", root()),
+    good(
+      "a language model that runs at its node",
+      manifest({ ...SPOKEN, 16: 2048 }),
+      "example/double",
+      root("card.md", "model.onnx"),
+    ),
+    good("a model of llama.cpp", manifest({ ...SPOKEN, 10: 4 }), "example/double", root("card.md", "model.onnx")),
+    good(
+      "a model that takes tensors and serves embeddings",
+      manifest({ 15: [4] }),
+      "example/double",
+      root("card.md", "model.onnx"),
+    ),
+    bad("an engine that nobody knows", { 10: 5 }),
+    bad("no forms and no operations", { 11: [], 12: [] }),
+    bad("no forms and an empty list of operations", { ...SPOKEN, 15: [] }),
+    bad("forms and an empty list of operations", { 15: [] }),
+    bad("an operation twice", { ...SPOKEN, 15: [2, 2] }),
+    bad("the operation infer, which forms stand for", { ...SPOKEN, 15: [1, 2] }),
+    bad("an operation that nobody knows", { ...SPOKEN, 15: [2, 6] }),
+    bad("an operation by its name", { ...SPOKEN, 15: ["chat"] }),
+    bad("five operations", { ...SPOKEN, 15: [2, 3, 4, 5, 2] }),
+    bad("a context under 0", { ...SPOKEN, 16: -1 }),
+    bad("a context as text", { ...SPOKEN, 16: "2k" }),
+    bad("a relayed model without its upstream", { ...SPOKEN, 10: 3 }),
+    bad("an upstream of a model that runs at its node", { ...SPOKEN, 17: "acme" }),
+    bad("an upstream's name in upper case", { ...RELAYED, 17: "Acme" }),
+    bad("an upstream's name as a URL", { ...RELAYED, 17: "https://acme.example" }),
+    bad("an upstream's name of no letter", { ...RELAYED, 17: "" }),
+    bad("a key of a manifest that nobody knows", { 18: 0 }),
     bad("an adapter of version 256", { 9: map([1, "table"], [2, 256], [3, "{}"]) }),
     bad("five forms", { 11: Array(5).fill([spec("x")]) }),
     bad("a size of -2", { 11: [[spec("x", [-2])]] }),

@@ -32,6 +32,7 @@ export * from "./openai/call.ts";
 export * from "./openai/frame.ts";
 export * from "./openai/response.ts";
 export * from "./openai/usage.ts";
+export * from "./receipt/disclosed.ts";
 export * from "./receipt/file.ts";
 export * from "./receipt/stream.ts";
 export * from "./receipt/verify.ts";

@@ -6,8 +6,8 @@ export const ENTRY_SIZE_BYTES = 65_535;
 export const RECEIPT_SIZE_BYTES = 1_024;
 /** Frames of a streamed answer: what a receipt's chain may count. */
 export const STREAM_FRAMES = 0xffff_ffff;
-/** A request authorization on its own. */
-export const AUTHORIZATION_SIZE_BYTES = 512;
+/** A request authorization: the longest has 317, and a receipt with every field at its longest has room for this. */
+export const AUTHORIZATION_SIZE_BYTES = 384;
 /** Receipts that one settlement charges: 34 bytes each, they and the rest fit in an entry. */
 export const CHARGED_RECEIPTS = 1_000;
 /** A manifest inside a model entry. */

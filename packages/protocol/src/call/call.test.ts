@@ -4,8 +4,23 @@ import { RUNS } from "../../../../test/runs.ts";
 import { jsonOf, readVectors, type Vector } from "../../../../test/vectors.ts";
 import { equal, hex, parseHex } from "../bytes.ts";
 import { Malformed } from "../cbor/bytes.ts";
+import type { Json } from "../json/canonical.ts";
 import { CALL_SIZE_BYTES, NAME_LENGTH, TENSOR_RANK, TENSORS_PER_CALL } from "../limits.ts";
-import { commit, encodeAnswer, encodeCall, parseAnswer, parseCall, type TensorCall, unitStep } from "./call.ts";
+import {
+  type CommittedField,
+  commit,
+  commitField,
+  encodeAnswer,
+  encodeCall,
+  encodeJsonAnswer,
+  fieldSalt,
+  parseAnswer,
+  parseAnyAnswer,
+  parseCall,
+  parseJsonAnswer,
+  type TensorCall,
+  unitStep,
+} from "./call.ts";
 import { bytesTensor, DATATYPES, type Tensor } from "./tensor.ts";
 
 function parseTensorCall(bytes: Uint8Array): TensorCall {
@@ -24,20 +39,71 @@ const bytesOf = (text: string) => parseHex(text) ?? new Uint8Array(0);
 
 test.each(calls)("a call with $desc", ({ hex: text, says, wantErr }) => {
   if (wantErr) {
-    expect(() => parseTensorCall(bytesOf(text))).toThrow(Malformed);
+    expect(() => parseCall(bytesOf(text))).toThrow(Malformed);
     return;
   }
-  expect(jsonOf(parseTensorCall(bytesOf(text)))).toEqual(says);
-  expect(hex(encodeCall(parseTensorCall(bytesOf(text))))).toBe(text);
+  expect(jsonOf(parseCall(bytesOf(text)))).toEqual(says);
+  expect(hex(encodeCall(parseCall(bytesOf(text))))).toBe(text);
 });
 
 test.each(answers)("an answer with $desc", ({ hex: text, says, wantErr }) => {
   if (wantErr) {
-    expect(() => parseAnswer(bytesOf(text))).toThrow(Malformed);
+    expect(() => parseAnyAnswer(bytesOf(text))).toThrow(Malformed);
     return;
   }
-  expect(jsonOf(parseAnswer(bytesOf(text)))).toEqual(says);
-  expect(hex(encodeAnswer(parseAnswer(bytesOf(text))))).toBe(text);
+  const found = parseAnyAnswer(bytesOf(text));
+  const isJson = "body" in found;
+  expect(jsonOf(isJson ? found.body : found.outputs)).toEqual(says);
+  expect(hex(isJson ? encodeJsonAnswer(found.body) : encodeAnswer(found.outputs))).toBe(text);
+  // Who expects the one kind refuses the other.
+  expect(() => (isJson ? parseAnswer : parseJsonAnswer)(bytesOf(text))).toThrow(Malformed);
+  expect(jsonOf((isJson ? parseJsonAnswer : parseAnswer)(bytesOf(text)))).toEqual(says);
+});
+
+type FieldVector = Vector & { field: CommittedField; salt: string; bytes: string; digest: string };
+
+test.each(readVectors<FieldVector>("call/fields.json"))("$desc", ({ field, salt, bytes, digest, wantErr }) => {
+  const holds = () => hex(commitField(field, bytesOf(salt), bytesOf(bytes))) === digest;
+  if (salt.length === 64) expect(holds()).toBe(!wantErr);
+  else expect(holds).toThrow(Malformed);
+});
+
+test("each field has a salt of its own, from which neither another's nor the response's follows", () => {
+  const salt = bytesOf("07".repeat(32));
+  const fields: CommittedField[] = ["evidence", "upstream model", "upstream response id", "upstream fingerprint"];
+  const salts = [salt, ...fields.map((field) => fieldSalt(field, salt))].map(hex);
+  expect(new Set(salts).size).toBe(5);
+});
+
+const nested = (depth: number): Json => (depth === 0 ? 1 : [nested(depth - 1)]);
+
+test("a JSON call is read as it was written, and what JSON cannot say is not written", () => {
+  fc.assert(
+    fc.property(fc.dictionary(fc.string({ unit: "grapheme" }), fc.jsonValue()), (body) => {
+      const bytes = encodeCall({ operation: "chat", body: JSON.parse(JSON.stringify(body)) });
+      const found = parseCall(bytes);
+      expect(hex(encodeCall(found))).toBe(hex(bytes));
+    }),
+    RUNS,
+  );
+  const encoded = (input: Json) => encodeCall({ operation: "response", body: { input } });
+  expect(parseCall(encoded(nested(63)))).toEqual({ operation: "response", body: { input: nested(63) } });
+  expect(() => encoded(nested(64))).toThrow("64 deep");
+  expect(() => encoded("\ud83d")).toThrow("surrogate");
+  expect(() => encodeJsonAnswer({ text: "\ude00" })).toThrow("surrogate");
+  expect(() => encodeJsonAnswer([])).not.toThrow();
+  expect(() => parseJsonAnswer(encodeJsonAnswer([]))).toThrow("no JSON object");
+});
+
+test("a JSON call or answer over 32 MiB is neither written nor read", () => {
+  const body = { input: "a".repeat(CALL_SIZE_BYTES) };
+  expect(() => encodeCall({ operation: "embedding", body })).toThrow(Malformed);
+  expect(() => encodeJsonAnswer(body)).toThrow(Malformed);
+  expect(() => parseAnyAnswer(new Uint8Array(CALL_SIZE_BYTES + 1))).toThrow(`at most ${CALL_SIZE_BYTES}`);
+});
+
+test("a count that is none becomes the step 0, and does not run on", () => {
+  for (const count of [Number.NaN, -1, Number.NEGATIVE_INFINITY]) expect(unitStep(count)).toBe(0);
 });
 
 test.each(commitments)("a commitment over $desc", ({ tag, salt, bytes, digest, wantErr }) => {

@@ -157,6 +157,7 @@ export type CommittedField = "evidence" | "upstream model" | "upstream response 
 
 /** The salt of a field. Who is shown it can open this field and no other; to destroy the response's salt is to destroy all. */
 export function fieldSalt(field: CommittedField, responseSalt: Uint8Array): Uint8Array {
+  if (responseSalt.length !== 32) throw new Malformed(`has a salt of ${responseSalt.length} bytes, not 32`);
   return sha256(utf8(`tallystick salt v1\0${field}\0`), responseSalt);
 }
 
@@ -170,7 +171,7 @@ export function commitField(field: CommittedField, responseSalt: Uint8Array, byt
  * a count in clear tells little about content.
  */
 export function unitStep(count: number): number {
-  if (count <= 0) return 0;
+  if (!(count > 0)) return 0; // What is no number counts nothing.
   for (let power = 1; ; power *= 2) {
     if (count <= power) return power;
     const between = Math.ceil(power * Math.SQRT2);

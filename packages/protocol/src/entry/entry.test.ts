@@ -4,7 +4,13 @@ import { jsonOf, readVectors, type Vector } from "../../../../test/vectors.ts";
 import { concat, hex, parseHex } from "../bytes.ts";
 import { Malformed } from "../cbor/bytes.ts";
 import { encode } from "../cbor/codec.ts";
-import { ENTRY_SIZE_BYTES, EPOCH_CHECKPOINT_SIZE_BYTES, MANIFEST_SIZE_BYTES, RECEIPT_SIZE_BYTES } from "../limits.ts";
+import {
+  AUTHORIZATION_SIZE_BYTES,
+  ENTRY_SIZE_BYTES,
+  EPOCH_CHECKPOINT_SIZE_BYTES,
+  MANIFEST_SIZE_BYTES,
+  RECEIPT_SIZE_BYTES,
+} from "../limits.ts";
 import { keyId, type Signed, signedId, verifySigned } from "../sign/cose.ts";
 import { parseAuthorization, parseEntry, signAuthorization, signEntry } from "./entry.ts";
 import { authorizationPayload } from "./payload.ts";
@@ -100,7 +106,7 @@ const most = 2n ** 64n - 1n;
 const digest = new Uint8Array(32);
 const unsigned = { spki: new Uint8Array(91), sign: async () => new Uint8Array(64) };
 
-test("the longest receipt is well under 1,024 bytes, and the longest authorization under 512", async () => {
+test("the longest receipt is under 1,024 bytes, and the longest authorization under 384", async () => {
   const authorization = await signAuthorization(unsigned, {
     version: 1,
     session: digest,
@@ -125,13 +131,18 @@ test("the longest receipt is well under 1,024 bytes, and the longest authorizati
     price: most,
     provenance: "relayed",
     sequence: Number.MAX_SAFE_INTEGER,
+    stream: { frames: 0xffff_ffff, head: digest },
+    upstream: { name: "a".repeat(64), model: digest, responseId: digest, fingerprint: digest },
+    evidence: digest,
+    outputUnits: Number.MAX_SAFE_INTEGER,
   } as const;
   const { length } = (await signEntry(unsigned, "receipt", receipt)).signed.bytes;
-  expect(length).toBe(657);
+  expect(length).toBe(919);
   // Even where the authorization's field is filled to its bound.
-  const filled = await signEntry(unsigned, "receipt", { ...receipt, authorization: new Uint8Array(512) });
-  expect(filled.signed.bytes.length).toBe(852);
-  expect(852).toBeLessThanOrEqual(RECEIPT_SIZE_BYTES);
+  const authorized = new Uint8Array(AUTHORIZATION_SIZE_BYTES);
+  const filled = await signEntry(unsigned, "receipt", { ...receipt, authorization: authorized });
+  expect(filled.signed.bytes.length).toBe(986);
+  expect(986).toBeLessThanOrEqual(RECEIPT_SIZE_BYTES);
 });
 
 test("an entry of more than 65,535 bytes is refused before it is read, and so is a manifest or a checkpoint too long", async () => {
@@ -145,9 +156,9 @@ test("an entry of more than 65,535 bytes is refused before it is read, and so is
   await expect(epoch(new Uint8Array(EPOCH_CHECKPOINT_SIZE_BYTES + 1))).rejects.toThrow(Malformed);
 });
 
-test("an authorization of more than 512 bytes is refused before it is read", () => {
-  expect(() => parseAuthorization(new Uint8Array(513))).toThrow("at most 512");
-  expect(encode(authorizationPayload, parseAuthorization(bytesOf(valid[5]?.hex ?? "")).says).length).toBeLessThan(512);
+test("an authorization of more than 384 bytes is refused before it is read", () => {
+  expect(() => parseAuthorization(new Uint8Array(385))).toThrow("at most 384");
+  expect(encode(authorizationPayload, parseAuthorization(bytesOf(valid[5]?.hex ?? "")).says).length).toBeLessThan(384);
 });
 
 test("a fault in an entry repeats no more of it than a name's length", () => {

@@ -3,7 +3,10 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { RUNS } from "../../../../test/runs.ts";
+import { readVectors, type Vector } from "../../../../test/vectors.ts";
 import { vectorsOf } from "../../../../test/vectors-dir.ts";
+import { parseBase64 } from "../bytes.ts";
+import { Malformed } from "../cbor/bytes.ts";
 import { encodeJson, parseCanonicalJson } from "./canonical.ts";
 
 const folder = vectorsOf("jcs");
@@ -15,6 +18,12 @@ describe.skipIf(folder === undefined)("RFC 8785's own test data", () => {
     expect(encodeJson(input)).toEqual(output);
     expect(parseCanonicalJson(output)).toEqual(input);
   });
+});
+
+test.each(readVectors<Vector & { json: string }>("call/canonical-json.json"))("$desc", ({ json, wantErr }) => {
+  const bytes = parseBase64(json) ?? new Uint8Array(0);
+  if (wantErr) expect(() => parseCanonicalJson(bytes)).toThrow(Malformed);
+  else expect(encodeJson(parseCanonicalJson(bytes))).toEqual(bytes);
 });
 
 const text = (value: unknown) => new TextDecoder().decode(encodeJson(value));

@@ -34,15 +34,15 @@ function parseOrUndefined(text: string): Json | undefined {
 }
 
 function spell(value: unknown, depth: number): string {
-  if (depth > JSON_DEPTH) throw new Malformed(`has JSON nested more than ${JSON_DEPTH} deep`);
   if (value === null || typeof value === "boolean") return String(value);
   if (typeof value === "number") {
     if (!Number.isFinite(value)) throw new Malformed("has a number that JSON cannot say");
     return JSON.stringify(value);
   }
   if (typeof value === "string") return spellText(value);
-  if (Array.isArray(value)) return `[${value.map((item) => spell(item, depth + 1)).join(",")}]`;
   if (typeof value !== "object") throw new Malformed(`has a ${typeof value} where JSON is due`);
+  if (depth >= JSON_DEPTH) throw new Malformed(`has JSON nested more than ${JSON_DEPTH} deep`);
+  if (Array.isArray(value)) return `[${value.map((item) => spell(item, depth + 1)).join(",")}]`;
   const members = Object.entries(value).filter(([, member]) => member !== undefined);
   members.sort(([a], [b]) => (a < b ? -1 : 1));
   return `{${members.map(([name, member]) => `${spellText(name)}:${spell(member, depth + 1)}`).join(",")}}`;

@@ -98,7 +98,10 @@ export function parseManifest(bytes: Uint8Array): Manifest {
     throw new Malformed("has a files root that is not that of its artifacts");
   if ((value.engine === "relay") !== (value.upstream !== undefined))
     throw new Malformed("is relayed and names no upstream, or names one and is not relayed");
-  if (value.forms.length === 0 && (value.operations ?? []).length === 0)
+  const { forms, operations } = value;
+  if (operations !== undefined && (operations.length === 0 || new Set(operations).size < operations.length))
+    throw new Malformed("has a list of operations that is empty, or has one of them twice");
+  if (forms.length === 0 && operations === undefined)
     throw new Malformed("says neither which tensors it takes nor which operations it serves");
   return value;
 }

@@ -11,11 +11,11 @@ import { STREAM_CHOICES, STREAM_TOOL_CALLS } from "../limits.ts";
 export function chatAnswerOf(body: JsonObject): JsonObject {
   const choices = objects(body.choices, "choices").map((choice) => {
     const message = object(choice.message, "message");
-    const told = pick(message, ["content", "refusal", "reasoning_content"]);
+    const told = Object.entries(pick(message, TOLD)).map(([name, said]) => [name, textOf(said)]);
     const calls = objects(message.tool_calls ?? [], "tool_calls").map(({ id, function: called }) =>
       toolCall(id, object(called, "function")),
     );
-    return choiceOf(choice, { message: messageOf(told, calls) });
+    return choiceOf(choice, { message: messageOf(Object.fromEntries(told), calls) });
   });
   return { choices, usage: object(body.usage, "usage") };
 }
@@ -28,17 +28,31 @@ export function completionAnswerOf(body: JsonObject): JsonObject {
 
 /** The canonical answer in a list of embeddings, whose vectors are floats or base64 of little-endian FP32. Throws Malformed. */
 export function embeddingAnswerOf(body: JsonObject): JsonObject {
-  const vectors = objects(body.data, "data").map(({ embedding }) => {
+  const vectors = objects(body.data, "data").map(({ index = null, embedding }, place) => {
+    // Some clients sort by it, so that another number would be another answer.
+    if (index !== null && index !== place) throw new Malformed("has embeddings that are not numbered as they stand");
     if (typeof embedding === "string") {
       if ((parseBase64(embedding)?.length ?? 1) % 4 !== 0) throw new Malformed("has an embedding that is no FP32");
       return embedding;
     }
     if (!Array.isArray(embedding)) throw new Malformed("has an embedding that is neither floats nor base64");
-    const view = new DataView(new ArrayBuffer(embedding.length * 4));
-    for (const [i, value] of embedding.entries()) view.setFloat32(i * 4, Number(value), true);
-    return base64(new Uint8Array(view.buffer));
+    return encodeVector(embedding.map((value) => (typeof value === "number" ? value : Number.NaN)));
   });
   return { embeddings: vectors, usage: object(body.usage, "usage") };
+}
+
+/**
+ * A vector as its receipt commits to it: base64 of little-endian FP32. A zero has no sign, since JSON keeps none and the same
+ * vector may travel as floats. Throws Malformed where a number is none, or is infinite.
+ */
+export function encodeVector(vector: readonly number[] | Float32Array): string {
+  const view = new DataView(new ArrayBuffer(vector.length * 4));
+  for (const [i, value] of vector.entries()) {
+    const single = Math.fround(value);
+    if (!Number.isFinite(single)) throw new Malformed("has an embedding with what is no finite number");
+    view.setFloat32(i * 4, single + 0, true);
+  }
+  return base64(new Uint8Array(view.buffer));
 }
 
 /** The canonical answer in the object of a response. Throws Malformed. */
@@ -52,7 +66,10 @@ export function responseAnswerOf(body: JsonObject): JsonObject {
   };
 }
 
-type ToolCall = { id: Json; name: string; arguments: string };
+/** What a message tells in text. */
+const TOLD = ["content", "refusal", "reasoning_content"];
+
+type ToolCall = { id: string; name: string; arguments: string };
 type Choice = {
   told: Map<string, string>;
   toolCalls: Map<number, ToolCall>;
@@ -116,16 +133,26 @@ export class ChunkedAnswer {
 }
 
 function addDelta(choice: Choice, delta: JsonObject): void {
-  for (const name of ["content", "refusal", "reasoning_content"]) append(choice.told, name, delta[name]);
+  for (const name of TOLD) append(choice.told, name, delta[name]);
   for (const piece of objects(delta.tool_calls ?? [], "tool_calls")) {
     const { index } = piece;
     if (typeof index !== "number" || !Number.isInteger(index) || index < 0 || index >= STREAM_TOOL_CALLS)
       throw new Malformed(`has a tool call that is not numbered from 0 to ${STREAM_TOOL_CALLS - 1}`);
     const called = object(piece.function ?? {}, "function");
-    const known = choice.toolCalls.get(index) ?? { id: piece.id ?? "", name: textOf(called.name ?? ""), arguments: "" };
-    known.arguments += textOf(called.arguments ?? "");
-    choice.toolCalls.set(index, known);
+    const known = choice.toolCalls.get(index) ?? { id: "", name: "", arguments: "" };
+    choice.toolCalls.set(index, {
+      id: once(known.id, piece.id),
+      name: once(known.name, called.name),
+      arguments: known.arguments + textOf(called.arguments ?? ""),
+    });
   }
+}
+
+/** What a tool call is named by comes whole in one piece. Some say it again in each: clients would differ in which they take. */
+function once(known: string, said: Json | undefined): string {
+  const name = textOf(said ?? "");
+  if (known !== "" && name !== "" && known !== name) throw new Malformed("has a tool call that is named twice");
+  return known === "" ? name : known;
 }
 
 function append(told: Map<string, string>, name: string, piece: Json | undefined): void {
@@ -139,7 +166,7 @@ function joinLogprobs(known: JsonObject | undefined, piece: JsonObject): JsonObj
   for (const [name, values] of Object.entries(piece)) {
     const list = known[name];
     if (Array.isArray(list) && Array.isArray(values)) for (const value of values) list.push(value);
-    else if (list === undefined || list === null) known[name] = values;
+    else if (list === undefined || list === null) known[name] = Array.isArray(values) ? [...values] : values;
   }
   return known;
 }
@@ -159,11 +186,20 @@ function choiceOf(choice: JsonObject, own: JsonObject): JsonObject {
   };
 }
 
-/** A message that called tools and said nothing has no content; any other has, be it empty. */
-function messageOf(told: JsonObject, calls: JsonObject[]): JsonObject {
-  const silent = calls.length > 0 && (told.content ?? "") === "";
-  const content = silent || (told.refusal !== undefined && told.content === undefined) ? null : (told.content ?? "");
-  return { role: "assistant", ...told, content, ...(calls.length === 0 ? {} : { tool_calls: calls }) };
+/**
+ * A message that called tools or refused, and said nothing, has no content; any other has, be it empty. Streams begin with an
+ * empty text of each kind, whole bodies have null: neither says anything.
+ */
+function messageOf(told: Record<string, string>, calls: JsonObject[]): JsonObject {
+  const { content = "", ...others } = told;
+  const said = Object.fromEntries(Object.entries(others).filter(([, text]) => text !== ""));
+  const isSilent = content === "" && (calls.length > 0 || said.refusal !== undefined);
+  return {
+    role: "assistant",
+    ...said,
+    content: isSilent ? null : content,
+    ...(calls.length === 0 ? {} : { tool_calls: calls }),
+  };
 }
 
 function toolCall(id: Json | undefined, called: { name?: Json; arguments?: Json }): JsonObject {

@@ -38,13 +38,14 @@ export function receiptJson(member: ReceiptMember): JsonObject {
 /** Reads a receipt member. Throws Malformed. */
 export function parseReceiptMember(value: unknown): ReceiptMember {
   if (!isJsonObject(value)) throw new Malformed("has a receipt that is no object");
+  const textOf = (name: string) => (typeof value[name] === "string" ? value[name] : "");
   const bytes = (name: string, count?: number) => {
-    const found = parseBase64(String(value[name] ?? ""));
+    const found = parseBase64(textOf(name));
     if (found === undefined || found.length === 0 || (count !== undefined && found.length !== count))
       throw new Malformed(`has a receipt without ${name} in base64`);
     return found;
   };
-  const id = parseHex(String(value.id ?? ""));
+  const id = parseHex(textOf("id"));
   if (id?.length !== 32) throw new Malformed("has a receipt without an id");
   return {
     id,
@@ -67,12 +68,24 @@ export function addReceipt(json: string, closers: string, member: JsonObject): s
 
 /**
  * The text of a frame as it was before its receipt was put in, which is what the chain covers: up to the receipt, then closed.
- * In a text a quote is escaped, so what is found is a member. Throws Malformed where there is none.
+ * In a text a quote is escaped, so what is found is a member. Throws Malformed where it is not the last, right before `closers`:
+ * what stood behind it would be in the frame and not in the chain.
  */
 export function withoutReceipt(frame: string, closers: string): string {
   const at = frame.lastIndexOf(MEMBER);
   if (at < 0) throw new Malformed("has no receipt in the frame that ends its answer");
-  return `${frame.slice(0, at)}${closers}\n\n`;
+  const end = `${closers}\n\n`;
+  if (!frame.endsWith(end) || !isObject(frame.slice(at + MEMBER.length, -end.length)))
+    throw new Malformed("has a receipt that is not the last member of its frame");
+  return `${frame.slice(0, at)}${end}`;
+}
+
+function isObject(json: string): boolean {
+  try {
+    return isJsonObject(JSON.parse(json));
+  } catch {
+    return false;
+  }
 }
 
 /** A server-sent event without a name (WHATWG HTML §9.2). */

@@ -8,21 +8,44 @@ export function chatOfResponse(body: JsonObject): JsonObject {
   const { top_logprobs, include, ...kept } = rest;
   const messages = typeof input === "string" ? [{ role: "user", content: input }] : messagesOf(input);
   const system = typeof instructions === "string" ? [{ role: "system", content: instructions }] : [];
-  const wantsLogprobs = Array.isArray(include) && include.includes("message.output_text.logprobs");
+  const { format, verbosity } = membersOf("text", text, ["format", "verbosity"]);
+  const { effort } = membersOf("reasoning", reasoning, ["effort"]);
+  const wantsLogprobs = isPresent(include) && includesLogprobs(include);
+  if (isPresent(top_logprobs) && !wantsLogprobs)
+    throw new Malformed(`has top_logprobs, which are told where include has ${JSON.stringify(LOGPROBS)}`);
   return {
     ...kept,
     messages: [...system, ...messages],
     ...(isPresent(max_output_tokens) ? { max_completion_tokens: max_output_tokens } : {}),
-    ...(isJsonObject(text) && isJsonObject(text.format) ? formatOf(text.format) : {}),
+    ...(isJsonObject(format) ? formatOf(format) : {}),
+    ...(isPresent(verbosity) ? { verbosity } : {}),
     ...(Array.isArray(tools) ? { tools: tools.map(toolOf) } : {}),
     ...(isPresent(tool_choice) ? { tool_choice: toolChoiceOf(tool_choice) } : {}),
-    ...(isJsonObject(reasoning) && isPresent(reasoning.effort) ? { reasoning_effort: reasoning.effort } : {}),
+    ...(isPresent(effort) ? { reasoning_effort: effort } : {}),
     ...(wantsLogprobs ? { logprobs: true, ...(isPresent(top_logprobs) ? { top_logprobs } : {}) } : {}),
   };
 }
 
 function isPresent(value: Json | undefined): value is Json {
   return value !== undefined && value !== null;
+}
+
+/** The members of an object that a response may ask with; another is refused by its name, since nothing would come of it. */
+function membersOf(name: string, value: Json | undefined, known: readonly string[]): JsonObject {
+  if (!isPresent(value)) return {};
+  if (!isJsonObject(value)) throw new Malformed(`has a ${name} that is no object`);
+  const other = Object.keys(value).find((member) => isPresent(value[member]) && !known.includes(member));
+  if (other !== undefined) throw new Malformed(`has ${name}.${other}, which is not offered here`);
+  return value;
+}
+
+const LOGPROBS = "message.output_text.logprobs";
+
+function includesLogprobs(include: Json): boolean {
+  if (!Array.isArray(include)) throw new Malformed("has an include that is no list");
+  const other = include.find((wanted) => wanted !== LOGPROBS);
+  if (other !== undefined) throw new Malformed(`includes ${JSON.stringify(other)}, which is not offered here`);
+  return include.length > 0;
 }
 
 function messagesOf(input: Json | undefined): JsonObject[] {

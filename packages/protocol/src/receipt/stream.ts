@@ -4,6 +4,7 @@
  */
 import { sha256 } from "#platform";
 import { concat, utf8 } from "../bytes.ts";
+import { Malformed } from "../cbor/bytes.ts";
 import { encode, exactly, fixedBytes, type Infer, required, struct, uint } from "../cbor/codec.ts";
 import { STREAM_FRAMES } from "../limits.ts";
 
@@ -12,11 +13,13 @@ export type StreamState = { frames: number; head: Uint8Array };
 
 /** A stream of which nothing was sent: SHA-256(tag ‖ receipt id ‖ the response's salt). */
 export function openStream(receiptId: Uint8Array, salt: Uint8Array): StreamState {
+  if (receiptId.length !== 32 || salt.length !== 32) throw new Malformed("has an id or a salt that has not 32 bytes");
   return { frames: 0, head: sha256(utf8("tallystick stream v1\0"), receiptId, salt) };
 }
 
 /** A stream with one frame more, whose exact bytes are given: SHA-256(head ‖ index in four bytes, big-endian ‖ frame). */
 export function extendStream({ frames, head }: StreamState, frame: Uint8Array): StreamState {
+  if (frames >= STREAM_FRAMES) throw new Malformed(`has more frames than the ${STREAM_FRAMES} that a stream may have`);
   const index = new Uint8Array(4);
   new DataView(index.buffer).setUint32(0, frames);
   return { frames: frames + 1, head: sha256(head, index, frame) };

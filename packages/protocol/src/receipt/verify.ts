@@ -86,7 +86,7 @@ export async function verifyReceiptFile(
     ["request opening", checkOpening(found, "request")],
     ["response opening", checkOpening(found, "response")],
     ["witnesses", checkpoints.witnesses],
-    ["execution", { notChecked: `tier "${found.authorization.says.tier}": that the node told the truth is not shown` }],
+    ["execution", { notChecked: notExecuted(found) }],
   ];
   return conclude(found, essential, further, checkpoints.seenSeconds);
 }
@@ -194,7 +194,9 @@ async function checkModel(found: Case): Promise<Finding> {
 /** What was answered is within what was asked. */
 function checkTerms({ parts, authorization }: Case): Finding {
   const { says } = parts.receipt;
-  const detail = brokenTerm(says, authorization.says, parts.grant.says);
+  const { action, manifest } = parts.model.says;
+  const published = action === "publish" && manifest !== undefined ? parseManifest(manifest) : undefined;
+  const detail = brokenTerm(says, authorization.says, parts.grant.says, published);
   if (detail !== undefined) return { failure: "broken_terms", detail };
   const { maxPrice } = authorization.says;
   return {
@@ -213,6 +215,14 @@ function checkOpening({ file, parts, authorization }: Case, side: "request" | "r
   return equal(commit(side, opening.salt, opening.bytes).digest, commitment.digest)
     ? { passed: `the ${side} in this file is the one committed to` }
     : { failure: "wrong_opening", detail: `the ${side} in this file is not the one committed to` };
+}
+
+/** Why nothing is known of what ran. */
+function notExecuted({ parts, authorization }: Case): string {
+  const { provenance, upstream } = parts.receipt.says;
+  const tier = `tier "${authorization.says.tier}": that the node told the truth is not shown`;
+  if (provenance === "executed") return tier;
+  return `${tier}; it relayed the answer of ${upstream ? `"${upstream.name}"` : "an upstream"}, and what ran there is that one's word alone`;
 }
 
 /** A part whose proof is still to come: no checkpoint covered it when the file was written. */

@@ -136,7 +136,7 @@ function exclude(
   if (model === undefined) return "unknown_model";
   if (model.yanked) return "yanked_model";
   if (says.status !== "ok") return "not_ok";
-  if (brokenTerm(says, asked, session) !== undefined) return "broken_terms";
+  if (brokenTerm(says, asked, session, model.manifest) !== undefined) return "broken_terms";
   if (says.price > priceOf(model, says.units, says.outputUnits)) return "overpriced";
   if (!canPay(fold, session, says.price)) return "unpaid";
   if (asked.traffic === "test") return "test_traffic";

@@ -1,9 +1,9 @@
 /** An engine's pieces as one answer of OpenAI's: canonical for the receipt, in frames for who reads along. */
 import {
-  base64,
   ChunkedAnswer,
   chatOfResponse,
   chatUsage,
+  encodeVector,
   type JsonCall,
   type JsonObject,
   Malformed,
@@ -139,11 +139,13 @@ async function answerEmbedding(
   const embedded = await generator.embed(model, body, { deadlineMs, signal });
   if (embedded.kind !== "answered") return embedded;
   const { vectors, promptTokens, kind, ...told } = embedded;
-  const embeddings = vectors.map((vector) => {
-    const view = new DataView(new ArrayBuffer(vector.length * 4));
-    for (const [i, value] of vector.entries()) view.setFloat32(i * 4, value, true);
-    return base64(new Uint8Array(view.buffer));
-  });
+  let embeddings: string[];
+  try {
+    embeddings = vectors.map(encodeVector);
+  } catch (cause) {
+    if (!(cause instanceof Malformed)) throw cause;
+    return { kind: "failed", reason: "engine", message: `the engine ${cause.message}` };
+  }
   return {
     kind,
     ...told,

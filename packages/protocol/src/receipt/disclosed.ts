@@ -1,0 +1,42 @@
+/** What a receipt commits to beside the call and the answer, as its member tells it (docs/spec/receipt.md, "Beside the answer"). */
+import { equal, utf8 } from "../bytes.ts";
+import { type CommittedField, commitField } from "../call/call.ts";
+import type { ReceiptPayload } from "../entry/payload.ts";
+import { encodeJson } from "../json/canonical.ts";
+import type { ReceiptMember } from "../openai/frame.ts";
+
+type Told = Pick<ReceiptMember, "responseSalt" | "evidence" | "upstream">;
+
+/**
+ * Which part of what a receipt member tells of evidence and upstream the receipt does not commit to, in words, or undefined.
+ * What the member keeps to itself is no fault.
+ */
+export function disclosureFault(
+  receipt: ReceiptPayload,
+  { responseSalt, evidence, upstream = {} }: Told,
+): string | undefined {
+  const opens = (field: CommittedField, bytes: Uint8Array, committed: Uint8Array | undefined) =>
+    committed !== undefined && equal(commitField(field, responseSalt, bytes), committed);
+  if (evidence !== undefined && !opens("evidence", encodeJson(evidence), receipt.evidence))
+    return "the evidence is not what the receipt commits to";
+  const other = Object.keys(upstream).find((name) => !UPSTREAM.some((known) => known.name === name));
+  if (other !== undefined) return `the receipt commits to no ${other} of an upstream`;
+  const astray = UPSTREAM.find(({ name, field, committed }) => {
+    const said = upstream[name];
+    return said !== undefined && !(typeof said === "string" && opens(field, utf8(said), committed(receipt)));
+  });
+  return astray && `the upstream's ${astray.name} is not what the receipt commits to`;
+}
+
+type UpstreamField = {
+  name: string;
+  field: CommittedField;
+  committed(receipt: ReceiptPayload): Uint8Array | undefined;
+};
+
+/** What an upstream said of itself: by its name in the member, and where the receipt commits to it. */
+const UPSTREAM: readonly UpstreamField[] = [
+  { name: "model", field: "upstream model", committed: ({ upstream }) => upstream?.model },
+  { name: "response_id", field: "upstream response id", committed: ({ upstream }) => upstream?.responseId },
+  { name: "system_fingerprint", field: "upstream fingerprint", committed: ({ upstream }) => upstream?.fingerprint },
+];
