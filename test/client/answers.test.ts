@@ -89,6 +89,12 @@ describe("an answer that is not the one signed for is never handed over", () => 
       /not for the authorization that was sent/,
       ({ delivery, network }) => encodeDelivery({ ...delivery, receipt: network.log.entries[0]! }),
     ],
+    [
+      "a receipt whose signature is not the node's",
+      /not signed by the node's key/,
+      ({ delivery }) =>
+        encodeDelivery({ ...delivery, receipt: delivery.receipt.with(-1, (delivery.receipt.at(-1) ?? 0) ^ 1) }),
+    ],
     ["bytes that are no delivery", /what the network delivered/, () => utf8("<html>")],
     ["nothing at all", /what the network delivered/, () => new Uint8Array(0)],
   ];

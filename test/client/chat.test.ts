@@ -1,6 +1,16 @@
 import { createClient, RefusedError, UnreachableError, UnverifiedError } from "@tallystick/client";
-import { encodeJson, type JsonObject, parseBase64, utf8 } from "@tallystick/protocol";
+import {
+  base64,
+  encodeJson,
+  type JsonObject,
+  parseBase64,
+  parseEntry,
+  parseReceiptMember,
+  signEntry,
+  utf8,
+} from "@tallystick/protocol";
 import { describe, expect, test } from "vitest";
+import { fixedSigner } from "../fixed-keys.ts";
 import { API_KEY, refusal } from "./tiny-network.ts";
 import { type OpenAiSettings, openTinyOpenAi, TEXT, TINY_MODEL } from "./tiny-openai.ts";
 
@@ -135,6 +145,36 @@ describe("a whole answer that does not hold is not given", () => {
     const asking = client.chat(BODY);
     await expect(asking).rejects.toThrow(UnverifiedError);
     await expect(asking).rejects.toThrow(message);
+  });
+
+  test("a receipt whose signature is not the node's", async () => {
+    const { client } = await open({
+      body: (body) => withEntry(body, (entry) => entry.with(-1, (entry.at(-1) ?? 0) ^ 1)),
+    });
+    await expect(client.chat(BODY)).rejects.toThrow(/not signed by the node's key/);
+  });
+
+  test("a receipt by a key that is no node's", async () => {
+    const stranger = fixedSigner("stranger");
+    const { client } = await open({
+      async body(body) {
+        const receipt = parseReceiptMember(body.receipt);
+        const entry = parseEntry(receipt.entry);
+        if (entry.kind !== "receipt") throw new Error("no receipt");
+        const { bytes } = (await signEntry(stranger, "receipt", entry.says)).signed;
+        return withEntry(body, () => bytes);
+      },
+    });
+    await expect(client.chat(BODY)).rejects.toThrow(/not one that the network enrolled as a node's/);
+  });
+
+  test.each([
+    ["evidence", { evidence: { attempts: [] } }],
+    ["upstream model", { upstream: { model: "a better one" } }],
+  ])("with an %s told beside it that nobody signed", async (what, told) => {
+    const body = ({ receipt, ...rest }: JsonObject) => ({ ...rest, receipt: { ...(receipt as JsonObject), ...told } });
+    const { client } = await open({ body });
+    await expect(client.chat(BODY)).rejects.toThrow(`the ${what} that came with the answer is not the one`);
   });
 
   test("what no receipt covers is left out", async () => {
@@ -342,6 +382,12 @@ test("what cannot be signed is not sent", async () => {
   await expect(client.chat({ ...BODY, model: "no/such" })).rejects.toMatchObject({ code: "not_found", status: 404 });
   expect(received).toEqual([]);
 });
+
+function withEntry(body: JsonObject, change: (entry: Uint8Array) => Uint8Array): JsonObject {
+  const receipt = body.receipt as JsonObject;
+  const entry = parseReceiptMember(receipt).entry;
+  return { ...body, receipt: { ...receipt, entry: base64(change(entry)) } };
+}
 
 function replaced(body: JsonObject, from: string, to: string): unknown {
   const { receipt, ...rest } = body;
