@@ -4,6 +4,7 @@ import { holds, type Row } from "./ratio.ts";
 const BENCHES: Record<string, () => Promise<Row[]>> = {
   serving: async () => (await import("./serving.bench.ts")).benchServing(),
   gateway: async () => (await import("./gateway.bench.ts")).benchGateway(),
+  streams: async () => (await import("./gateway.bench.ts")).benchStreams(),
   receipt: async () => (await import("./receipt.bench.ts")).benchReceipt(),
   reading: async () => (await import("./reading.bench.ts")).benchReading(),
   audit: async () => (await import("./audit.bench.ts")).benchAudit(),

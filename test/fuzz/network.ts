@@ -59,7 +59,7 @@ async function startEngine(): Promise<{ url: string; close(): Promise<void> }> {
       const indexes = Array.from({ length: body.n ?? 1 }, (_, index) => index);
       const isChat = request.url?.includes("chat") === true;
       if (request.url?.includes("embeddings") === true) {
-        const inputs = Array.isArray(body.input) ? body.input : [body.input];
+        const inputs = Array.isArray(body.input) && typeof body.input[0] !== "number" ? body.input : [body.input];
         const data = inputs.map((_, index) => ({ object: "embedding", index, embedding: "AACAPwAAAEA=" }));
         response.end(
           JSON.stringify({ object: "list", model: "mock", data, usage: { prompt_tokens: 2, total_tokens: 2 } }),

@@ -51,6 +51,11 @@ const functionTool = z.looseObject({
   function: z.looseObject({ name: text.min(1).max(64), parameters: z.looseObject({}).nullish() }),
 });
 
+const PROMPTS = 2_048;
+const tokens = z.array(z.number().int().min(0)).min(1);
+/** A text, or a prompt in tokens; or many, all of one of the two kinds. */
+const prompts = z.union([text, z.array(text).min(1).max(PROMPTS), tokens, z.array(tokens).min(1).max(PROMPTS)]);
+
 const SHAPES: Record<JsonOperation, z.ZodType> = {
   chat: z.looseObject({
     ...sampling,
@@ -67,7 +72,7 @@ const SHAPES: Record<JsonOperation, z.ZodType> = {
   }),
   completion: z.looseObject({
     ...sampling,
-    prompt: z.union([text, z.array(z.union([text, z.number().int(), z.array(z.number().int())])).max(2_048)]),
+    prompt: prompts,
     suffix: text.nullish(),
     echo: z.boolean().nullish(),
     best_of: count.max(128).nullish(),
@@ -75,13 +80,7 @@ const SHAPES: Record<JsonOperation, z.ZodType> = {
   }),
   embedding: z.looseObject({
     model: text.min(1).max(256),
-    input: z.union([
-      text,
-      z
-        .array(z.union([text, z.number().int(), z.array(z.number().int())]))
-        .min(1)
-        .max(2_048),
-    ]),
+    input: prompts,
     encoding_format: z.enum(["float", "base64"]).nullish(),
     dimensions: count.nullish(),
     user: text.max(512).nullish(),
