@@ -1,8 +1,8 @@
 /** test/vectors/receipt: receipt files and what verifying each must say. All but the one fault that is named is right. */
-import { encodeNoteKey, sha256, utf8 } from "@tallystick/protocol";
+import { encodeManifest, encodeNoteKey, type ReceiptPayload, sha256, utf8 } from "@tallystick/protocol";
 import { fixedSigner } from "../../test/fixed-keys.ts";
 import { LogInMemory } from "../../test/log-in-memory.ts";
-import { type Changes, issueReceipt, NOON_SECONDS, OPENING } from "../../test/one-receipt.ts";
+import { type Changes, issueReceipt, MANIFEST, NOON_SECONDS, OPENING } from "../../test/one-receipt.ts";
 
 const TRUSTED = encodeNoteKey(new LogInMemory().key);
 const digest = sha256(utf8("something else"));
@@ -95,6 +95,44 @@ export async function receiptVectors(): Promise<object[]> {
     says: { authorization: (says) => ({ ...says, expiry: NOON_SECONDS + 3_601 }) },
   });
   await fails("an answer without a response", "terms", "broken_terms", { says: { receipt: without } });
+  await add("a relayed receipt", { outcome: "verified" }, relayed({ name: "acme", model: digest }));
+  await add(
+    "a relayed receipt of an answer that its upstream failed to give",
+    { outcome: "verified" },
+    FAILED_RELAY,
+    closed,
+  );
+  await add(
+    "a streamed receipt with evidence",
+    { outcome: "verified" },
+    {
+      says: { receipt: (says) => ({ ...says, stream: { frames: 3, head: digest }, evidence: digest, outputUnits: 8 }) },
+    },
+  );
+  await fails("an answer of an upstream that the node says it gave itself", "terms", "broken_terms", {
+    says: { ...relayed(undefined).says, receipt: (says) => ({ ...says, provenance: "executed" }) },
+  });
+  await fails("an answer of the node that it says an upstream gave", "terms", "broken_terms", {
+    says: { receipt: (says) => ({ ...says, provenance: "relayed" }) },
+  });
+  await fails(
+    "another upstream than the model is of",
+    "terms",
+    "broken_terms",
+    relayed({ name: "other", model: digest }),
+  );
+  await fails("an upstream of an answer that the node gave itself", "terms", "broken_terms", {
+    says: { receipt: (says) => ({ ...says, upstream: { name: "acme", model: digest } }) },
+  });
+  await fails(
+    "a stream of an answer that failed",
+    "terms",
+    "broken_terms",
+    {
+      says: { receipt: (says) => ({ ...without(says), ...FREE, stream: { frames: 3, head: digest } }) },
+    },
+    closed,
+  );
   await fails("another request in the opening", "request opening", "wrong_opening", {
     opening: { ...OPENING, request: { ...OPENING.request, bytes: OPENING.response.bytes } },
   });
@@ -114,7 +152,29 @@ export async function receiptVectors(): Promise<object[]> {
   return vectors;
 }
 
-const FAILED: Changes = { says: { receipt: (says) => ({ ...without(says), status: "failed", price: 0n }) } };
+const FREE = { status: "failed", price: 0n } as const;
+const FAILED: Changes = { says: { receipt: (says) => ({ ...without(says), ...FREE }) } };
+const closed: Edit = (file) => {
+  delete file.opening;
+};
+
+/** The manifest of a model that its upstream runs. */
+const RELAYED = encodeManifest({ ...MANIFEST, engine: "relay", upstream: "acme" });
+
+function relayed(upstream: ReceiptPayload["upstream"]) {
+  const revision = sha256(RELAYED);
+  return {
+    says: {
+      model: (says) => ({ ...says, manifest: RELAYED, revision }),
+      authorization: (says) => ({ ...says, revision }),
+      receipt: (says) => ({ ...says, provenance: "relayed", ...(upstream === undefined ? {} : { upstream }) }),
+    },
+  } satisfies Changes;
+}
+
+const FAILED_RELAY: Changes = {
+  says: { ...relayed(undefined).says, receipt: (says) => ({ ...without(says), ...FREE, provenance: "relayed" }) },
+};
 
 function without<T extends { response?: unknown }>({ response: _, ...says }: T): Omit<T, "response"> {
   return says;

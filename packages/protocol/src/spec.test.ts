@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { readVectors, type Vector } from "../../../test/vectors.ts";
 import { base64, hex, parseHex, utf8 } from "./bytes.ts";
-import { commit, parseAnswer, parseCall } from "./call/call.ts";
+import { commit, parseAnyAnswer, parseCall } from "./call/call.ts";
 import { parseAuthorization, parseEntry } from "./entry/entry.ts";
 import { parseCheckpoint } from "./log/checkpoint.ts";
 import { parseCoseReceipt, verifyCoseReceipt } from "./log/cose-receipt.ts";
@@ -12,6 +12,8 @@ import { createNoteKey, encodeNoteKey, type NoteKey, parseNoteKey } from "./log/
 import { isQuorum, parsePolicy } from "./log/policy.ts";
 import { parseLogProof, proves } from "./log/proof.ts";
 import { trustInLog, verifyCheckpoint } from "./log/trust.ts";
+import { withoutReceipt } from "./openai/frame.ts";
+import { extendStream, openStream, sealMessage } from "./receipt/stream.ts";
 import { signedId } from "./sign/cose.ts";
 import type { Failure } from "./verdict.ts";
 
@@ -34,6 +36,8 @@ test("every block that is said to be something is checked below", () => {
     "hex call",
     "hex answer",
     "hex cose",
+    "hex seal",
+    "text stream",
     "text vkey",
     "text checkpoint",
     "text proof",
@@ -70,19 +74,43 @@ test("receipt.md: the receipt holds the authorization worked out above it", () =
 
 type CommitmentVector = Vector & { salt: string; bytes: string; digest: string };
 
-test("call.md: the call and the answer are those of our vectors, and so is the commitment", () => {
-  const [call] = blocksOf("hex call");
-  const [answer] = blocksOf("hex answer");
-  if (call === undefined || answer === undefined) return expect.fail("call.md has a call and an answer");
-  expect(parseCall(bytesOf(call))).toMatchObject({ operation: "infer", inputs: [{ name: "x" }] });
-  expect(parseAnswer(bytesOf(answer))).toHaveLength(1);
+test("call.md: the calls and the answers are those of our vectors, and so are the commitments", () => {
+  const calls = blocksOf("hex call");
+  const answers = blocksOf("hex answer");
+  const [call] = calls;
+  if (call === undefined) return expect.fail("call.md has calls");
+  expect(calls.map((block) => parseCall(bytesOf(block)).operation)).toEqual(["infer", "chat"]);
+  expect(answers.map((block) => Object.keys(parseAnyAnswer(bytesOf(block))))).toEqual([["outputs"], ["body"]]);
   const vectorsOf = (path: string) => readVectors<EntryVector>(path).map((vector) => vector.hex);
-  expect(vectorsOf("call/calls.json")).toContain(hex(bytesOf(call)));
-  expect(vectorsOf("call/answers.json")).toContain(hex(bytesOf(answer)));
+  for (const block of calls) expect(vectorsOf("call/calls.json")).toContain(hex(bytesOf(block)));
+  for (const block of answers) expect(vectorsOf("call/answers.json")).toContain(hex(bytesOf(block)));
+  for (const block of [calls[1], answers[1]]) expect(call.spec).toContain(`${block && bytesOf(block).length} bytes`);
   const [commitment] = readVectors<CommitmentVector>("call/commitments.json");
   const salt = parseHex(commitment?.salt ?? "") ?? new Uint8Array(0);
   expect(hex(commit("request", salt, bytesOf(call)).digest)).toBe(commitment?.digest);
-  for (const shown of [commitment?.salt, commitment?.digest]) expect(call.spec).toContain(shown);
+  const field = readVectors<CommitmentVector>("call/fields.json").find(({ desc }) => desc === "an upstream's model");
+  for (const shown of [commitment?.salt, commitment?.digest, field?.salt, field?.digest])
+    expect(call.spec).toContain(shown);
+});
+
+test("stream.md: the frames, the links and the seal are those of our vectors, and the chain leads to them", () => {
+  const [stream] = blocksOf("text stream");
+  const [seal] = blocksOf("hex seal");
+  type StreamVector = Vector & { frames: string[]; receiptId: string; salt: string; links: string[] };
+  const [vector] = readVectors<StreamVector>("receipt/streams.json");
+  if (stream === undefined || seal === undefined || vector === undefined) return expect.fail("stream.md has a stream");
+  const frames = stream.body.match(/[^]+?\n\n/g) ?? [];
+  expect(frames).toEqual(vector.frames);
+  const bytes = (text: string) => parseHex(text) ?? new Uint8Array(0);
+  const states = [openStream(bytes(vector.receiptId), bytes(vector.salt))];
+  for (const [i, frame] of frames.entries()) {
+    const bare = i === frames.length - 1 ? withoutReceipt(frame, "}") : frame;
+    states.push(extendStream(states[i] ?? expect.fail(), utf8(bare)));
+  }
+  expect(states.map(({ head }) => hex(head))).toEqual(vector.links);
+  for (const shown of [vector.receiptId, vector.salt, ...vector.links]) expect(stream.spec).toContain(`    ${shown}\n`);
+  const [, , sealed = expect.fail()] = states;
+  expect(hex(bytesOf(seal))).toBe(hex(sealMessage(bytes(vector.receiptId), sealed)));
 });
 
 test("log.md: the checkpoint verifies by the vkey, and the proof leads from the letter d to it", async () => {

@@ -100,6 +100,25 @@ test("a verdict says every check by name, and what the receipt says", async () =
   });
 });
 
+test("a relayed receipt says whose word it is that the answer is", async () => {
+  const relays = vectors.filter(({ desc }) => desc.startsWith("a relayed receipt"));
+  const said = relays.map(async ({ file, vkey }) => {
+    const { checks } = await verifyReceiptFile(utf8(file), trustInLog(parseNoteKey(vkey)));
+    return checks.find(({ name }) => name === "execution")?.detail;
+  });
+  const untold = 'tier "signed": that the node told the truth is not shown';
+  expect(await Promise.all(said)).toEqual([
+    `${untold}; it relayed the answer of "acme", and what ran there is that one's word alone`,
+    `${untold}; it relayed the answer of an upstream, and what ran there is that one's word alone`,
+  ]);
+});
+
+test("a model's entry that yanks, with bytes that are no manifest, fails and does not throw", async () => {
+  const manifest = utf8("none");
+  const { text, log } = await issueReceipt({ says: { model: (says) => ({ ...says, action: "yank", manifest }) } });
+  expect(await verifyReceiptFile(utf8(text), log.trust)).toMatchObject({ outcome: "failed", failure: "not_published" });
+});
+
 test("without a key of the log to trust, a receipt is inconclusive, and only its checkpoint is unchecked", async () => {
   const verdict = await verifyReceiptFile(utf8(one.text), undefined);
   expect(verdict.outcome).toBe("inconclusive");
