@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import { expect, test } from "vitest";
 import { type ErrorCode, ServiceError, STATUS } from "./errors.ts";
-import { errorResponse, withoutRetries } from "./http.ts";
+import { errorResponse, parseJson, withoutRetries } from "./http.ts";
 
 /** What a request gets that fails with `error`, of a call at that price. */
 async function answerTo(error: unknown, priceAtomic = 0n): Promise<Response> {
@@ -56,4 +56,28 @@ test("stock clients are told not to send again what may have run at a price, and
   ];
   for (const [error, price, says] of cases)
     expect((await answerTo(error, price)).headers.get("x-should-retry"), String(error)).toBe(says);
+});
+
+/** What becomes of a body of JSON. */
+function outcomeOf(json: string): unknown {
+  try {
+    return parseJson(Buffer.from(json));
+  } catch (error) {
+    return error instanceof ServiceError ? error.code : error;
+  }
+}
+
+test("JSON that is built to be slow to read is refused before it is read", () => {
+  const nested = (depth: number) => `${"[".repeat(depth)}${"]".repeat(depth)}`;
+  expect(outcomeOf(nested(65))).toEqual(JSON.parse(nested(65)));
+  expect(outcomeOf(nested(66))).toBe("invalid_request");
+  expect(outcomeOf(nested(4_000_000))).toBe("invalid_request");
+  expect(outcomeOf(`[${"{},".repeat(1_000_000)}1]`)).toBe("limit_exceeded");
+  expect(outcomeOf(`{${'"a":1,'.repeat(1_000_000)}"b":1}`)).toBe("limit_exceeded");
+});
+
+test("brackets and colons in a text are no structure, whatever is escaped around them", () => {
+  for (const text of ["[".repeat(300_000), ":".repeat(300_000), '\\"['.repeat(100_000), "\\\\", '"{"', "\\"])
+    expect(outcomeOf(JSON.stringify({ text }))).toEqual({ text });
+  expect(outcomeOf('{"a":"')).toBe("invalid_request");
 });

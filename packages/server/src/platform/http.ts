@@ -1,5 +1,6 @@
 /** HTTP's edge: bodies within their limit, refusals in the shape of each API, one place where an error becomes a status. */
 import { isUtf8 } from "node:buffer";
+import { JSON_DEPTH } from "@tallystick/protocol";
 import type { Context } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { type ErrorCode, mayHaveRun, ServiceError, STATUS } from "./errors.ts";
@@ -126,11 +127,13 @@ export async function readJson(c: Context, limitBytes: number): Promise<unknown>
   return parseJson(await readBody(c, limitBytes));
 }
 
-/** The value that JSON in UTF-8 stands for. Throws invalid_request. */
+/** The value that JSON in UTF-8 stands for. Throws invalid_request, and limit_exceeded where it is built to be slow to read. */
 export function parseJson(bytes: Uint8Array): unknown {
   if (!isUtf8(bytes)) throw new ServiceError("invalid_request", "the body is not UTF-8");
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  checkShape(buffer);
   try {
-    return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8"));
+    return JSON.parse(buffer.toString("utf8"));
   } catch (cause) {
     throw new ServiceError(
       "invalid_request",
@@ -138,4 +141,52 @@ export function parseJson(bytes: Uint8Array): unknown {
       { cause },
     );
   }
+}
+
+/** Objects, lists and members of a body, together. */
+const JSON_PARTS = 250_000;
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+/** What a byte outside of texts is: nothing to look at, a quote, an opening, a closing, a colon. */
+const KINDS = new Uint8Array(256);
+const [TEXT, OPENING, CLOSING, MEMBER] = [1, 2, 3, 4];
+for (const [kind, characters] of [
+  [TEXT, '"'],
+  [OPENING, "[{"],
+  [CLOSING, "]}"],
+  [MEMBER, ":"],
+] as const)
+  for (const character of characters) KINDS[character.charCodeAt(0)] = kind;
+
+/**
+ * Looks at JSON before it is read: eight megabytes of brackets take the event loop seconds, where eight of text take it
+ * milliseconds. What is nested deeper than a call may be would be refused after that anyway.
+ */
+function checkShape(json: Buffer): void {
+  let depth = 0;
+  let parts = 0;
+  for (let i = 0; i < json.length; i++) {
+    const kind = KINDS[json[i] ?? 0];
+    if (kind === 0) continue;
+    if (kind === TEXT) {
+      i = endOfText(json, i);
+      continue;
+    }
+    if (kind === OPENING && ++depth > JSON_DEPTH + 1)
+      throw new ServiceError("invalid_request", `the body has JSON nested more than ${JSON_DEPTH} deep`);
+    if (kind === CLOSING) depth--;
+    else if (++parts > JSON_PARTS)
+      throw new ServiceError("limit_exceeded", `the body has more than ${JSON_PARTS} objects, lists and members`);
+  }
+}
+
+/** Where the text that begins at `start` has its closing quote. */
+function endOfText(json: Buffer, start: number): number {
+  const end = json.indexOf(QUOTE, start + 1);
+  if (end < 0 || json[end - 1] !== BACKSLASH) return end < 0 ? json.length : end;
+  for (let i = start + 1; i < json.length; i++) {
+    if (json[i] === QUOTE) return i;
+    if (json[i] === BACKSLASH) i++;
+  }
+  return json.length;
 }
