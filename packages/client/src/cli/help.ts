@@ -1,63 +1,7 @@
 /** What `tally` says of itself: its commands and options, from which the help texts and docs/reference/cli.md are made. */
+import { OPTIONS, type OptionName } from "./options.ts";
 
-/** Every option, as `parseArgs` takes them, with what it is given and what it does. */
-export const OPTIONS = {
-  network: { type: "string", takes: "URL|DIR", does: "which network; else the one that runs in .tallystick here" },
-  "api-key": { type: "string", takes: "KEY", does: "who asks; else the running network's own key" },
-  policy: { type: "string", takes: "FILE", does: "a tlog-policy: which witnesses must have cosigned what is believed" },
-  vkey: { type: "string", takes: "VKEY", does: "the log's key, from somewhere you trust" },
-  json: { type: "boolean", default: false, does: "one line of JSON, for programs" },
-  input: { type: "string", takes: "X", does: "a file, a text, numbers in JSON, or - for standard input" },
-  example: { type: "boolean", default: false, does: "run on the model's own example" },
-  save: { type: "string", takes: "FILE", does: "where to write the receipt's file as well" },
-  decision: { type: "string", takes: "HEX", does: "16 bytes that all calls behind one decision share" },
-  "max-price": {
-    type: "string",
-    takes: "N",
-    does: "the most that the call may cost; else its bound by the model's price",
-  },
-  "max-tokens": { type: "string", takes: "N", does: "the most tokens of the answer; else the model's context" },
-  hold: { type: "boolean", default: false, does: "print no word before a signature of the node covers it" },
-  key: { type: "string", takes: "FILE", does: "the relier's key, PEM; else your own, made on first use" },
-  usage: { type: "string", takes: "FILE", does: "the published figures to compare with, as /v1/usage gives them" },
-  data: { type: "string", takes: "DIR", does: "the network's data folder; else .tallystick here" },
-  out: { type: "string", takes: "PATH", does: "where to write: the folder of a copy, the file of a proof" },
-  keys: { type: "string", takes: "DIR", does: "where the network's keys lie; else in its data folder" },
-  "with-keys": { type: "boolean", default: false, does: "put every key of the network into the backup as well" },
-  size: { type: "string", takes: "N", does: "how many entries the proof's checkpoint is of; else all" },
-  checkpoint: { type: "string", takes: "FILE", does: "the earlier checkpoint that the proof is to lead to" },
-  interval: { type: "string", takes: "SECONDS", does: "how long to wait before the next look; else 60" },
-  once: { type: "boolean", default: false, does: "look once, for whoever has a scheduler" },
-  stale: { type: "string", takes: "SECONDS", does: "an alarm where the newest checkpoint was cosigned before that" },
-  witness: {
-    type: "string",
-    multiple: true,
-    takes: "URL",
-    does: "a witness's monitoring path, whose word to compare; as often as there are",
-  },
-  account: { type: "string", takes: "TAG", does: "which account, for the operator; else the only one there is" },
-  source: {
-    type: "string",
-    takes: "WORD",
-    does: "whose money it is: operator (your own, subsidised) or transfer; else operator",
-  },
-  reference: {
-    type: "string",
-    takes: "HEX",
-    does: "16 bytes that make it once, however often it is sent; else random ones",
-  },
-  scopes: { type: "string", takes: "LIST", does: "what it is for: infer, read, sessions, keys; else all but keys" },
-  models: { type: "string", takes: "LIST", does: "the models that it may call; else every one" },
-  budget: { type: "string", takes: "N", does: "the most that its calls may cost in all, in atomic units" },
-  "day-budget": { type: "string", takes: "N", does: "the most that its calls may cost in a day" },
-  "price-limit": { type: "string", takes: "N", does: "the most that one of its calls may cost" },
-  requests: { type: "string", takes: "N", does: "how many requests it has a minute" },
-  units: { type: "string", takes: "N", does: "how many tokens, or units, it has a minute" },
-  calls: { type: "string", takes: "N", does: "how many of its calls may run at once" },
-  days: { type: "string", takes: "N", does: "after how many days it is refused; else never" },
-  help: { type: "boolean", short: "h", default: false, does: "say this" },
-} as const;
-export type OptionName = keyof typeof OPTIONS;
+export { OPTIONS, type OptionName } from "./options.ts";
 
 /** Options of every command that asks a network. */
 export const COMMON: readonly OptionName[] = ["network", "vkey", "policy", "json", "help"];
