@@ -1,8 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
-import { COMMANDS, OPTIONS } from "../../packages/client/src/cli/catalogue.ts";
-import { helpOf, overview } from "../../packages/client/src/cli/help.ts";
+import { COMMANDS, helpOf, overview } from "../../packages/client/src/cli/help.ts";
+import { OPTIONS } from "../../packages/client/src/cli/options.ts";
 
 /** The sections of docs/reference/cli.md by their headings, the first under the title. */
 let sections: Map<string, string>;

@@ -34,9 +34,9 @@ const RAW = [
 ];
 
 /** The text of `value` with something wrong in it; once in a while with nothing. */
-export function mutatedJson(fuzzing: Fuzzing, value: Json): string {
+export function mutatedJson(fuzzing: Fuzzing, value: unknown): string {
   if (fuzzing.chance(0.05)) return fuzzing.one(RAW);
-  let mutated = value;
+  let mutated: Json = JSON.parse(JSON.stringify(value));
   for (let i = fuzzing.number(4); i > 0; i--) mutated = mutate(fuzzing, mutated);
   let text = JSON.stringify(mutated);
   if (fuzzing.chance(0.02)) text = text.replace(/\d+/, fuzzing.one(["1e400", "-", "01", "9".repeat(2_000), "0x1"]));

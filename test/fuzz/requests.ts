@@ -1,5 +1,4 @@
 /** Requests that nobody should send, over every route: their bytes, as they go on the wire. */
-import type { Json } from "@tallystick/protocol";
 import { creditInput } from "../network.ts";
 import { mutatedJson } from "./json.ts";
 import type { Fuzzing } from "./random.ts";
@@ -78,7 +77,7 @@ function jsonRequest(fuzzing: Fuzzing, target: FuzzTarget): FuzzRequest {
   const tools = [{ type: "function", function: { name: "f", parameters: { type: "object", properties: {} } } }];
   const sampling = { model: chatModel, temperature: 0.5, n: 1, stop: ["x"], seed: 3 };
   const stream = fuzzing.chance(0.3) ? { stream: true, stream_options: { include_usage: true } } : {};
-  const bodies: Record<string, Json> = {
+  const bodies: Record<string, unknown> = {
     "/v1/chat/completions": {
       ...sampling,
       ...stream,

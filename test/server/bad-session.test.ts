@@ -45,7 +45,7 @@ const SESSIONS: Record<string, { ask: () => Promise<Response>; refusal: Refusal 
   },
   "of another form": {
     ask: () => post(network, "/v1/sessions", '{"key":"x"}'),
-    refusal: invalid(/a session takes \{sessionKey, possession, expiry\}/),
+    refusal: invalid(/a session takes \{sessionKey, possession, expiry, budget\?\}/),
   },
   "in truncated JSON": { ask: () => post(network, "/v1/sessions", '{"sessionKey":'), refusal: invalid(/not JSON/) },
 };

@@ -6,18 +6,18 @@ import { UnreachableError, UnverifiedError } from "../errors.ts";
 import { audit } from "./audit.ts";
 import { backup } from "./backup/backup.ts";
 import { restore } from "./backup/restore.ts";
-import { COMMANDS, OPTIONS } from "./catalogue.ts";
 import { chat, embed } from "./chat.ts";
 import { models, rely, usage, verify } from "./commands.ts";
 import type { Context } from "./context.ts";
 import { disk } from "./disk.ts";
-import { helpOf, overview } from "./help.ts";
+import { COMMANDS, helpOf, overview } from "./help.ts";
 import { findFile, openHome } from "./home.ts";
 import { infer } from "./infer.ts";
 import { createKey, listKeys, revokeKey } from "./keys.ts";
 import { exportLog, fsck, prove } from "./log.ts";
 import { balance, earnings, quote, topup } from "./money.ts";
 import { monitor } from "./monitor.ts";
+import { OPTIONS } from "./options.ts";
 import { EXIT, type Exit, printable, type Terminal, UsageError } from "./terminal.ts";
 
 /** Runs one command. The process's exit status. */

@@ -28,9 +28,14 @@ const ENGINE: Engine = {
   profile: () => ({ runtime: "onnxruntime-web@1.2.3", binary: sha256(utf8("engine")), exactness: "exact" }),
 };
 
+/** A receipt of a session that may spend credits: its model is priced. */
+function issuePaying({ says = {}, ...changes }: Parameters<typeof issueReceipt>[0] = {}) {
+  return issueReceipt({ ...changes, says: { grant: (grant) => ({ ...grant, paymentClass: "credits" }), ...says } });
+}
+
 /** A node as it is when it runs elsewhere than the gateway: it is given bytes, and a log to append to. */
 async function openNode(changes: Parameters<typeof issueReceipt>[0] = {}) {
-  const { entries, authorization } = await issueReceipt(changes);
+  const { entries, authorization } = await issuePaying(changes);
   const fold = createFold();
   for (const part of ["gateway", "node", "publisher", "model", "grant"] as const) applyEntry(fold, entries[part]);
   const appended: Uint8Array[] = [];
@@ -99,7 +104,7 @@ test.each<[string, Partial<Dispatch>, Parameters<typeof issueReceipt>[0], object
 
 test("what was checked of other bytes is no check of these", async () => {
   const { node, dispatch, appended } = await openNode();
-  const { authorization } = await issueReceipt();
+  const { authorization } = await issuePaying();
   const checked = { authorization, call: { operation: "infer" as const, inputs: [], outputs: [] } };
   await expect(node.serve(dispatch, checked)).rejects.toThrow("what was checked is what is dispatched");
   expect(appended).toEqual([]);
