@@ -107,6 +107,43 @@ describe("a chat completion", () => {
   });
 });
 
+describe("a node's key that the log is not shown to hold is believed by nobody who knows the log", () => {
+  type Part = { entry: string; proof?: string };
+  const wrongs: [string, RegExp, (parts: { node: Part; gateway: Part }) => Part][] = [
+    ["without a proof", /does not prove that the node's key is in its log/, ({ node }) => ({ entry: node.entry })],
+    [
+      "with another's proof",
+      /not where in the log its proof says/,
+      ({ node, gateway }) => ({ ...gateway, entry: node.entry }),
+    ],
+    ["that enrols another's role", /not one that the network enrolled as a node's/, ({ gateway }) => gateway],
+    [
+      "that did not sign its enrolment",
+      /not signed by that key/,
+      ({ node: { entry, ...node } }) => {
+        const bytes = parseBase64(entry) ?? new Uint8Array(0);
+        return { ...node, entry: base64(bytes.with(-1, (bytes.at(-1) ?? 0) ^ 1)) };
+      },
+    ],
+  ];
+  test.each(wrongs)("%s", async (_, message, node) => {
+    let nowMs = Date.now();
+    const tiny = await openTinyOpenAi({
+      answer(path) {
+        if (!path.includes("/receipts/")) return undefined;
+        const file = JSON.parse(tiny.network.file(path.split("/").at(-1) ?? ""));
+        return Response.json({ ...file, node: node(file) });
+      },
+    });
+    const sleep = async (ms: number) => {
+      nowMs += ms;
+    };
+    const edges = { fetch: tiny.fetch, nowMs: () => nowMs, sleep };
+    const client = createClient({ url: URL, apiKey: API_KEY, trust: tiny.network.log.trust, edges });
+    await expect(client.chat(BODY)).rejects.toThrow(message);
+  });
+});
+
 test("embeddings are given as they were asked for, with their receipt", async () => {
   const { client } = await open();
   const { body, checks } = await client.embed({ model: TINY_MODEL, input: ["a", "b"] });
@@ -145,6 +182,15 @@ describe("a whole answer that does not hold is not given", () => {
     const asking = client.chat(BODY);
     await expect(asking).rejects.toThrow(UnverifiedError);
     await expect(asking).rejects.toThrow(message);
+  });
+
+  test("a receipt under another's id", async () => {
+    const body = ({ receipt, ...rest }: JsonObject) => ({
+      ...rest,
+      receipt: { ...(receipt as JsonObject), id: "00".repeat(32) },
+    });
+    const { client } = await open({ body });
+    await expect(client.chat(BODY)).rejects.toThrow(/for another request/);
   });
 
   test("a receipt whose signature is not the node's", async () => {
@@ -267,6 +313,20 @@ describe("a stream that does not hold errors", () => {
     const stream = await client.chat({ ...BODY, stream: true });
     await expect(readAll(stream)).rejects.toThrow(message);
     await expect(stream.verified).rejects.toThrow(UnverifiedError);
+  });
+
+  test("whose seals are taken out and that says the same in other bytes", async () => {
+    const blocks = ([first = "", ...rest]: string[]) => [
+      first,
+      ...rest.filter(isFrame).map((block, i) => (i === 2 ? block.replace('"created":1', '"created":2') : block)),
+    ];
+    const { client } = await open({ blocks });
+    await expect(readAll(await client.chat({ ...BODY, stream: true }))).rejects.toThrow(/receipt's chain is over/);
+  });
+
+  test("with a carriage return in a frame", async () => {
+    const { client } = await open({ blocks: (honest) => honest.toSpliced(3, 0, 'data: {"choices":[]\r}\n\n') });
+    await expect(readAll(await client.chat({ ...BODY, stream: true }))).rejects.toThrow(/frame that is none/);
   });
 
   test("with a word more after its end", async () => {
