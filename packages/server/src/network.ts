@@ -31,7 +31,7 @@ import { createReads, type LogReads } from "./log/reads.ts";
 import { logRoutes, tileRoutes } from "./log/routes.ts";
 import type { Log } from "./log/service.ts";
 import { type Begun, type NetworkLog, openNetworkLog } from "./network-log.ts";
-import { type Operations, openOperations, operationsRoutes } from "./operations.ts";
+import { measureNodes, measureUpstreams, type Operations, openOperations, operationsRoutes } from "./operations.ts";
 import { addPages, firstCall } from "./pages.ts";
 import { type Clock, nowSeconds } from "./platform/clock.ts";
 import { closeDatabase, type Database, openDatabase } from "./platform/database.ts";
@@ -171,6 +171,7 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
     const reads = readsOf(ledger.log);
     const operations = openOperations(options, ledger.log);
     closers.push(operations.close);
+    measureUpstreams(operations.metrics, relay.view);
     const { requests } = operations;
     const services = {
       operations,
@@ -317,6 +318,7 @@ function composeRoutes(
   const figures = () => ledger.projection.figures();
   const app = new Hono();
   app.use(operations.requests.middleware);
+  measureNodes(operations.metrics, serving.nodes);
   app.route("/", logRoutes({ admission, published, reads }));
   const { witnesses, history } = networkLog;
   app.route(

@@ -14,7 +14,7 @@ import type { Hono } from "hono";
 import type { OpenEngine } from "./engine.ts";
 import { createDispatcher, type Dispatcher, type LocalNode } from "./gateway/dispatcher.ts";
 import { nodeRoutes } from "./gateway/node-routes.ts";
-import { createNodeRegistry } from "./gateway/nodes.ts";
+import { createNodeRegistry, type NodeView } from "./gateway/nodes.ts";
 import { createRemoteNode } from "./gateway/remote-node.ts";
 import type { Ledger } from "./ledger.ts";
 import { type Admission, createAdmission } from "./log/admission.ts";
@@ -42,7 +42,14 @@ export type ServingParts = {
   isAdmin(header: string | undefined): boolean;
 };
 
-export type Serving = { node: Dispatcher; admission: Admission; routes: Hono; close(): Promise<void> };
+export type Serving = {
+  node: Dispatcher;
+  admission: Admission;
+  routes: Hono;
+  /** How each node elsewhere is, and what it has to do. */
+  nodes(): NodeView[];
+  close(): Promise<void>;
+};
 
 /** Calls that a worker is given at once before another counts as waiting: it makes batches of them. */
 export const CALLS_A_WORKER = 8;
@@ -74,7 +81,7 @@ export function openServing(parts: ServingParts): Serving {
   const node = createDispatcher({ fold, clock, random, registry, local, receiptWithinMs });
   log.follow(node.folded); // After the fold's own, which came first.
   const routes = nodeRoutes({ registry, fold, clock, id: keyId(signers.gateway.spki), isNode, isAdmin, publish });
-  return { node, admission, routes, close: registry.close };
+  return { node, admission, routes, nodes: registry.view, close: registry.close };
 }
 
 /** The node in this process, as one among others. */
