@@ -33,6 +33,7 @@ import type { Begun, NetworkLog } from "./network-log.ts";
 import { type Operations, operationsRoutes } from "./operations.ts";
 import { addPages, firstCall } from "./pages.ts";
 import { nowSeconds } from "./platform/clock.ts";
+import { cors } from "./platform/cors.ts";
 import type { Database } from "./platform/database.ts";
 import type { DataFolder } from "./platform/folder.ts";
 import { generateKey } from "./platform/keys.ts";
@@ -138,6 +139,7 @@ export function composeRoutes(
   const figures = () => ledger.projection.figures();
   const app = new Hono();
   app.use(operations.requests.middleware);
+  app.use(cors);
   app.route("/", logRoutes({ admission, published, reads }));
   const { witnesses, history } = networkLog;
   app.route(
