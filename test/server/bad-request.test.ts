@@ -111,6 +111,7 @@ const METHODS: [string, string, string][] = [
   ["PUT", `/v2/models/${CREDIT}`, "GET"],
   ["DELETE", "/v1/infer", "POST"],
   ["GET", "/v1/sessions", "POST"],
+  ["GET", "/v1/chat/completions", "POST"],
   ["POST", "/v1/usage", "GET"],
   ["PUT", `/v1/receipts/${"0".repeat(64)}/opening`, "GET, DELETE"],
   ["POST", "/checkpoint", "GET"],

@@ -26,13 +26,11 @@ import { logRoutes, tileRoutes } from "./log/routes.ts";
 import type { Log } from "./log/service.ts";
 import type { NetworkOptions } from "./network.ts";
 
-/** The release that this is. */
-export const VERSION = "0.1.0";
-
 import type { Begun, NetworkLog } from "./network-log.ts";
 import { measureNodes, type Operations, operationsRoutes } from "./operations.ts";
 import { addPages, firstCall } from "./pages.ts";
 import { nowSeconds } from "./platform/clock.ts";
+import { cors } from "./platform/cors.ts";
 import type { Database } from "./platform/database.ts";
 import type { DataFolder } from "./platform/folder.ts";
 import { generateKey } from "./platform/keys.ts";
@@ -41,6 +39,9 @@ import type { Signing } from "./platform/signing.ts";
 import { openServing, type Serving } from "./serving.ts";
 import type { Settling } from "./settling.ts";
 import { usageRoutes } from "./usage/routes.ts";
+
+/** The release that this is. */
+export const VERSION = "0.1.0";
 
 /** All that routes are made of. */
 export type Services = {
@@ -139,6 +140,7 @@ export function composeRoutes(
   const app = new Hono();
   app.use(operations.requests.middleware);
   measureNodes(operations.metrics, serving.nodes);
+  app.use(cors);
   app.route("/", logRoutes({ admission, published, reads }));
   const { witnesses, history } = networkLog;
   app.route(

@@ -19,7 +19,8 @@ export function addPages(app: Hono, view: () => HomeView, report: Report): Hono 
   });
   app.notFound((c) => {
     const { method, path } = c.req;
-    const allow = METHODS.filter((other) => app.router.match(other, path)[0].length > 0);
+    // What goes before every handler is in the way of every path, and is nobody's method.
+    const allow = METHODS.filter((other) => app.router.match(other, path)[0].some(([[, { path: of }]]) => of !== "/*"));
     const nothing = new ServiceError("not_found", `nothing at ${method} ${path}`);
     return errorResponse(c, allow.length > 0 ? methodRefusal(method, path, allow) : nothing, report);
   });

@@ -1,6 +1,5 @@
 /** OpenAI's API over HTTP: chat completions, completions, embeddings and responses, whole or as they come, each with its receipt. */
 import {
-  CALL_SIZE_BYTES,
   callOf,
   type Dispatch,
   encodeCall,
@@ -19,6 +18,7 @@ import { type Context, Hono } from "hono";
 import { ServiceError } from "../platform/errors.ts";
 import { errorBody, parseJson, type Report, readBody, withoutRetries } from "../platform/http.ts";
 import { type Observation, observationOf } from "../platform/requests.ts";
+import type { Caller } from "./accounts.ts";
 import { answerOf } from "./answer.ts";
 import { trafficOf } from "./attribution.ts";
 import type { Contents } from "./contents.ts";
@@ -59,48 +59,56 @@ const PATHS: [path: string, operation: JsonOperation][] = [
 ];
 
 export function openAiRoutes(parts: OpenAiRoutes): Hono {
-  const { gateway, entrance, findModel } = parts;
+  const { gateway, entrance } = parts;
   const app = new Hono();
 
   for (const [path, operation] of PATHS)
     app.post(path, async (c) => {
-      const signed = c.req.header("x-tally-authorization");
-      // Who sends no key, and no half of its own, is told so before its body is read.
-      const caller = signed === undefined ? entrance.callerOf(c, "infer") : undefined;
-      const bytes = await readBody(c, JSON_LIMIT_BYTES);
-      const request = parseOpenAiRequest(operation, parseJson(bytes));
-      const stream = streamOf(c, request);
-      if (request.body.store === true) parts.contents.checkRoom();
-      if (caller !== undefined)
-        return entrance.once(c, caller, bytes, async () => {
-          const model = findModel(request.model);
-          const call = callOf(operation, request.body);
-          return answer(
-            parts,
-            c,
-            request,
-            await gateway.authorize(
-              caller,
-              model,
-              call,
-              terms(c, model, request, caller.key.terms.maxPriceAtomic),
-              stream,
-            ),
-          );
-        });
-      const asked = await gateway.check(dispatchOf(c, signed ?? "", request, stream));
-      const { name } = asked.model?.manifest ?? {};
-      if (name !== undefined && name !== request.model)
-        throw new ServiceError(
-          "invalid_request",
-          `the authorization is for ${name}, and the body asks ${request.model}`,
-          {
-            param: "model",
-          },
-        );
+      // Who asks is known before the body is read: reading is work, and a stranger's is not done.
+      const half = halfOf(c);
+      if (half === undefined) {
+        const caller = entrance.callerOf(c, "infer");
+        const asked = await readRequest(parts, c, operation);
+        return entrance.once(c, caller, asked.bytes, () => answerByKey(parts, c, caller, asked));
+      }
+      const signed = await gateway.signerOf(half.authorization);
+      const { bytes, request, stream } = await readRequest(parts, c, operation);
+      const asked = gateway.check(dispatchOf(half, request, stream), signed);
+      requireNamed(asked, request);
       return entrance.once(c, asked.caller, bytes, () => answer(parts, c, request, asked));
     });
   return app;
+}
+
+type Read = { bytes: Uint8Array; request: OpenAiRequest; stream: Dispatch["stream"] };
+
+async function readRequest({ contents }: OpenAiRoutes, c: Context, operation: JsonOperation): Promise<Read> {
+  const bytes = await readBody(c, JSON_LIMIT_BYTES);
+  const request = parseOpenAiRequest(operation, parseJson(bytes));
+  const stream = streamOf(c, request);
+  if (request.body.store === true) contents.checkRoom();
+  return { bytes, request, stream };
+}
+
+async function answerByKey(
+  parts: OpenAiRoutes,
+  c: Context,
+  caller: Caller,
+  { request, stream }: Read,
+): Promise<Response> {
+  const model = parts.findModel(request.model);
+  const call = callOf(request.operation, request.body);
+  const asks = terms(c, model, request, caller.key.terms.maxPriceAtomic);
+  return answer(parts, c, request, await parts.gateway.authorize(caller, model, call, asks, stream));
+}
+
+/** A half is for a revision; the model that the body names must be its own. */
+function requireNamed({ model }: Asked, request: OpenAiRequest): void {
+  const { name } = model?.manifest ?? {};
+  if (name === undefined || name === request.model) return;
+  throw new ServiceError("invalid_request", `the authorization is for ${name}, and the body asks ${request.model}`, {
+    param: "model",
+  });
 }
 
 async function answer(parts: OpenAiRoutes, c: Context, request: OpenAiRequest, asked: Asked): Promise<Response> {
@@ -263,18 +271,26 @@ function terms(c: Context, model: PublishedModel, request: OpenAiRequest, keyMax
   };
 }
 
-/** The dispatch of a requester that signed its half: over the call that this very body makes. */
-function dispatchOf(c: Context, signed: string, request: OpenAiRequest, stream: Dispatch["stream"]): Dispatch {
+type Half = Pick<Dispatch, "authorization" | "salt">;
+
+/** The half of a requester that signed it itself; undefined where it sends none. */
+function halfOf(c: Context): Half | undefined {
+  const signed = c.req.header("x-tally-authorization");
+  if (signed === undefined) return undefined;
   const authorization = bytesOf(signed);
   const salt = bytesOf(c.req.header("x-tally-salt") ?? "");
-  if (authorization === undefined || salt?.length !== 32)
-    throw new ServiceError(
-      "invalid_request",
-      "x-tally-authorization and x-tally-salt are base64url: the requester's half, and the 32 bytes under its commitment",
-    );
+  if (authorization !== undefined && salt?.length === 32) return { authorization, salt };
+  throw new ServiceError(
+    "invalid_request",
+    "x-tally-authorization and x-tally-salt are base64url: the requester's half, and the 32 bytes under its commitment",
+  );
+}
+
+/** The dispatch of a half: over the call that this very body makes. */
+function dispatchOf(half: Half, request: OpenAiRequest, stream: Dispatch["stream"]): Dispatch {
   try {
     const call = encodeCall(callOf(request.operation, request.body));
-    return { authorization, salt, call, ...(stream === undefined ? {} : { stream }) };
+    return { ...half, call, ...(stream === undefined ? {} : { stream }) };
   } catch (cause) {
     if (!(cause instanceof Malformed)) throw cause;
     throw new ServiceError("invalid_request", `the request ${cause.message}`, { cause });
@@ -283,7 +299,7 @@ function dispatchOf(c: Context, signed: string, request: OpenAiRequest, stream: 
 
 function bytesOf(base64url: string): Uint8Array | undefined {
   const plain = base64url.replaceAll("-", "+").replaceAll("_", "/").replace(/=+$/, "");
-  return plain.length > CALL_SIZE_BYTES ? undefined : parseBase64(plain.padEnd(Math.ceil(plain.length / 4) * 4, "="));
+  return parseBase64(plain.padEnd(Math.ceil(plain.length / 4) * 4, "="));
 }
 
 /** The answer in the encoding that was asked for: receipts are over base64, floats are for people. */

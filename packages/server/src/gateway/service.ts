@@ -1,4 +1,5 @@
 /** The gateway: takes calls from requesters, has them authorised, sends each to a node once, keeps what only the requester may open. */
+import assert from "node:assert/strict";
 import {
   type Authorization,
   type Call,
@@ -100,6 +101,9 @@ export type Asked = {
   requestSalt?: Uint8Array;
 };
 
+/** A requester's half that came from outside, and whose it is. */
+export type Signed = { authorization: Authorization; caller: Caller };
+
 export type Gateway = {
   /** Who calls with an API key. Throws unauthenticated. */
   authenticate(authorizationHeader: string | undefined): Caller;
@@ -111,8 +115,10 @@ export type Gateway = {
     terms: Terms,
     stream?: Dispatch["stream"],
   ): Promise<Asked>;
-  /** Whose call it is that a requester signed its half of. Throws where the session, its signature or its API key does not hold. */
-  check(dispatch: Dispatch): Promise<Asked>;
+  /** Who signed a requester's half. Throws where the session, its signature or its API key does not hold. */
+  signerOf(authorization: Uint8Array): Promise<Signed>;
+  /** The call of a half whose signer was found. Throws where its model does not take it. */
+  check(dispatch: Dispatch, signed: Signed): Asked;
   /** Has a call served, once. */
   serve(asked: Asked, signal?: AbortSignal): Promise<Served>;
   stream(asked: Asked, to: StreamTo): Promise<Served>;
@@ -203,16 +209,21 @@ export function createGateway(parts: GatewayParts): Gateway {
 
     authorize,
 
-    async check(dispatch) {
+    async signerOf(bytes) {
       // Before the nonce is taken: a session's id is public, and only the holder of its key may use up its nonces.
-      const authorization = await sessions.check(dispatch.authorization);
-      const { session, revision } = authorization.says;
+      const authorization = await sessions.check(bytes);
+      const { session } = authorization.says;
       const payerTag = Buffer.from(fold.sessions.get(keyOf(session))?.payer ?? "", "latin1").toString("hex");
       const caller = accounts.findBySession(session, payerTag, nowSeconds(parts.clock));
       if (caller === undefined)
         throw new ServiceError("forbidden", "the API key that this session was granted to is revoked or has expired");
+      return { authorization, caller };
+    },
+
+    check(dispatch, { authorization, caller }) {
+      assert(dispatch.authorization === authorization.signed.bytes, "what was checked is what is dispatched");
       const call = orRefuse(() => parseCall(dispatch.call));
-      const model = fold.models.get(keyOf(revision));
+      const model = fold.models.get(keyOf(authorization.says.revision));
       if (model?.yanked === false) {
         requireModel(caller.key, model);
         refuseCall(model, call, jsonFault);
