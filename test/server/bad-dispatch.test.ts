@@ -108,7 +108,11 @@ const DISPATCHES: Record<string, Dispatching> = {
         says: { revision: await revisionOf(network, PRICED), maxPrice: 4n },
         inputs: [floatTensor("features", [1, 30], new Float32Array(30))],
       }),
-    refusal: { status: 402, code: "price_over_maximum", says: /costs 5, over the maximum of 4: authorise more/ },
+    refusal: {
+      status: 402,
+      code: "price_over_maximum",
+      says: /costs 5(?: at least)?, over the maximum of 4: authorise more/,
+    },
   },
   "a tier that is not offered": {
     dispatch: () => requester.dispatch({ says: { tier: "proved" } }),

@@ -1,9 +1,11 @@
 import {
   applyEntry,
   commit,
+  commitField,
   createFold,
   type Dispatch,
   encodeCall,
+  encodeJson,
   floatTensor,
   hex,
   parseAnswer,
@@ -108,4 +110,14 @@ test("what was checked of other bytes is no check of these", async () => {
   const checked = { authorization, call: { operation: "infer" as const, inputs: [], outputs: [] } };
   await expect(node.serve(dispatch, checked)).rejects.toThrow("what was checked is what is dispatched");
   expect(appended).toEqual([]);
+});
+
+test("the nodes that were tried before are in the evidence that the receipt commits to", async () => {
+  const { node, dispatch } = await openNode();
+  const attempts = [{ at: "ab12", outcome: "draining", ms: 3 }];
+  const served = await node.serve({ ...dispatch, attempts });
+  if (!served.ok) throw served.refusal;
+  expect(served.disclosure).toEqual({ evidence: { attempts } });
+  const receipt = parseEntry(served.receipt);
+  expect(receipt.says).toMatchObject({ evidence: commitField("evidence", served.salt, encodeJson({ attempts })) });
 });

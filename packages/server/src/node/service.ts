@@ -40,7 +40,7 @@ import { admit, checkAuthorization, parseOrRefuse } from "./admission.ts";
 import { besideAnswer, type Disclosure } from "./beside.ts";
 import { bodyOf } from "./bodies.ts";
 import type { Heading } from "./frames.ts";
-import type { Generator, Unanswered } from "./generation.ts";
+import type { Attempt, Generator, Unanswered } from "./generation.ts";
 import { type Asking, answerJson, type JsonOutcome, writerOf } from "./json-answer.ts";
 import { createOutgoing, type Sink } from "./outgoing.ts";
 import { createSessionBudgets } from "./session-budgets.ts";
@@ -99,7 +99,14 @@ export type InferenceNode = {
 type NotAnswered = Exclude<Unanswered, { kind: "overloaded" }>;
 
 /** A dispatch that was taken up. */
-type TakenUp = { id: Uint8Array; authorization: Authorization; model: PublishedModel; salt: Uint8Array };
+type TakenUp = {
+  id: Uint8Array;
+  authorization: Authorization;
+  model: PublishedModel;
+  salt: Uint8Array;
+  /** Nodes that did not take it up, as the gateway says. */
+  tried: Attempt[];
+};
 
 export function createNode(parts: NodeParts): InferenceNode {
   const { signer, engine, fold, random, clock } = parts;
@@ -111,7 +118,7 @@ export function createNode(parts: NodeParts): InferenceNode {
 
   /** Takes up what a dispatch authorises and runs `work`; where that throws, nothing was signed and it may come again. */
   async function takeUp<T>(
-    { authorization: bytes, salt, call }: Dispatch,
+    { authorization: bytes, salt, call, attempts: tried = [] }: Dispatch,
     checked: Checked | undefined,
     work: (taken: TakenUp, call: Call) => Promise<T>,
   ): Promise<T> {
@@ -127,7 +134,7 @@ export function createNode(parts: NodeParts): InferenceNode {
     budgets.take(id, authorization.says, model);
     spent.add(name);
     forget(spent, fold);
-    return work({ id, authorization, model, salt: random(32) }, asked);
+    return work({ id, authorization, model, salt: random(32), tried }, asked);
   }
 
   /** Gives an authorization back where nothing was signed for it. */
@@ -155,12 +162,14 @@ export function createNode(parts: NodeParts): InferenceNode {
     if (execution.kind !== "answered") return concludeUnanswered(taken, execution);
     const { unitCount, outputs } = execution;
     const answer = encodeAnswer(outputs);
+    const { committed, disclosure } = beside(taken, {});
     const logged = await signAndAppend(taken, {
       ...answered(taken, answer),
       units: unitStep(unitCount),
       price: charge(taken, unitCount, 0),
+      ...committed,
     });
-    return { ok: true, ...logged, outputs, answer, salt: taken.salt, disclosure: {} };
+    return { ok: true, ...logged, outputs, answer, salt: taken.salt, disclosure };
   }
 
   async function concludeJson(
@@ -172,7 +181,7 @@ export function createNode(parts: NodeParts): InferenceNode {
   ): Promise<Extract<Served, { ok: true }>> {
     const { usage } = outcome;
     const answer = encodeJsonAnswer(outcome.answer);
-    const { committed, disclosure } = besideAnswer(toldBy(outcome), taken.salt, taken.model.manifest.upstream);
+    const { committed, disclosure } = beside(taken, toldBy(outcome));
     const logged = await signAndAppend(taken, {
       ...answered(taken, answer),
       units: unitStep(usage.promptTokens),
@@ -188,7 +197,7 @@ export function createNode(parts: NodeParts): InferenceNode {
   }
 
   async function concludeUnanswered(taken: TakenUp, outcome: NotAnswered): Promise<Served> {
-    const { committed, disclosure } = besideAnswer(toldBy(outcome), taken.salt, taken.model.manifest.upstream);
+    const { committed, disclosure } = beside(taken, toldBy(outcome));
     const status = outcome.kind === "cancelled" ? "cancelled" : "failed";
     const logged = await signAndAppend(taken, { status, units: 0, price: 0n, ...committed });
     return { ok: false, ...logged, disclosure, refusal: refusalOf(outcome, hex(taken.id)) };
@@ -284,6 +293,11 @@ function charge({ model, authorization }: TakenUp, units: number, outputUnits: n
   const { maxPrice } = authorization.says;
   if (price > maxPrice) return maxPrice;
   return price;
+}
+
+/** What a receipt commits to beside the answer: the nodes that were tried come before what an engine tried. */
+function beside({ salt, model, tried }: TakenUp, { attempts = [], ...told }: Parameters<typeof besideAnswer>[0]) {
+  return besideAnswer({ ...told, attempts: [...tried, ...attempts] }, salt, model.manifest.upstream);
 }
 
 /** What an engine told of how an answer came about, or did not. */
