@@ -215,12 +215,14 @@ describe("a whole answer that does not hold is not given", () => {
   });
 
   test.each([
-    ["evidence", { evidence: { attempts: [] } }],
-    ["upstream model", { upstream: { model: "a better one" } }],
-  ])("with an %s told beside it that nobody signed", async (what, told) => {
+    ["evidence", /evidence/, { evidence: { attempts: [] } }],
+    ["upstream's name for a model", /upstream's model/, { upstream: { model: "a better one" } }],
+  ])("with an %s told beside it that nobody signed", async (_, message, told) => {
     const body = ({ receipt, ...rest }: JsonObject) => ({ ...rest, receipt: { ...(receipt as JsonObject), ...told } });
     const { client } = await open({ body });
-    await expect(client.chat(BODY)).rejects.toThrow(`the ${what} that came with the answer is not the one`);
+    const asking = client.chat(BODY);
+    await expect(asking).rejects.toThrow(UnverifiedError);
+    await expect(asking).rejects.toThrow(message);
   });
 
   test("what no receipt covers is left out", async () => {
