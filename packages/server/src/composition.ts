@@ -30,7 +30,7 @@ import type { NetworkOptions } from "./network.ts";
 export const VERSION = "0.1.0";
 
 import type { Begun, NetworkLog } from "./network-log.ts";
-import { type Operations, operationsRoutes } from "./operations.ts";
+import { measureNodes, type Operations, operationsRoutes } from "./operations.ts";
 import { addPages, firstCall } from "./pages.ts";
 import { nowSeconds } from "./platform/clock.ts";
 import type { Database } from "./platform/database.ts";
@@ -138,6 +138,7 @@ export function composeRoutes(
   const figures = () => ledger.projection.figures();
   const app = new Hono();
   app.use(operations.requests.middleware);
+  measureNodes(operations.metrics, serving.nodes);
   app.route("/", logRoutes({ admission, published, reads }));
   const { witnesses, history } = networkLog;
   app.route(

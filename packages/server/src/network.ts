@@ -17,7 +17,7 @@ import { createHub } from "./hub/service.ts";
 import { type KeyPlaces, locateKeys } from "./keys.ts";
 import type { LogReads } from "./log/reads.ts";
 import { openNetworkLog } from "./network-log.ts";
-import { openOperations } from "./operations.ts";
+import { measureUpstreams, openOperations } from "./operations.ts";
 import { type Clock, nowSeconds } from "./platform/clock.ts";
 import { closeDatabase, openDatabase } from "./platform/database.ts";
 import { LOCKED_FILE, openDataFolder } from "./platform/folder.ts";
@@ -154,6 +154,7 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
     const reads = readsOf(ledger.log);
     const operations = openOperations(options, ledger.log);
     closers.push(operations.close);
+    measureUpstreams(operations.metrics, relay.view);
     const { requests } = operations;
     const services = {
       operations,

@@ -77,6 +77,31 @@ function measureLog(metrics: Metrics, log: MeasuredLog): void {
   metrics.gauge({ name: "tally_log_writable", help: "1 while the log can write." }, () => (log.canWrite ? 1 : 0));
 }
 
+type UpstreamState = { name: string; isOpen: boolean; inFlight: number };
+
+/** Adds what is measured of upstreams, by the names that their operator gave them. */
+export function measureUpstreams(metrics: Metrics, view: () => readonly UpstreamState[]): void {
+  const of = (name: string, help: string, value: (upstream: UpstreamState) => number) =>
+    metrics.gauge({ name, help, labels: ["upstream"] }, () =>
+      view().map((one) => ({ labels: [one.name], value: value(one) })),
+    );
+  of("tally_upstream_breaker_open", "1 while an upstream is left alone.", ({ isOpen }) => (isOpen ? 1 : 0));
+  of("tally_upstream_calls_in_flight", "Calls that an upstream has.", ({ inFlight }) => inFlight);
+}
+
+type NodeState = { id: string; breaker: "closed" | "open"; inFlight: number; waiting: number };
+
+/** Adds what is measured of nodes elsewhere, by their key ids. */
+export function measureNodes(metrics: Metrics, view: () => readonly NodeState[]): void {
+  const of = (name: string, help: string, value: (node: NodeState) => number) =>
+    metrics.gauge({ name, help, labels: ["node"] }, () =>
+      view().map((one) => ({ labels: [one.id], value: value(one) })),
+    );
+  of("tally_node_breaker_open", "1 while a node is left alone.", ({ breaker }) => (breaker === "open" ? 1 : 0));
+  of("tally_node_calls_in_flight", "Calls of this gateway that a node has.", ({ inFlight }) => inFlight);
+  of("tally_node_calls_waiting", "Calls that wait at a node, by its own word.", ({ waiting }) => waiting);
+}
+
 /** How often the event loop is looked at. */
 const RESOLUTION_MS = 20;
 

@@ -14,7 +14,7 @@ import type { Hono } from "hono";
 import type { OpenEngine } from "./engine.ts";
 import { createDispatcher, type Dispatcher, type LocalNode } from "./gateway/dispatcher.ts";
 import { nodeRoutes } from "./gateway/node-routes.ts";
-import { createNodeRegistry } from "./gateway/nodes.ts";
+import { createNodeRegistry, type NodeView } from "./gateway/nodes.ts";
 import { createRemoteNode } from "./gateway/remote-node.ts";
 import type { Ledger } from "./ledger.ts";
 import { type Admission, createAdmission } from "./log/admission.ts";
@@ -43,7 +43,14 @@ export type ServingParts = {
 };
 
 /** `routes` are those of nodes, for a gateway that is reached at `url`. */
-export type Serving = { node: Dispatcher; admission: Admission; routes(url: string): Hono; close(): Promise<void> };
+export type Serving = {
+  node: Dispatcher;
+  admission: Admission;
+  routes(url: string): Hono;
+  /** How each node elsewhere is, and what it has to do. */
+  nodes(): NodeView[];
+  close(): Promise<void>;
+};
 
 /** Calls that a worker is given at once before another counts as waiting: it makes batches of them. */
 export const CALLS_A_WORKER = 8;
@@ -76,7 +83,7 @@ export function openServing(parts: ServingParts): Serving {
   log.follow(node.folded); // After the fold's own, which came first.
   const id = keyId(signers.gateway.spki);
   const routes = (url: string) => nodeRoutes({ registry, fold, clock, id, url, isNode, isAdmin, publish });
-  return { node, admission, routes, close: registry.close };
+  return { node, admission, routes, nodes: registry.view, close: registry.close };
 }
 
 /** The node in this process, as one among others. */

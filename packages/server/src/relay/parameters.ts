@@ -32,6 +32,7 @@ export const PARAMETERS: Record<"chat" | "completion" | "embedding", readonly st
     "parallel_tool_calls",
     "reasoning_effort",
     "verbosity",
+    "store",
   ],
   completion: [...SAMPLING, "prompt", "suffix", "echo"],
   embedding: ["input", "dimensions", "encoding_format", "user"],
@@ -39,6 +40,11 @@ export const PARAMETERS: Record<"chat" | "completion" | "embedding", readonly st
 
 /** What says how the answer travels, and from whom: this node's to say. */
 export const OWN_PARAMETERS: readonly string[] = ["model", "stream", "stream_options"];
+
+/** A body without what the gateway honours itself: an upstream that was told to store would keep the content as well. */
+export function withoutOurs({ store: _, ...body }: JsonObject): JsonObject {
+  return body;
+}
 
 export type ParameterRules = { extraParameters: readonly string[]; unsupportedParameters: readonly string[] };
 

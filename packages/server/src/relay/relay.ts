@@ -23,7 +23,7 @@ import { readVectors } from "./embeddings.ts";
 import { type Exchange, openExchange, type Response } from "./exchange.ts";
 import { malformed, UpstreamFault } from "./fault.ts";
 import { createPackage, type RelayedPackage } from "./package.ts";
-import { choiceCount, inputCount, parameterFault } from "./parameters.ts";
+import { choiceCount, inputCount, parameterFault, withoutOurs } from "./parameters.ts";
 import { readRefusal, StatusFault, shownWords } from "./refusal.ts";
 import { createSseReader, type SseEvent } from "./sse.ts";
 import { openWatch, type Watch } from "./watch.ts";
@@ -33,9 +33,13 @@ export type RelayParts = { upstreams: readonly UpstreamConfig[]; clock: Clock; r
 export type Relay = Generator & {
   /** What is to be published, so that it can be asked for. */
   readonly packages: readonly RelayedPackage[];
+  /** How each upstream is, by its registered name. */
+  view(): UpstreamView[];
   /** Ends every request that is under way. */
   close(): Promise<void>;
 };
+
+export type UpstreamView = { name: string; isOpen: boolean; inFlight: number };
 
 type Upstream = { config: UpstreamConfig; exchange: Exchange; breaker: Breaker; inFlight: number };
 type Served = { upstream: Upstream; model: UpstreamModel };
@@ -114,7 +118,7 @@ export function createRelay({ upstreams, clock, report }: RelayParts): Relay {
     upstream.inFlight++;
     const free = () => void upstream.inFlight--;
     const watch = openWatch(signal, Math.min(deadlineMs, config.timeouts.wholeMs));
-    const text = JSON.stringify({ ...body, model: model.upstreamModel });
+    const text = JSON.stringify({ ...withoutOurs(body), model: model.upstreamModel });
     const attempts: Attempt[] = [];
     try {
       for (;;) {
@@ -165,6 +169,7 @@ export function createRelay({ upstreams, clock, report }: RelayParts): Relay {
 
   return {
     packages,
+    view: () => opened.map(({ config: { name }, breaker: { isOpen }, inFlight }) => ({ name, isOpen, inFlight })),
     generate,
     embed,
     fault(published, operation, body) {
