@@ -118,6 +118,24 @@ test("a caller that goes away in mid-stream: the upstream is let go of, and the 
   await expect.poll(() => receiptOf(id).catch(() => undefined)).toEqual({ ...FAILED, status: "cancelled" });
 });
 
+test.each([true, false])(
+  "a caller that goes away before the first piece, stream: %s: the upstream is let go of at once",
+  async (stream) => {
+    const gone = new AbortController();
+    const letGo = new Promise<number>((resolve) => {
+      behave = (response) => {
+        const askedMs = performance.now();
+        response.on("close", () => resolve(performance.now() - askedMs));
+        gone.abort();
+      };
+    });
+    const asked = relayed.post("/v1/chat/completions", { ...ASK, stream }, {}, gone.signal);
+    await expect(asked).rejects.toThrow("abort");
+    // Long before a stream that says nothing is begun all the same, which is after ten seconds.
+    expect(await letGo).toBeLessThan(8_000);
+  },
+);
+
 test("the key of an upstream, its model's name and its words are in no answer, no log entry and no report", async () => {
   behave = (response) => sendStream(response, ...HELLO);
   const answer = await relayed.post("/v1/chat/completions", ASK);

@@ -164,6 +164,8 @@ async function streamed(
   admission: Admission,
 ): Promise<Response> {
   const gone = new AbortController();
+  // Until the answer's body is given out, and can be cancelled, only the connection tells that nobody waits.
+  signalOf(c).addEventListener("abort", () => gone.abort(), { once: true });
   const frames = createFrameStream(() => gone.abort());
   const observation = observationOf(c);
   void frames.begun.then(observation.firstToken);

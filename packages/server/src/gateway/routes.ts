@@ -17,7 +17,7 @@ import { readBody, readJson } from "../platform/http.ts";
 import { observationOf } from "../platform/requests.ts";
 import type { Account } from "./accounts.ts";
 import { answerOf } from "./answer.ts";
-import { CALL_UNITS, inPlace } from "./entrance.ts";
+import { CALL_UNITS, inPlace, signalOf } from "./entrance.ts";
 import { type OipRoutes, oipRoutes } from "./oip-routes.ts";
 import type { Openings } from "./openings.ts";
 import type { Receipts } from "./receipts.ts";
@@ -63,7 +63,9 @@ export function gatewayRoutes(parts: GatewayRoutes): Hono {
     const admission = await entrance.admit(c, asked.caller.key, CALL_UNITS);
     entrance.countApp(c, asked.caller);
     if (asked.model !== undefined) observationOf(c).call(asked.call.operation, asked.model.manifest.name);
-    const served = await inPlace(admission, CALL_UNITS, async () => answerOf(c, await gateway.serve(asked)));
+    const served = await inPlace(admission, CALL_UNITS, async () =>
+      answerOf(c, await gateway.serve(asked, signalOf(c))),
+    );
     const { receipt, answer, salt } = served;
     const body = encodeDelivery({ receipt, answer, salt });
     return c.body(body as Uint8Array<ArrayBuffer>, 200, { "content-type": "application/cbor" });

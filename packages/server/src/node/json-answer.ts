@@ -3,6 +3,7 @@ import {
   ChunkedAnswer,
   chatOfResponse,
   chatUsage,
+  encodeJsonAnswer,
   encodeVector,
   type JsonCall,
   type JsonObject,
@@ -31,6 +32,8 @@ export type JsonOutcome =
   | {
       kind: "answered";
       answer: JsonObject;
+      /** The canonical bytes of the answer. */
+      bytes: Uint8Array;
       usage: TokenUsage;
       finishReasons: FinishReason[];
       upstream?: UpstreamWords;
@@ -63,10 +66,22 @@ export async function answerJson(
   call: JsonCall,
   asking: Asking,
 ): Promise<JsonOutcome> {
-  return call.operation === "embedding"
-    ? answerEmbedding(generator, model, call.body, asking)
-    : answerText(generator, model, call.operation, engineCallOf(call), asking);
+  const told =
+    call.operation === "embedding"
+      ? await answerEmbedding(generator, model, call.body, asking)
+      : await answerText(generator, model, call.operation, engineCallOf(call), asking);
+  if (told.kind !== "answered") return told;
+  try {
+    return { ...told, bytes: encodeJsonAnswer(told.answer) };
+  } catch (error) {
+    if (!(error instanceof Malformed)) throw error;
+    const { attempts = [] } = told;
+    return { kind: "failed", reason: "engine", message: `the engine's answer ${error.message}`, attempts };
+  }
 }
+
+/** An answer before it is spelled. */
+type Told = Omit<Extract<JsonOutcome, { kind: "answered" }>, "bytes"> | Unanswered;
 
 function engineCallOf({ operation, body }: JsonCall): EngineCall {
   return operation === "completion"
@@ -80,7 +95,7 @@ async function answerText(
   operation: JsonCall["operation"],
   call: EngineCall,
   { frames, ...options }: Asking,
-): Promise<JsonOutcome> {
+): Promise<Told> {
   const whole = new ChunkedAnswer(call.operation);
   const stop = new AbortController();
   const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal]);
@@ -134,7 +149,7 @@ async function answerEmbedding(
   model: PublishedModel,
   body: JsonObject,
   options: Asking,
-): Promise<JsonOutcome> {
+): Promise<Told> {
   const { deadlineMs, signal = new AbortController().signal } = options;
   const embedded = await generator.embed(model, body, { deadlineMs, signal });
   if (embedded.kind !== "answered") return embedded;

@@ -4,16 +4,20 @@ import type { FrameWriter, Heading } from "./frames.ts";
 import type { Delta, ToolCallDelta } from "./generation.ts";
 
 /** An item of the output that is being told. */
+type OpenCall = { kind: "function_call"; id: string; at: number; callId: string; name: string; text: string };
 type Open =
   | { kind: "message"; id: string; at: number; part: "output_text" | "refusal"; text: string }
-  | { kind: "function_call"; id: string; at: number; callId: string; name: string; text: string }
+  | OpenCall
   | { kind: "reasoning"; id: string; at: number; text: string };
 
 /** The frames of a response. `asked` is the request's body, parts of which a response repeats. */
 export function createResponseWriter(heading: Heading, asked: JsonObject): FrameWriter {
   const { receiptId, model, createdSeconds } = heading;
   let sequence = 0;
-  let open: Open | undefined;
+  /** The text or the reasoning that is being told. */
+  let open: Exclude<Open, OpenCall> | undefined;
+  /** Calls of tools, by their index: a piece of each may be told in turn, so that they stay open to the end. */
+  const calls = new Map<number, OpenCall>();
   let items = 0;
   let begun = false;
 
@@ -30,19 +34,17 @@ export function createResponseWriter(heading: Heading, asked: JsonObject): Frame
   }
 
   function add(item: Open): string[] {
-    const frames = [...close()];
-    open = item;
+    const frames = close(open);
+    open = item.kind === "function_call" ? undefined : item;
     frames.push(event("response.output_item.added", { output_index: item.at, item: itemOf(item, "in_progress") }));
     if (item.kind === "message")
       frames.push(event("response.content_part.added", { ...placeOf(item), part: partOf({ ...item, text: "" }) }));
     return frames;
   }
 
-  /** Says that the open item is whole. */
-  function close(): string[] {
-    if (open === undefined) return [];
-    const item = open;
-    open = undefined;
+  /** Says that an item is whole. */
+  function close(item: Open | undefined): string[] {
+    if (item === undefined) return [];
     const frames: string[] = [];
     const place = placeOf(item);
     if (item.kind === "message") {
@@ -88,16 +90,18 @@ export function createResponseWriter(heading: Heading, asked: JsonObject): Frame
     return frames;
   }
 
-  function call({ id, name, arguments: piece = "" }: ToolCallDelta): string[] {
+  function call({ index, id, name = "", arguments: piece = "" }: ToolCallDelta): string[] {
     const frames: string[] = [];
-    if (id !== undefined) {
+    let item = calls.get(index);
+    if (item === undefined && id !== undefined) {
       const at = items++;
-      const item = { kind: "function_call", id: `fc_${receiptId}_${at}`, at, callId: id, name: name ?? "", text: "" };
-      frames.push(...add(item as Open & { kind: "function_call" }));
+      item = { kind: "function_call", id: `fc_${receiptId}_${at}`, at, callId: id, name, text: "" };
+      calls.set(index, item);
+      frames.push(...add(item));
     }
-    if (open?.kind !== "function_call" || piece === "") return frames;
-    open.text += piece;
-    const place = { item_id: open.id, output_index: open.at };
+    if (item === undefined || piece === "") return frames;
+    item.text += piece;
+    const place = { item_id: item.id, output_index: item.at };
     frames.push(event("response.function_call_arguments.delta", { ...place, delta: piece }));
     return frames;
   }
@@ -112,7 +116,7 @@ export function createResponseWriter(heading: Heading, asked: JsonObject): Frame
       ...(delta.toolCalls ?? []).flatMap(call),
     ],
     finish(_, answer, usage: TokenUsage) {
-      const frames = [...begin(), ...close()];
+      const frames = [...begin(), ...close(open), ...[...calls.values()].flatMap(close)];
       const { status, output, incomplete_details } = withIds(answer, receiptId);
       const details = incomplete_details === undefined ? {} : { incomplete_details };
       const response = head(String(status), Array.isArray(output) ? output.filter(isJsonObject) : [], {

@@ -79,6 +79,15 @@ test("a dispatch that was taken up is not taken up again", async () => {
   expect(appended).toHaveLength(1);
 });
 
+test("a dispatch for which nothing was signed may come again, whatever broke", async () => {
+  const { node, dispatch, appended } = await openNode();
+  const streamed = { ...dispatch, stream: { usage: "in_frame" } } as const;
+  const options = { sink: () => {}, signal: new AbortController().signal };
+  await expect(node.stream(streamed, options)).rejects.toMatchObject({ code: "invalid_request" });
+  expect((await node.serve(dispatch)).ok).toBe(true);
+  expect(appended).toHaveLength(1);
+});
+
 const otherCall = encodeCall({ operation: "infer", inputs: [floatTensor("x", [1, 2], [7, 7])], outputs: [] });
 
 test.each<[string, Partial<Dispatch>, Parameters<typeof issueReceipt>[0], object]>([

@@ -11,7 +11,6 @@ import {
   type Dispatch,
   type ExecutionProfile,
   encodeAnswer,
-  encodeJsonAnswer,
   type FoldState,
   hex,
   type JsonCall,
@@ -106,6 +105,8 @@ type TakenUp = {
   salt: Uint8Array;
   /** Nodes that did not take it up, as the gateway says. */
   tried: Attempt[];
+  /** Whether a receipt may have been signed for it. */
+  isSigned: boolean;
 };
 
 export function createNode(parts: NodeParts): InferenceNode {
@@ -134,16 +135,16 @@ export function createNode(parts: NodeParts): InferenceNode {
     budgets.take(id, authorization.says, model);
     spent.add(name);
     forget(spent, fold);
-    return work({ id, authorization, model, salt: random(32), tried }, asked);
-  }
-
-  /** Gives an authorization back where nothing was signed for it. */
-  function orGiveBack<T>(id: Uint8Array, running: Promise<T>): Promise<T> {
-    return running.catch((error: unknown) => {
-      spent.delete(keyOf(id));
-      budgets.giveBack(id);
+    const taken: TakenUp = { id, authorization, model, salt: random(32), tried, isSigned: false };
+    try {
+      return await work(taken, asked);
+    } catch (error) {
+      if (!taken.isSigned) {
+        spent.delete(name);
+        budgets.giveBack(id);
+      }
       throw error;
-    });
+    }
   }
 
   async function runTensors({ model }: TakenUp, { inputs, outputs }: TensorCall): Promise<Concluded> {
@@ -179,8 +180,7 @@ export function createNode(parts: NodeParts): InferenceNode {
     outcome: Extract<JsonOutcome, { kind: "answered" }>,
     stream?: StreamState,
   ): Promise<Extract<Served, { ok: true }>> {
-    const { usage } = outcome;
-    const answer = encodeJsonAnswer(outcome.answer);
+    const { usage, bytes: answer } = outcome;
     const { committed, disclosure } = beside(taken, toldBy(outcome));
     const logged = await signAndAppend(taken, {
       ...answered(taken, answer),
@@ -205,7 +205,9 @@ export function createNode(parts: NodeParts): InferenceNode {
 
   type Conclusion = Pick<ReceiptPayload, "status" | "units" | "price"> & Partial<ReceiptPayload>;
 
-  async function signAndAppend({ id, authorization, model }: TakenUp, says: Conclusion) {
+  async function signAndAppend(taken: TakenUp, says: Conclusion) {
+    const { id, authorization, model } = taken;
+    taken.isSigned = true;
     const common = {
       version: 1,
       authorization: authorization.signed.bytes,
@@ -232,7 +234,7 @@ export function createNode(parts: NodeParts): InferenceNode {
       ...{ sink: options.sink, receiptId: taken.id, salt: taken.salt, signer, clock, sealIntervalMs },
     });
     const frames = { writer, send: outgoing.send };
-    const outcome = await orGiveBack(taken.id, runJson(taken, call, { signal: options.signal, frames }));
+    const outcome = await runJson(taken, call, { signal: options.signal, frames });
     if (outcome.kind !== "answered") {
       const served = await concludeUnanswered(taken, outcome);
       // What was sent is worth nothing, and the stream says so as the receipt does.
@@ -265,16 +267,15 @@ export function createNode(parts: NodeParts): InferenceNode {
   return {
     serve: (dispatch, checked, signal) =>
       takeUp(dispatch, checked, async (taken, call) => {
-        if (call.operation === "infer")
-          return concludeTensors(taken, await orGiveBack(taken.id, runTensors(taken, call)));
-        const outcome = await orGiveBack(taken.id, runJson(taken, call, signal === undefined ? {} : { signal }));
+        if (call.operation === "infer") return concludeTensors(taken, await runTensors(taken, call));
+        const outcome = await runJson(taken, call, signal === undefined ? {} : { signal });
         return outcome.kind === "answered"
           ? concludeJson(taken, call, headingOf(taken), outcome)
           : concludeUnanswered(taken, outcome);
       }),
 
     stream: (dispatch, options) =>
-      takeUp(dispatch, options.checked, (taken, call) => {
+      takeUp(dispatch, options.checked, async (taken, call) => {
         if (call.operation === "infer")
           throw new ServiceError("invalid_request", "a call in tensors is not streamed: leave stream out");
         return streamJson(taken, call, dispatch, options);
