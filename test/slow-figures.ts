@@ -230,7 +230,9 @@ class SlowLog {
       const revision = hex(says.revision);
       const operator = grant && this.roleAt(hex(keyId(grant.entry.says.sessionKey)), grant.at);
       const { price } = entry.says;
-      const publication = this.#publication(revision, at)?.entry;
+      const published = this.#publication(revision, at);
+      const publication = published?.entry;
+      const upstream = published?.manifest.upstream;
       const session = hex(says.session);
       const payerTag = grant === undefined ? "" : hex(grant.entry.says.payerTag);
       const sessionSpent = bills.reduce((sum, bill) => (bill.session === session ? sum + bill.price : sum), 0n);
@@ -248,7 +250,9 @@ class SlowLog {
             says.tier !== "signed" ||
             says.expiry > (grant?.entry.says.expiry ?? 0) ||
             (entry.says.status === "ok") !== (entry.says.response !== undefined) ||
-            (entry.says.status !== "ok" && entry.says.price > 0n),
+            (entry.says.status !== "ok" && (entry.says.price > 0n || entry.says.stream !== undefined)) ||
+            entry.says.provenance !== (upstream === undefined ? "executed" : "relayed") ||
+            (entry.says.upstream !== undefined && entry.says.upstream.name !== upstream),
         ],
         ["overpriced", price > slowPrice(publication?.says, entry.says)],
         [

@@ -8,7 +8,7 @@ export function checkBeside(
   fail: (message: string) => Error,
 ): Check[] {
   const fault = disclosureFault(receipt, told);
-  if (fault !== undefined) throw fail(`with the answer came what is not its receipt's: ${fault}`);
+  if (fault !== undefined) throw fail(fault);
   const checks: Check[] = [];
   if (told.upstream !== undefined) {
     const detail = `what the upstream "${receipt.upstream?.name}" said of itself is what the receipt commits to`;

@@ -37,11 +37,11 @@ test("what a member tells of evidence and upstream is what its receipt commits t
 });
 
 test.each<[string, { evidence?: JsonObject; upstream?: JsonObject }, RegExp]>([
-  ["other evidence", { evidence: { attempts: [] } }, /evidence is not/],
-  ["another model", { upstream: { model: "qwen3-32b" } }, /upstream's model/],
-  ["a model that is a number", { upstream: { model: 3 } }, /upstream's model/],
-  ["a model in the place of the response's id", { upstream: { response_id: "qwen3-8b" } }, /response_id/],
-  ["a fingerprint that nothing commits to", { upstream: { system_fingerprint: "fp_1" } }, /system_fingerprint/],
+  ["other evidence", { evidence: { attempts: [] } }, /the evidence that came with the answer is not the one/],
+  ["another model", { upstream: { model: "qwen3-32b" } }, /upstream model/],
+  ["a model that is a number", { upstream: { model: 3 } }, /upstream model/],
+  ["a model in the place of the response's id", { upstream: { response_id: "qwen3-8b" } }, /upstream response id/],
+  ["a fingerprint that nothing commits to", { upstream: { system_fingerprint: "fp_1" } }, /upstream fingerprint/],
   ["something else of the upstream", { upstream: { region: "ch" } }, /no region/],
 ])("%s is no part of the receipt", (_, told, fault) => {
   expect(disclosureFault(receipt, { responseSalt, ...told })).toMatch(fault);

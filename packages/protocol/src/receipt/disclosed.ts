@@ -18,14 +18,18 @@ export function disclosureFault(
   const opens = (field: CommittedField, bytes: Uint8Array, committed: Uint8Array | undefined) =>
     committed !== undefined && equal(commitField(field, responseSalt, bytes), committed);
   if (evidence !== undefined && !opens("evidence", encodeJson(evidence), receipt.evidence))
-    return "the evidence is not what the receipt commits to";
+    return notCommitted("evidence");
   const other = Object.keys(upstream).find((name) => !UPSTREAM.some((known) => known.name === name));
-  if (other !== undefined) return `the receipt commits to no ${other} of an upstream`;
+  if (other !== undefined) return `the receipt commits to no ${other} of an upstream, and one came with the answer`;
   const astray = UPSTREAM.find(({ name, field, committed }) => {
     const said = upstream[name];
     return said !== undefined && !(typeof said === "string" && opens(field, utf8(said), committed(receipt)));
   });
-  return astray && `the upstream's ${astray.name} is not what the receipt commits to`;
+  return astray && notCommitted(astray.field);
+}
+
+function notCommitted(field: CommittedField): string {
+  return `the ${field} that came with the answer is not the one that the receipt commits to`;
 }
 
 type UpstreamField = {

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { NOON_SECONDS } from "../../../../test/one-receipt.ts";
+import { slowFigures } from "../../../../test/slow-figures.ts";
 import { type CallChanges, DAY, HOUR, UsageLog } from "../../../../test/usage-log.ts";
 import { readVectors, type Vector } from "../../../../test/vectors.ts";
 import { parseBase64, utf8 } from "../bytes.ts";
@@ -79,6 +80,19 @@ test.each(pairs)("of %s and %s, the first is the reason", async (first, _, chang
   const before = figuresFor(log).exclusions[first] ?? 0;
   await log.call({ ...changes, authorization: { expiry: NOON_SECONDS, ...changes.authorization } });
   expect(figuresFor(log).exclusions[first]).toBe(before + 1);
+});
+
+test.each<[string, CallChanges["receipt"]]>([
+  ["says an upstream gave what its node ran", { provenance: "relayed" }],
+  ["names an upstream for what its node ran", { upstream: { name: "acme", model: new Uint8Array(32) } }],
+  ["failed and is for a stream", { status: "failed", stream: { frames: 1, head: new Uint8Array(32) } }],
+])("a receipt that %s does not count, by the fold and by the slow one", async (_, receipt) => {
+  const log = await UsageLog.open();
+  await log.call({ receipt: receipt ?? {} });
+  const { totals, exclusions } = figuresFor(log);
+  expect(slowFigures(log.entries).exclusions).toEqual(exclusions);
+  expect(totals).toMatchObject({ gross: 1, valid: 0 });
+  expect(exclusions).toEqual(receipt?.status === "failed" ? { not_ok: 1 } : { broken_terms: 1 });
 });
 
 test("a receipt id counts once, at its lowest index, whoever signs it again", async () => {
