@@ -24,16 +24,19 @@ const MESSAGES = [
 const body = (members: object) => JSON.stringify({ model: MODEL, messages: MESSAGES, ...members });
 const STREAMS = 1_000;
 
-type Measured = { p50Ms: number; requestsPerSecond: number; firstMs: number };
+type Measured = { p50Ms: number; requestsPerSecond: number; firstMs: number; cpuMs: number };
 
-async function measure({ url, headers }: Server, canStream: boolean): Promise<Measured> {
+async function measure(server: Server, canStream: boolean): Promise<Measured> {
+  const { url, headers } = server;
   const load = { url: `${url}${PATH}`, headers };
   const { p50Ms } = await loadFrom({ ...load, body: body({}), connections: 1, durationMs: ALONE_MS });
   const streamed = { ...load, body: body({ stream: true }), connections: 1, durationMs: ALONE_MS };
   const { firstMs } = canStream ? await loadFrom(streamed) : { firstMs: Number.NaN };
   const many = { ...load, body: body({}), connections: CONNECTIONS, durationMs: TOGETHER_MS };
+  const before = server.cpuMs();
   const { requestsPerSecond } = await loadFrom(many);
-  return { p50Ms, firstMs, requestsPerSecond };
+  const cpuMs = (server.cpuMs() - before) / ((requestsPerSecond * TOGETHER_MS) / 1_000);
+  return { p50Ms, firstMs, requestsPerSecond, cpuMs };
 }
 
 /** A network that has no model but the mock's. */
@@ -92,7 +95,9 @@ export async function benchStreams(): Promise<Row[]> {
 
 function rowsOf(rounds: Record<string, Measured>[], hasPortkey: boolean): Row[] {
   const of = (pick: (round: (name: string) => Measured) => number) =>
-    median(rounds.map((round) => pick((name) => round[name] ?? { p50Ms: 0, requestsPerSecond: 0, firstMs: 0 })));
+    median(
+      rounds.map((round) => pick((name) => round[name] ?? { p50Ms: 0, requestsPerSecond: 0, firstMs: 0, cpuMs: 0 })),
+    );
   const added = (name: string) => of((round) => round(name).p50Ms - round("direct").p50Ms);
   const rate = (name: string) => of((round) => round(name).requestsPerSecond);
   const first = (name: string) => of((round) => round(name).firstMs - round("direct").firstMs);
@@ -128,6 +133,8 @@ function rowsOf(rounds: Record<string, Measured>[], hasPortkey: boolean): Row[] 
     );
   const names = ["ours", "relay", ...(hasPortkey ? ["portkey"] : [])];
   for (const name of names) rows.push({ name: `added p50, ${name}`, value: added(name), unit: "ms" });
+  for (const name of names)
+    rows.push({ name: `CPU of all threads a request, ${name}`, value: of((round) => round(name).cpuMs), unit: "ms" });
   for (const name of ["direct", ...names]) rows.push({ name: `requests/s, ${name}`, value: rate(name), unit: "/s" });
   return rows;
 }

@@ -3,9 +3,10 @@ import { connect, type Socket } from "node:net";
 import type { Server } from "./process.ts";
 import type { Row } from "./ratio.ts";
 
-/** How long they are held before memory is looked at, and between that and the next look. */
-const SETTLE_MS = 6_000;
-const HOLD_MS = 15_000;
+/** How long all are held before memory is looked at, V8's young generation having grown, and between that and the next look. */
+const SETTLE_MS = 20_000;
+const HOLD_MS = 30_000;
+const OPEN_MS = 60_000;
 const GROWTH_MOST_MIB = 32;
 const MIB = 1024 * 1024;
 
@@ -14,6 +15,7 @@ export async function holdStreams(server: Server, path: string, body: string, co
   const before = server.residentBytes();
   const sockets = new Set<Socket>();
   let frames = 0;
+  const begun = new Set<Socket>();
   let failed = "";
   const { hostname, port, host } = new URL(server.url);
   const fields = { ...server.headers, host, "content-length": Buffer.byteLength(body) };
@@ -26,16 +28,18 @@ export async function holdStreams(server: Server, path: string, body: string, co
       const text = bytes.toString("latin1");
       if (text.startsWith("HTTP/1.1 ") && !text.startsWith("HTTP/1.1 200")) failed = text;
       frames += text.split("data: ").length - 1;
+      if (text.includes("data: ")) begun.add(socket);
     });
     for (const event of ["error", "close"]) socket.on(event, () => sockets.delete(socket));
     if (i % 50 === 0) await wait(50);
   }
+  for (const until = performance.now() + OPEN_MS; begun.size < count && performance.now() < until; ) await wait(100);
   await wait(SETTLE_MS);
   const settled = server.residentBytes();
   const framesBefore = frames;
   await wait(HOLD_MS);
   const held = server.residentBytes();
-  const isHeld = sockets.size === count && failed === "";
+  const isHeld = sockets.size === count && begun.size === count && failed === "";
   const perSecond = ((frames - framesBefore) * 1_000) / HOLD_MS;
   for (const socket of sockets) socket.destroy();
   if (!isHeld) throw new Error(`of ${count} streams ${sockets.size} were held: ${failed}`);

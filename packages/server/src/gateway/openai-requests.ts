@@ -145,6 +145,8 @@ function refuseStateful(body: JsonObject): void {
       throw new ServiceError("invalid_request", `${name} is not offered here: send the whole conversation as input`, {
         param: name,
       });
+  if (body.n !== undefined && body.n !== null)
+    throw new ServiceError("invalid_request", "a response is one answer: leave n out", { param: "n" });
   if (body.background === true)
     throw new ServiceError("invalid_request", "background is not offered here: wait for the answer, or stream it", {
       param: "background",
