@@ -81,9 +81,12 @@ const chunk = (content: string, finish_reason: string | null = null) => ({
 });
 const COUNTED = { ...HEAD, choices: [], usage: { prompt_tokens: 1_000, completion_tokens: 2, total_tokens: 1_002 } };
 
+const TOPPED_UP = 1_000_000n;
+
 async function chat(
   network: TestNetwork,
 ): Promise<{ status: number; body: unknown; receipt: ReturnType<typeof parseEntry> }> {
+  await network.topUp(TOPPED_UP);
   const headers = { authorization: `Bearer ${network.apiKey}`, "content-type": "application/json" };
   const body = JSON.stringify({ model: MODEL.name, messages: [{ role: "user", content: "hello?" }] });
   const answer = await network.fetch("/v1/chat/completions", { method: "POST", headers, body });
@@ -122,4 +125,6 @@ test.each<[string, string]>([
   const { status, receipt } = await chat(network);
   expect(status).toBe(502);
   expect(receipt).toMatchObject({ says: { status: "failed", provenance: "relayed", price: 0n, units: 0 } });
+  const balance = await network.fetch("/v1/balance", { headers: { authorization: `Bearer ${network.apiKey}` } });
+  expect(await balance.json()).toMatchObject({ spent: "0", available: String(TOPPED_UP) });
 });
