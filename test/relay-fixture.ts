@@ -81,6 +81,7 @@ export function openRelay(url: string, changes: Partial<UpstreamConfig> = {}): T
         seed: 1,
         deadlineMs: options.deadlineMs ?? 20_000,
         signal: options.signal ?? new AbortController().signal,
+        isStreamed: true,
         onDelta(delta) {
           deltas.push(delta);
           return options.onDelta?.(delta);

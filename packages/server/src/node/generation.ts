@@ -74,6 +74,8 @@ export type GenerationOptions = {
   deadlineMs: number;
   /** Aborted once nobody waits for the answer. */
   signal: AbortSignal;
+  /** Whether somebody reads the pieces as they come. Where not, the answer may as well come in one. */
+  isStreamed: boolean;
   /** Told each piece in order. A promise is waited for: the caller reads more slowly than the engine writes. */
   onDelta(delta: Delta): void | Promise<void>;
 };

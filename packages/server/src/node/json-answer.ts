@@ -114,6 +114,7 @@ async function answerText(
   const generated = await generator.generate(model, call, {
     ...options,
     signal,
+    isStreamed: frames !== undefined,
     onDelta(delta) {
       // One after the other, whether or not the engine waits: a frame on its way is not overtaken by the next.
       told = told

@@ -26,6 +26,7 @@ export type Exchange = {
   ask<T>(
     path: string,
     body: string,
+    firstByteMs: number,
     watch: Watch,
     read: (response: Response) => Promise<T>,
   ): Promise<{ value: T; freed: Promise<void> }>;
@@ -53,8 +54,8 @@ export function openExchange(config: UpstreamConfig): Exchange {
   const prefix = url.pathname.replace(/\/+$/, "");
 
   return {
-    async ask(path, body, watch, read) {
-      watch.expect("first_byte_timeout", timeouts.firstByteMs);
+    async ask(path, body, firstByteMs, watch, read) {
+      watch.expect("first_byte_timeout", firstByteMs);
       const { signal } = watch;
       const asked = await pool
         .request({ path: `${prefix}${path}`, method: "POST", headers, body, signal })

@@ -310,7 +310,13 @@ test("a revision that is not configured is not answered by another", async () =>
   await using upstream = await startUpstream((response) => sendStream(response, GOOD));
   await using relay = openRelay(upstream.url);
   await using newer = openRelay(upstream.url, { models: [{ ...RELAYED_MODEL, version: "2" }] });
-  const options = { seed: 0, deadlineMs: 1_000, signal: new AbortController().signal, onDelta: () => {} };
+  const options = {
+    seed: 0,
+    deadlineMs: 1_000,
+    signal: new AbortController().signal,
+    isStreamed: true,
+    onDelta: () => {},
+  };
   const call = { operation: "chat", body: MESSAGES } as const;
   expect(await newer.relay.generate(relay.model, call, options)).toMatchObject({ kind: "overloaded" });
   expect(await newer.relay.embed(relay.model, {}, options)).toMatchObject({ kind: "overloaded" });

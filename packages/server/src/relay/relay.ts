@@ -65,7 +65,8 @@ export function createRelay({ upstreams, clock, report }: RelayParts): Relay {
   async function generate(published: PublishedModel, call: EngineCall, options: GenerationOptions): Promise<Generated> {
     const found = find(published);
     if (found === undefined) return notServed(published);
-    const { stream } = found.upstream.config;
+    const { config } = found.upstream;
+    const stream = config.stream && options.isStreamed;
     const travel = stream ? { stream, stream_options: { include_usage: true } } : { stream };
     const path = call.operation === "chat" ? "/chat/completions" : "/completions";
     const answer = createAnswer(call.operation, choiceCount(call.operation, call.body));
@@ -87,7 +88,9 @@ export function createRelay({ upstreams, clock, report }: RelayParts): Relay {
       await deliver(deltas);
       return whole;
     };
-    return ask(found, path, { ...call.body, ...travel }, options, read);
+    // A whole answer begins when the last of it is written.
+    const firstByteMs = stream ? config.timeouts.firstByteMs : config.timeouts.wholeMs;
+    return ask(found, path, { ...call.body, ...travel }, { ...options, firstByteMs }, read);
   }
 
   async function embed(
@@ -98,7 +101,8 @@ export function createRelay({ upstreams, clock, report }: RelayParts): Relay {
     const found = find(published);
     if (found === undefined) return notServed(published);
     const travel = { encoding_format: found.upstream.config.embeddingFormat };
-    return ask(found, "/embeddings", { ...body, ...travel }, options, async (response) => {
+    const { firstByteMs } = found.upstream.config.timeouts;
+    return ask(found, "/embeddings", { ...body, ...travel }, { ...options, firstByteMs }, async (response) => {
       if (mediaType(response) !== "application/json") throw malformed("it is no JSON");
       return readVectors(await readJson(response), inputCount(body.input), body.dimensions);
     });
@@ -108,7 +112,7 @@ export function createRelay({ upstreams, clock, report }: RelayParts): Relay {
     { upstream, model }: Served,
     path: string,
     body: JsonObject,
-    { deadlineMs, signal }: Pick<GenerationOptions, "deadlineMs" | "signal">,
+    { deadlineMs, signal, firstByteMs }: Pick<GenerationOptions, "deadlineMs" | "signal"> & { firstByteMs: number },
     read: (response: Response, watch: Watch) => Promise<T>,
   ): Promise<({ kind: "answered"; attempts: Attempt[] } & T) | Unanswered> {
     const { config, exchange, breaker } = upstream;
@@ -126,7 +130,7 @@ export function createRelay({ upstreams, clock, report }: RelayParts): Relay {
         const attempted = (outcome: string) =>
           attempts.push({ at: config.name, outcome, ms: Math.max(0, clock.nowMs() - startedMs) });
         try {
-          const { value, freed } = await exchange.ask(path, text, watch, async (response) => {
+          const { value, freed } = await exchange.ask(path, text, firstByteMs, watch, async (response) => {
             if (response.status !== 200) throw await readRefusal(response, clock.nowMs());
             return read(response, watch);
           });
