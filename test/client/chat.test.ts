@@ -216,7 +216,7 @@ describe("a whole answer that does not hold is not given", () => {
 
   test.each([
     ["evidence", /evidence/, { evidence: { attempts: [] } }],
-    ["upstream's name for a model", /upstream's model/, { upstream: { model: "a better one" } }],
+    ["upstream's name for a model", /upstream model/, { upstream: { model: "a better one" } }],
   ])("with an %s told beside it that nobody signed", async (_, message, told) => {
     const body = ({ receipt, ...rest }: JsonObject) => ({ ...rest, receipt: { ...(receipt as JsonObject), ...told } });
     const { client } = await open({ body });
