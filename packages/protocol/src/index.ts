@@ -30,6 +30,7 @@ export * from "./model/price.ts";
 export * from "./openai/answer.ts";
 export * from "./openai/call.ts";
 export * from "./openai/frame.ts";
+export * from "./openai/price-bound.ts";
 export * from "./openai/response.ts";
 export * from "./openai/usage.ts";
 export * from "./receipt/disclosed.ts";

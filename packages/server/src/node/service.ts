@@ -20,6 +20,7 @@ import {
   type Manifest,
   type PublishedModel,
   parseCall,
+  priceBound,
   priceOf,
   type ReceiptPayload,
   receiptJson,
@@ -128,6 +129,7 @@ export function createNode(parts: NodeParts): InferenceNode {
     const id = signedId(authorization.signed);
     const model = admit(parts, authorization.says, salt, call);
     const asked = checked?.call ?? parseOrRefuse(parseCall, call, "call");
+    if (asked.operation !== "infer") requireCovered(model, asked.body, call.length, authorization.says.maxPrice);
     const name = keyOf(id);
     if (spent.has(name) || fold.receipts.has(name))
       throw new ServiceError("conflict", `the authorization ${hex(id)} was used already: sign a new one`);
@@ -281,6 +283,16 @@ export function createNode(parts: NodeParts): InferenceNode {
         return streamJson(taken, call, dispatch, options);
       }),
   };
+}
+
+/** What a call comes to is known once it is answered, and nobody pays more than they allowed: so the most is allowed beforehand. */
+function requireCovered(model: PublishedModel, body: JsonObject, callSizeBytes: number, maxPriceAtomic: bigint): void {
+  const mostAtomic = priceBound({ ...model, contextLength: model.manifest.contextLength }, body, callSizeBytes);
+  if (mostAtomic <= maxPriceAtomic) return;
+  throw new ServiceError(
+    "price_over_maximum",
+    `the call may cost ${mostAtomic}, over the maximum of ${maxPriceAtomic}: let its answer have fewer tokens, or allow it more`,
+  );
 }
 
 /** What a receipt of status ok says of the answer. */
