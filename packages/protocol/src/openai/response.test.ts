@@ -144,3 +144,9 @@ test("a seed is the first 53 bits of the receipt's id, wherever its bytes lie", 
   const id = new Uint8Array(40).map((_, i) => i);
   expect(seedOf(id.subarray(8))).toBe(Number(0x08090a0b0c0d0e0fn >> 11n));
 });
+
+test("what asks for nothing is not asked of an engine", () => {
+  const asked = { input: "hi", background: false, truncation: "disabled", previous_response_id: null, store: false };
+  expect(chatOfResponse(asked)).toEqual({ messages: [{ role: "user", content: "hi" }], store: false });
+  expect(chatOfResponse({ ...asked, background: true })).toMatchObject({ background: true });
+});

@@ -14,7 +14,7 @@ export function chatOfResponse(body: JsonObject): JsonObject {
   if (isPresent(top_logprobs) && !wantsLogprobs)
     throw new Malformed(`has top_logprobs, which are told where include has ${JSON.stringify(LOGPROBS)}`);
   return {
-    ...kept,
+    ...Object.fromEntries(Object.entries(kept).filter(([name, value]) => !asksNothing(name, value))),
     messages: [...system, ...messages],
     ...(isPresent(max_output_tokens) ? { max_completion_tokens: max_output_tokens } : {}),
     ...(isJsonObject(format) ? formatOf(format) : {}),
@@ -24,6 +24,13 @@ export function chatOfResponse(body: JsonObject): JsonObject {
     ...(isPresent(effort) ? { reasoning_effort: effort } : {}),
     ...(wantsLogprobs ? { logprobs: true, ...(isPresent(top_logprobs) ? { top_logprobs } : {}) } : {}),
   };
+}
+
+/** What a response says by default of a server that remembers: nothing of it is asked of an engine. */
+const DEFAULTS: Record<string, Json> = { background: false, truncation: "disabled" };
+
+function asksNothing(name: string, value: Json | undefined): boolean {
+  return !isPresent(value) || (name in DEFAULTS && DEFAULTS[name] === value);
 }
 
 function isPresent(value: Json | undefined): value is Json {
