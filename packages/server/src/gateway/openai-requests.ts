@@ -110,6 +110,8 @@ const SHAPES: Record<JsonOperation, z.ZodType> = {
 export type OpenAiRequest = {
   operation: JsonOperation;
   body: JsonObject;
+  /** Of the body as it came. */
+  sizeBytes: number;
   model: string;
   stream: boolean;
   /** Whether a stream's usage comes in a frame of its own. */
@@ -118,7 +120,7 @@ export type OpenAiRequest = {
 };
 
 /** Reads a request. Throws invalid_request, naming the member at fault. */
-export function parseOpenAiRequest(operation: JsonOperation, body: unknown): OpenAiRequest {
+export function parseOpenAiRequest(operation: JsonOperation, body: unknown, sizeBytes: number): OpenAiRequest {
   const parsed = SHAPES[operation].safeParse(body);
   if (!isJsonObject(body)) throw new ServiceError("invalid_request", "the body is a JSON object with a model in it");
   if (!parsed.success) throw refusalOf(parsed.error);
@@ -131,6 +133,7 @@ export function parseOpenAiRequest(operation: JsonOperation, body: unknown): Ope
   return {
     operation,
     body,
+    sizeBytes,
     model: String(body.model),
     stream: stream === true,
     includeUsage: isJsonObject(options) && options.include_usage === true,

@@ -84,7 +84,7 @@ type Read = { bytes: Uint8Array; request: OpenAiRequest; stream: Dispatch["strea
 
 async function readRequest({ contents }: OpenAiRoutes, c: Context, operation: JsonOperation): Promise<Read> {
   const bytes = await readBody(c, JSON_LIMIT_BYTES);
-  const request = parseOpenAiRequest(operation, parseJson(bytes));
+  const request = parseOpenAiRequest(operation, parseJson(bytes), bytes.length);
   const stream = streamOf(c, request);
   if (request.body.store === true) contents.checkRoom();
   return { bytes, request, stream };

@@ -6,9 +6,9 @@ import type { OpenAiRequest } from "./openai-requests.ts";
 const CALL_HEAD_BYTES = 64;
 
 /** A likely size of a call in tokens, for limits that count them: four characters make one. */
-export function unitsOf({ body }: OpenAiRequest): { inputUnits: number; outputUnits: number } {
+export function unitsOf({ body, sizeBytes }: OpenAiRequest): { inputUnits: number; outputUnits: number } {
   return {
-    inputUnits: Math.ceil(JSON.stringify(body).length / 4),
+    inputUnits: Math.ceil(sizeBytes / 4),
     outputUnits: (outputLimit(body) ?? 0) * (typeof body.n === "number" ? body.n : 1),
   };
 }

@@ -98,7 +98,9 @@ async function answerText(
 ): Promise<Told> {
   const whole = new ChunkedAnswer(call.operation);
   const stop = new AbortController();
-  const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal]);
+  const gone = () => stop.abort();
+  if (options.signal?.aborted === true) gone();
+  options.signal?.addEventListener("abort", gone, { once: true });
   let sizeBytes = 0;
   let fault: unknown;
   let told: Promise<void> = Promise.resolve();
@@ -113,7 +115,7 @@ async function answerText(
 
   const generated = await generator.generate(model, call, {
     ...options,
-    signal,
+    signal: stop.signal,
     isStreamed: frames !== undefined,
     onDelta(delta) {
       // One after the other, whether or not the engine waits: a frame on its way is not overtaken by the next.
@@ -127,6 +129,7 @@ async function answerText(
     },
   });
   await told;
+  options.signal?.removeEventListener("abort", gone);
   if (fault instanceof Malformed) return { kind: "failed", reason: "engine", message: `the engine ${fault.message}` };
   if (fault !== undefined) return { kind: "cancelled" }; // The sink refused: nobody reads any more.
   if (generated.kind !== "answered") return generated;
