@@ -99,7 +99,6 @@ test("a relayed answer has a receipt that names the upstream, and commits to wha
   const good = eventsOf(chunk("hello"), chunk(" there", "stop"), COUNTED);
   await using upstream = await startUpstream((response) => sendStream(response, good));
   await using network = await startNetwork({ upstreamsPath: await writeUpstreams([MODEL], upstream.url) });
-  await network.topUp(10_000n);
   const { status, body, receipt } = await chat(network);
   expect(status).toBe(200);
   expect(body).toMatchObject({
@@ -123,7 +122,6 @@ test.each<[string, string]>([
 ])("a relayed answer %s costs nothing, and has its receipt", async (_, events) => {
   await using upstream = await startUpstream((response) => sendStream(response, events));
   await using network = await startNetwork({ upstreamsPath: await writeUpstreams([MODEL], upstream.url) });
-  await network.topUp(10_000n);
   const { status, receipt } = await chat(network);
   expect(status).toBe(502);
   expect(receipt).toMatchObject({ says: { status: "failed", provenance: "relayed", price: 0n, units: 0 } });
