@@ -109,6 +109,10 @@ A first call, with its receipt in the header x-receipt-id:
 
   ${firstCall(url, apiKey)}
 
+For any client of OpenAI's API, in the shell that runs it:
+
+  export OPENAI_BASE_URL=${url}/v1 OPENAI_API_KEY=${apiKey}
+
 Then: npx tally verify <receipt id> · npx tally usage · npx tally audit ${url}
 `);
 }
