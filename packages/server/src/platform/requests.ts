@@ -68,6 +68,9 @@ export type Told = {
   errorCode?: string;
 };
 
+/** What is known while the request is under way. */
+type Underway = Told & { hasEnded: boolean };
+
 type Bindings = { incoming?: IncomingMessage; outgoing?: ServerResponse };
 
 export function createRequests({ metrics, log, limits: given }: RequestsParts): Requests {
@@ -93,7 +96,7 @@ export function createRequests({ metrics, log, limits: given }: RequestsParts): 
     if (inFlight > limits.requests) throw refuse("requests", "too many requests are in flight: try again in a second");
   }
 
-  function observe(told: Told, startedMs: number): Observation {
+  function observe(told: Underway, startedMs: number): Observation {
     return {
       call: (operation, model) => void Object.assign(told, { operation, model }),
       usage: (input, output) => void Object.assign(told, { tokens: { input, output } }),
@@ -103,6 +106,8 @@ export function createRequests({ metrics, log, limits: given }: RequestsParts): 
       },
       startStream() {
         if (told.isStream) return;
+        // Nobody would give the place back.
+        if (told.hasEnded) throw new ServiceError("cancelled", "the caller went away before its answer was begun");
         if (streams >= limits.streams) throw refuse("streams", "too many answers are streamed: try again in a second");
         streams++;
         told.isStream = true;
@@ -125,8 +130,10 @@ export function createRequests({ metrics, log, limits: given }: RequestsParts): 
     const startedMs = performance.now();
     const bytesBefore = outgoing?.socket?.bytesWritten ?? 0;
     const socket = outgoing?.socket;
-    const told: Told = { isStream: false };
+    const underway: Underway = { isStream: false, hasEnded: false };
     const end = (isAborted: boolean) => {
+      underway.hasEnded = true;
+      const { hasEnded: _, ...told } = underway;
       if (!isProbe) leave(told);
       const request = {
         method: c.req.method,
@@ -143,7 +150,7 @@ export function createRequests({ metrics, log, limits: given }: RequestsParts): 
     };
     if (!isProbe) inFlight++;
     outgoing?.once("close", () => end(!outgoing.writableFinished));
-    c.set(KEY, observe(told, startedMs));
+    c.set(KEY, observe(underway, startedMs));
     try {
       if (!isProbe) admit(c, incoming);
       await next();
