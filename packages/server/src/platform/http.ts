@@ -57,7 +57,7 @@ function headersOf(refusal: ServiceError): Record<string, string> {
   const retryAfterMs = refusal.retryAfterMs ?? (isTemporary ? RETRY_AFTER_MS : undefined);
   return {
     ...headers,
-    ...(receiptId === undefined ? {} : { "x-receipt-id": receiptId }),
+    ...(receiptId === undefined ? {} : { "x-receipt-id": receiptId, "x-request-id": receiptId }),
     ...(retryAfterMs === undefined
       ? {}
       : { "retry-after": String(Math.ceil(retryAfterMs / 1000)), "retry-after-ms": String(Math.ceil(retryAfterMs)) }),
