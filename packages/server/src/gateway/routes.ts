@@ -58,7 +58,8 @@ export function gatewayRoutes(parts: GatewayRoutes): Hono {
         "unsupported_media_type",
         "POST /v1/infer takes application/cbor from the SDK; with plain JSON use POST /v2/models/{model}/infer",
       );
-    const dispatch = readDispatch(await readBody(c, CALL_SIZE_BYTES + SMALL_BODY_BYTES));
+    // Here answers are whole: a node elsewhere would write the frames of one that nobody reads.
+    const { stream: _, ...dispatch } = readDispatch(await readBody(c, CALL_SIZE_BYTES + SMALL_BODY_BYTES));
     const asked = gateway.check(dispatch, await gateway.signerOf(dispatch.authorization));
     const admission = await entrance.admit(c, asked.caller.key, CALL_UNITS);
     entrance.countApp(c, asked.caller);
