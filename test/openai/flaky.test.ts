@@ -1,24 +1,36 @@
 /** A gateway behind a connection that breaks at any byte: a client that sends again with its Idempotency-Key doubles nothing. */
+import type { ServerResponse } from "node:http";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { setTimeout } from "node:timers/promises";
 import { isJsonObject } from "@tallystick/protocol";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { sendStream } from "../mock-upstream.ts";
 import { Random } from "../simulation/random.ts";
 import { HELLO, MODEL, type RelayedNetwork, startRelayed } from "./network.ts";
 
 const CALLS = 40;
+const PIECE_MS = 20;
 const TOP_UP = 1_000_000_000n;
 /** More than a request and its answer have together, so that some connections hold to their end. */
 const CUT_WITHIN_BYTES = 6_000;
 
 let relayed: RelayedNetwork;
 beforeAll(async () => {
-  relayed = await startRelayed((response) => sendStream(response, ...HELLO), {
+  relayed = await startRelayed((response) => void sendSlowly(response), {
     prices: { unitPrice: "1000000", outputUnitPrice: "1000000" },
   });
   await relayed.network.topUp(TOP_UP);
 });
 afterAll(() => relayed[Symbol.asyncDispose]());
+
+/** Takes its time, so that connections break while a call is under way, too. */
+async function sendSlowly(response: ServerResponse): Promise<void> {
+  response.writeHead(200, { "content-type": "text/event-stream" });
+  for (const piece of HELLO) {
+    response.write(piece);
+    await setTimeout(PIECE_MS);
+  }
+  response.end();
+}
 
 /** A proxy that ends each connection after so many bytes of both directions together as `draw` says. */
 async function startFlaky(target: URL, draw: () => number): Promise<AsyncDisposable & { url: string; cuts(): number }> {
