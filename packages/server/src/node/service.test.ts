@@ -130,3 +130,16 @@ test("the nodes that were tried before are in the evidence that the receipt comm
   const receipt = parseEntry(served.receipt);
   expect(receipt.says).toMatchObject({ evidence: commitField("evidence", served.salt, encodeJson({ attempts })) });
 });
+
+test("a call in tensors whose units come to more than was authorised is answered by nobody, and costs nothing", async () => {
+  const { node, dispatch, appended } = await openNode({
+    says: {
+      model: (says) => ({ ...says, price: 0n, unitPrice: 10_000_000n }),
+      authorization: (says) => ({ ...says, maxPrice: 9n }),
+    },
+  });
+  const served = await node.serve(dispatch);
+  expect(served).toMatchObject({ ok: false, refusal: { code: "price_over_maximum" } });
+  const [entry = new Uint8Array(0)] = appended;
+  expect(parseEntry(entry).says).toMatchObject({ status: "failed", price: 0n });
+});

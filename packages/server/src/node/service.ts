@@ -164,12 +164,15 @@ export function createNode(parts: NodeParts): InferenceNode {
   async function concludeTensors(taken: TakenUp, execution: Concluded): Promise<Served> {
     if (execution.kind !== "answered") return concludeUnanswered(taken, execution);
     const { unitCount, outputs } = execution;
+    const { maxPrice } = taken.authorization.says;
+    const price = priceOf(taken.model, unitCount);
+    if (price > maxPrice) return concludeUnpaid(taken, price);
     const answer = encodeAnswer(outputs);
     const { committed, disclosure } = beside(taken, {});
     const logged = await signAndAppend(taken, {
       ...answered(taken, answer),
       units: unitStep(unitCount),
-      price: charge(taken, unitCount, 0),
+      price,
       ...committed,
     });
     return { ok: true, ...logged, outputs, answer, salt: taken.salt, disclosure };
@@ -196,6 +199,14 @@ export function createNode(parts: NodeParts): InferenceNode {
       ...{ ok: true, ...logged, answer, salt: taken.salt, disclosure },
       body: bodyOf(call, heading, outcome.answer),
     };
+  }
+
+  /** What was counted costs more than was authorised: how many units there are is known only once the model has run. */
+  async function concludeUnpaid(taken: TakenUp, price: bigint): Promise<Served> {
+    const message = `the call comes to ${price}, over the maximum of ${taken.authorization.says.maxPrice}: authorise more`;
+    const served = await concludeUnanswered(taken, { kind: "refused", message });
+    const receiptId = hex(taken.id);
+    return { ...served, ok: false, refusal: new ServiceError("price_over_maximum", message, { receiptId }) };
   }
 
   async function concludeUnanswered(taken: TakenUp, outcome: NotAnswered): Promise<Served> {

@@ -84,38 +84,44 @@ function stackOf(error: unknown): string | undefined {
   return error instanceof Error ? error.stack : undefined;
 }
 
-/** Bodies that are being read, together; one more waits for its turn somewhere else. */
+/** What has arrived of bodies that are being read, together; one more waits for its turn somewhere else. */
 const BODIES_LIMIT_BYTES = 256 * 1024 * 1024;
 let bodiesBytes = 0;
+/** A body that says it is no larger is read in one. */
+const SMALL_BODY_BYTES = 256 * 1024;
 
 /** The body of a request, at most `limitBytes` of it. */
 export async function readBody(c: Context, limitBytes: number): Promise<Uint8Array> {
   const says = c.req.header("content-length");
   if (Number(says ?? 0) > limitBytes) throw tooLarge(limitBytes);
-  const reservedBytes = says === undefined ? limitBytes : Number(says);
-  if (bodiesBytes + reservedBytes > BODIES_LIMIT_BYTES)
-    throw new ServiceError("unavailable", "too many large bodies are on their way: try again in a second");
-  bodiesBytes += reservedBytes;
   try {
-    return says === undefined ? await readChunks(c, limitBytes) : new Uint8Array(await c.req.arrayBuffer());
+    return says !== undefined && Number(says) <= SMALL_BODY_BYTES
+      ? new Uint8Array(await c.req.arrayBuffer())
+      : await readChunks(c, limitBytes);
   } catch (cause) {
     if (cause instanceof ServiceError) throw cause;
     // The caller went away in the middle of it, which is no fault of ours.
     throw new ServiceError("invalid_request", "the body ended before it was whole: send it again", { cause });
-  } finally {
-    bodiesBytes -= reservedBytes;
   }
 }
 
+/** What has arrived counts, and not what was announced: who sends slowly keeps no room from others. */
 async function readChunks(c: Context, limitBytes: number): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let sizeBytes = 0;
-  for await (const chunk of c.req.raw.body ?? []) {
-    sizeBytes += chunk.length;
-    if (sizeBytes > limitBytes) throw tooLarge(limitBytes);
-    chunks.push(chunk);
+  try {
+    for await (const chunk of c.req.raw.body ?? []) {
+      sizeBytes += chunk.length;
+      bodiesBytes += chunk.length;
+      if (sizeBytes > limitBytes) throw tooLarge(limitBytes);
+      if (bodiesBytes > BODIES_LIMIT_BYTES)
+        throw new ServiceError("unavailable", "too many large bodies are on their way: try again in a second");
+      chunks.push(chunk);
+    }
+    return new Uint8Array(Buffer.concat(chunks));
+  } finally {
+    bodiesBytes -= sizeBytes;
   }
-  return new Uint8Array(Buffer.concat(chunks));
 }
 
 function tooLarge(limitBytes: number): ServiceError {
