@@ -18,7 +18,7 @@ const CHARGE_INTERVAL_MS = 60_000;
 
 export type SettlingParts = {
   database: Database.Database;
-  ledger: Pick<Ledger, "fold" | "publish" | "caughtUp">;
+  ledger: Pick<Ledger, "fold" | "publish" | "caughtUp" | "log">;
   /** The gateway's own key. */
   signer: Signer;
   clock: Clock;
@@ -42,10 +42,19 @@ export type SettlingRoutes = {
 };
 
 export function openSettling({ database, ledger, signer, clock, report }: SettlingParts): Settling {
-  const { fold, publish, caughtUp } = ledger;
+  const { fold, publish, caughtUp, log } = ledger;
+  const flush = () => log.flush();
   const budgets = createKeyBudgets({ store: createSpendingStore(database), clock });
   const credits = createCredits({ fold, budgets, clock });
-  const settlements = startSettlements({ signer, fold, publish, caughtUp, report, intervalMs: CHARGE_INTERVAL_MS });
+  const settlements = startSettlements({
+    signer,
+    fold,
+    publish,
+    caughtUp,
+    flush,
+    report,
+    intervalMs: CHARGE_INTERVAL_MS,
+  });
 
   return {
     credits,

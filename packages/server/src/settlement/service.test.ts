@@ -22,6 +22,7 @@ async function open() {
     fold,
     intervalMs: AN_HOUR_MS,
     caughtUp: async () => follow(),
+    flush: async () => follow(),
     report: (event) => void reported.push(event),
     async publish(bytes) {
       await Promise.resolve();

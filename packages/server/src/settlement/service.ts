@@ -45,6 +45,8 @@ export type SettlementParts = {
   publish(entry: Uint8Array): Promise<number>;
   /** Resolves once the fold has all that was acknowledged before. */
   caughtUp(): Promise<void>;
+  /** Has the fold take that in at once. */
+  flush(): Promise<void>;
   report: Report;
 };
 
@@ -172,6 +174,7 @@ export function startSettlements(parts: SettlementParts): Settlements {
     settle,
     async close() {
       clearInterval(timer);
+      await parts.flush(); // Whoever waits for the fold need not wait for its turn.
       await settling?.catch(() => {});
       await settleOrReport();
     },
