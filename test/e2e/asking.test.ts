@@ -47,6 +47,11 @@ describe("asking", () => {
     expect(JSON.parse(await readFile(answer.receiptFile, "utf8"))).toMatchObject({ id: answer.receiptId });
   });
 
+  test("the language model, which takes no tensors, is asked in words", async () => {
+    const answer = await me.tally(["chat", "tallystick/state-of-the-union", "Our people", "--max-tokens", "4"]);
+    expect(answer.status, answer.stderr).toBe(0);
+  });
+
   test("no model is left out of these examples", async () => {
     const rows: { valid: number }[] = await me.tallyJson(["models"]);
     expect(rows.every(({ valid }) => valid > 0)).toBe(true);
