@@ -22,8 +22,8 @@ export type Sink = (frame: Uint8Array) => void | Promise<void>;
 export type Outgoing = {
   /** Sends frames that are part of the answer. */
   send(frames: readonly string[]): Promise<void>;
-  /** Takes the frame that ends the answer into the chain; it goes out with the receipt. */
-  end(frame: string): StreamState;
+  /** Takes the frames that close the answer into the chain, and sends all but the last, which goes out with the receipt. */
+  end(frames: readonly string[], last: string): Promise<StreamState>;
   /** Sends the frame that ends the answer, with its receipt, and what follows it. */
   conclude(frame: string, closers: string, receipt: JsonObject, after: readonly string[]): Promise<void>;
   /** Sends the error that breaks the stream off. */
@@ -67,6 +67,16 @@ export function createOutgoing({ sink, receiptId, salt, signer, clock, sealInter
       await comment({ receipt: hex(receiptId), salt: base64(salt), node: hex(keyId(signer.spki)) });
   }
 
+  /** Sends what ends a stream. The answer is there and is signed for, whether or not its reader still is. */
+  async function offer(...frames: readonly string[]): Promise<void> {
+    try {
+      await begin();
+      for (const frame of frames) await sink(utf8(frame));
+    } catch {
+      // The reader went away; there is nobody to tell.
+    }
+  }
+
   return {
     begun: () => begun,
 
@@ -81,19 +91,15 @@ export function createOutgoing({ sink, receiptId, salt, signer, clock, sealInter
       await sealIfDue();
     },
 
-    end(frame) {
-      state = extendStream(state, utf8(frame));
+    async end(frames, last) {
+      for (const frame of [...frames, last]) state = extendStream(state, utf8(frame));
+      await offer(...frames);
       return state;
     },
 
-    async conclude(frame, closers, receipt, after) {
-      await begin();
-      await sink(utf8(`${addReceipt(frame.slice(0, -2), closers, receipt)}\n\n`));
-      for (const next of after) await sink(utf8(next));
-    },
+    conclude: (frame, closers, receipt, after) =>
+      offer(`${addReceipt(frame.slice(0, -2), closers, receipt)}\n\n`, ...after),
 
-    async fail(refusal) {
-      await sink(utf8(`data: ${JSON.stringify(errorBody(refusal))}\n\n`));
-    },
+    fail: (refusal) => offer(`data: ${JSON.stringify(errorBody(refusal))}\n\n`),
   };
 }

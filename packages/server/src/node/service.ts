@@ -256,8 +256,7 @@ export function createNode(parts: NodeParts): InferenceNode {
     }
     const closing = writer.finish(outcome.finishReasons, outcome.answer, outcome.usage);
     const last = closing.pop() ?? "";
-    await outgoing.send(closing);
-    const served = await concludeJson(taken, call, heading, outcome, outgoing.end(last));
+    const served = await concludeJson(taken, call, heading, outcome, await outgoing.end(closing, last));
     const inFrame = usageIn === "in_frame";
     const member = receiptJson({
       ...{ id: served.id, entry: served.receipt, responseSalt: taken.salt, ...served.disclosure },
