@@ -49,7 +49,7 @@ function manifestOf(): Manifest {
 /** Entries that may wait in the log, as in a network. */
 export const LOG_QUEUE_LENGTH = 4_096;
 
-type Keys = Record<Exclude<Role, "relier">, Signer>;
+type Keys = Record<Role & ("log" | "gateway" | "node" | "publisher"), Signer>;
 
 /** Enrols a key for each role and publishes one revision. */
 export async function foundNetwork(

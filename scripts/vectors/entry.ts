@@ -420,7 +420,7 @@ async function invalidEntries(grant: [number, Item][], session: Uint8Array, auth
     key("keys that are not sorted", map(...enrolment().reverse())),
     key("an action that nobody knows", otherwise(enrolment(), { 1: 3 })),
     key("the role 0", otherwise(enrolment(), { 2: 0 })),
-    key("a role that nobody knows", otherwise(enrolment(), { 2: 6 })),
+    key("a role that nobody knows", otherwise(enrolment(), { 2: 9 })),
     key("a role as text", otherwise(enrolment(), { 2: "node" })),
     key("an empty name", otherwise(enrolment(), { 4: "" })),
     key("a name in upper case", otherwise(enrolment(), { 4: "Example" })),

@@ -11,6 +11,7 @@ export { Malformed } from "./cbor/bytes.ts";
 export * from "./entry/entry.ts";
 export * from "./entry/payload.ts";
 export type { SettlementPayload, TopupSource } from "./entry/settlement.ts";
+export * from "./entry/verification.ts";
 export * from "./json/canonical.ts";
 export * from "./limits.ts";
 export * from "./log/checkpoint.ts";

@@ -10,6 +10,8 @@ export const STREAM_FRAMES = 0xffff_ffff;
 export const AUTHORIZATION_SIZE_BYTES = 384;
 /** Receipts that one settlement charges: 34 bytes each, they and the rest fit in an entry. */
 export const CHARGED_RECEIPTS = 1_000;
+/** Reveals of one hash chain of a verifier: at an epoch each ten seconds, some four months. */
+export const LOT_REVEALS = 1_048_576;
 /** A manifest inside a model entry. */
 export const MANIFEST_SIZE_BYTES = 32_768;
 /** The canonical bytes of one call or one answer. */

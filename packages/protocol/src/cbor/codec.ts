@@ -205,3 +205,42 @@ export function struct<F extends Fields>(fields: F): Codec<Struct<F>> {
     },
   };
 }
+
+/**
+ * Maps of several tables, told apart by the word at `key`, which each table has right after its key 0. `T` has that word in
+ * its member `action`.
+ */
+export function variants<T extends { action: string }>(
+  key: number,
+  tables: { [A in T["action"]]: { code: number; codec: Codec<Extract<T, { action: A }>> } },
+): Codec<T> {
+  const rows = Object.entries(tables) as [T["action"], { code: number; codec: Codec<T> }][];
+  const byAction = new Map(rows.map(([action, { codec }]) => [action, codec]));
+  const byCode = new Map(rows.map(([, { code, codec }]) => [code, codec]));
+  return {
+    write(writer, value) {
+      const codec = byAction.get(value.action);
+      if (codec === undefined)
+        throw new Malformed(`has the action ${value.action}, which is none of ${[...byAction.keys()].join(", ")}`);
+      codec.write(writer, value);
+    },
+    read(reader) {
+      const code = codeAt(reader.ahead(), key);
+      const codec = byCode.get(code);
+      if (codec === undefined)
+        throw new Malformed(`has the action ${code}, which is none of ${[...byCode.keys()].join(", ")}`);
+      return codec.read(reader);
+    },
+  };
+}
+
+/** The word at `key` of the map that `reader` is before. */
+function codeAt(reader: CborReader, key: number): number {
+  reader.count(MAJOR.map);
+  for (const at of [0, key]) {
+    if (!reader.take(at)) throw new Malformed(`lacks key ${at} in its place`);
+    if (at === key) break;
+    reader.count(MAJOR.uint);
+  }
+  return reader.count(MAJOR.uint);
+}

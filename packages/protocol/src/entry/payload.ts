@@ -27,6 +27,16 @@ import {
   TIME_SECONDS,
 } from "../limits.ts";
 import { settlementPayload } from "./settlement.ts";
+import {
+  appraisalPayload,
+  disputePayload,
+  executionProfile,
+  lotPayload,
+  referencePayload,
+  resolutionPayload,
+  revocationPayload,
+  verificationPayload,
+} from "./verification.ts";
 
 const version = required(0, exactly(1));
 const digest = fixedBytes(32);
@@ -58,7 +68,16 @@ const spki: Codec<Uint8Array> = {
 };
 
 /** What a key may sign. */
-export const ROLES = { log: 1, gateway: 2, node: 3, publisher: 4, relier: 5 } as const;
+export const ROLES = {
+  log: 1,
+  gateway: 2,
+  node: 3,
+  publisher: 4,
+  relier: 5,
+  verifier: 6,
+  referee: 7,
+  disputer: 8,
+} as const;
 export type Role = keyof typeof ROLES;
 
 /** Signed by the key itself, which proves its possession. */
@@ -142,15 +161,6 @@ export const authorizationPayload = struct({
 });
 export type AuthorizationPayload = Infer<typeof authorizationPayload>;
 
-/** What ran the model, as far as bits depend on it. */
-export const executionProfile = struct({
-  runtime: required(1, text(64, /^[a-z0-9@.+/-]+$/)),
-  /** SHA-256 of the engine's binary. */
-  binary: required(2, digest),
-  exactness: required(3, word({ exact: 1, tolerant: 2 })),
-});
-export type ExecutionProfile = Infer<typeof executionProfile>;
-
 /** The node's half. */
 export const receiptPayload = struct({
   version,
@@ -215,5 +225,12 @@ export const PAYLOADS = {
   epoch: epochPayload,
   policy: policyPayload,
   settlement: settlementPayload,
+  verification: verificationPayload,
+  lot: lotPayload,
+  appraisal: appraisalPayload,
+  reference: referencePayload,
+  dispute: disputePayload,
+  resolution: resolutionPayload,
+  revocation: revocationPayload,
 } as const;
 export type EntryKind = keyof typeof PAYLOADS;

@@ -2,7 +2,6 @@
  * Settlements: what a gateway says of its payers' and payees' money, in atomic units (docs/spec/entry.md). A key has one
  * meaning in all four actions.
  */
-import { type CborReader, MAJOR, Malformed } from "../cbor/bytes.ts";
 import {
   amount,
   type Codec,
@@ -13,7 +12,7 @@ import {
   optional,
   required,
   struct,
-  uint,
+  variants,
   word,
 } from "../cbor/codec.ts";
 import { CHARGED_RECEIPTS } from "../limits.ts";
@@ -72,30 +71,9 @@ export type SettlementPayload =
   | Infer<typeof payout>;
 
 /** Signed by a gateway. Which of the four it is, key 1 says. */
-export const settlementPayload: Codec<SettlementPayload> = {
-  write(writer, value) {
-    if (value.action === "topup") topup.write(writer, value);
-    else if (value.action === "charge") charge.write(writer, value);
-    else if (value.action === "refund") refund.write(writer, value);
-    else payout.write(writer, value);
-  },
-  read(reader) {
-    const action = actionOf(reader.ahead());
-    if (action === 1) return topup.read(reader);
-    if (action === 2) return charge.read(reader);
-    if (action === 3) return refund.read(reader);
-    if (action === 4) return payout.read(reader);
-    throw new Malformed(`has the action ${action}, which is none of 1, 2, 3, 4`);
-  },
-};
-
-function actionOf(reader: CborReader): number {
-  reader.count(MAJOR.map);
-  version.codec.read(keyed(reader, version.key));
-  return uint().read(keyed(reader, 1));
-}
-
-function keyed(reader: CborReader, key: number): CborReader {
-  if (!reader.take(key)) throw new Malformed(`lacks key ${key} in its place`);
-  return reader;
-}
+export const settlementPayload: Codec<SettlementPayload> = variants(1, {
+  topup: { code: 1, codec: topup },
+  charge: { code: 2, codec: charge },
+  refund: { code: 3, codec: refund },
+  payout: { code: 4, codec: payout },
+});

@@ -33,6 +33,9 @@ export const datatypeCode = word(
 const PATH = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
 const slug = text(64, /^[a-z0-9][a-z0-9-]*$/);
 
+/** A bound in decimal: `0`, `0.00001`, `1e-5`. */
+const decimal = text(16, /^(0|[1-9][0-9]*)(\.[0-9]+)?(e-[1-9][0-9]?)?$/);
+
 const artifact = struct({
   path: required(1, text(NAME_LENGTH, PATH)),
   role: required(2, word({ model: 1, file: 2, card: 3, example: 4 })),
@@ -73,6 +76,17 @@ const manifest: Codec<Manifest & { format: 1 }> = struct({
   operations: optional(15, list(word(JSON_OPERATIONS), 4)),
   contextLength: optional(16, uint()),
   upstream: optional(17, slug),
+  tolerance: optional(18, struct({ absolute: required(1, decimal), relative: required(2, decimal) })),
+  circuit: optional(
+    19,
+    struct({
+      program: required(1, fixedBytes(32)),
+      verificationKey: required(2, fixedBytes(32)),
+      weights: required(3, fixedBytes(32)),
+      agreeing: required(4, uint()),
+      measured: required(5, uint()),
+    }),
+  ),
 });
 
 /** SHA-256 over the digests of `artifacts` in order of path: OpenSSF Model Signing v1.0, serialization method `files`. */

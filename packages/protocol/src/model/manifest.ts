@@ -59,4 +59,21 @@ export type Manifest = {
   contextLength?: number;
   /** The registered name of who runs it, of a relayed model. */
   upstream?: string;
+  /** How far another run's numbers may be off: `absolute + relative × |value|`. Of a revision that does not run on the judge. */
+  tolerance?: { absolute: string; relative: string };
+  /** The integer circuit by which its answers are proved. */
+  circuit?: Circuit;
+};
+
+/** An integer circuit of a model, of which a proof says: these weights gave this output on this input. */
+export type Circuit = {
+  /** SHA-256 of the Noir program's text: the architecture, without weights. */
+  program: Uint8Array;
+  /** SHA-256 of the verification key, which anybody computes again from the program. */
+  verificationKey: Uint8Array;
+  /** The Poseidon2 commitment to the weights, big-endian. */
+  weights: Uint8Array;
+  /** On how many of the measured rows the circuit says what the float model says. */
+  agreeing: number;
+  measured: number;
 };

@@ -29,7 +29,7 @@ export function applyEntry(fold: FoldState, entry: Entry): void {
   else if (entry.kind === "reliance") applyReliance(fold, index, entry);
   else if (entry.kind === "policy") applyPolicy(fold, entry);
   else if (entry.kind === "settlement") applySettlement(fold, index, entry);
-  else applyEpoch(fold, entry);
+  else if (entry.kind === "epoch") applyEpoch(fold, entry);
 }
 
 /** A key holds the first role it enrols for, for good; a retired key stays retired. */

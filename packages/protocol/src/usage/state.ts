@@ -179,7 +179,18 @@ export function signerOf(fold: FoldState, entry: Entry): Uint8Array | undefined 
       return may("relier");
     case "epoch":
     case "policy":
+    case "revocation":
       return may("log");
+    case "reference":
+      return may("publisher");
+    case "verification":
+    case "lot":
+    case "appraisal":
+      return may("verifier");
+    case "dispute":
+      return may("disputer") ?? may("verifier");
+    case "resolution":
+      return may("referee");
     case "acknowledgement": {
       const receipt = fold.receipts.get(keyOf(entry.says.receipt));
       return receipt === undefined ? undefined : fold.sessions.get(receipt.session)?.sessionKey;
@@ -201,5 +212,5 @@ export function timeOf({ epochs }: FoldState, index: number): number | undefined
 /** Whether a key is one of those that run the network: it cannot rely on what it sells. */
 export function isOperator(fold: FoldState, kid: Key): boolean {
   const role = fold.keys.get(kid)?.role;
-  return role !== undefined && role !== "relier";
+  return role !== undefined && role !== "relier" && role !== "disputer";
 }
