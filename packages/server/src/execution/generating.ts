@@ -2,6 +2,8 @@
  * A generation as its pool sees it: pieces come in, in slices of a worker's time. A worker may end under it by another's
  * doing; then it begins again elsewhere, and since it writes the same again, what was given out is left out.
  */
+
+import type { StopSignal } from "../platform/stop.ts";
 import { type GenerationDelta, type GenerationEnd, type GenerationRequest, promptSize } from "./generation.ts";
 import type { ExecutionLimits } from "./limits.ts";
 import type { Reply } from "./messages.ts";
@@ -26,7 +28,7 @@ export type Generating = {
 
 export type GenerateOptions = {
   deadlineMs: number;
-  signal?: AbortSignal | undefined;
+  signal?: StopSignal | undefined;
   onDelta(delta: GenerationDelta): void;
 };
 

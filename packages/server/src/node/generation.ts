@@ -3,6 +3,7 @@
  * are those of OpenAI's API; `response` is turned into `chat` before an engine sees it.
  */
 import type { JsonObject, PublishedModel } from "@tallystick/protocol";
+import type { StopSignal } from "../platform/stop.ts";
 
 /** A call as an engine gets it: the body that was committed to, which names no model and says nothing of streams. */
 export type EngineCall = { operation: "chat" | "completion"; body: JsonObject };
@@ -73,7 +74,7 @@ export type GenerationOptions = {
   seed: number;
   deadlineMs: number;
   /** Aborted once nobody waits for the answer. */
-  signal: AbortSignal;
+  signal: StopSignal;
   /** Whether somebody reads the pieces as they come. Where not, the answer may as well come in one. */
   isStreamed: boolean;
   /** Told each piece in order. A promise is waited for: the caller reads more slowly than the engine writes. */
