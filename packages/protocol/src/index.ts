@@ -7,6 +7,7 @@ export { appraiseNitro } from "./attest/nitro.ts";
 export * from "./attest/roots.ts";
 export * from "./attest/simulated.ts";
 export { appraiseSnp } from "./attest/snp.ts";
+export { parseCertificate, parsePemChain } from "./attest/x509.ts";
 export * from "./bytes.ts";
 export * from "./call/call.ts";
 export * from "./call/dispatch.ts";
