@@ -121,6 +121,9 @@ test("a stranger appraises nobody: the log takes appraisals from verifiers alone
   } as const;
   const nothing = new Uint8Array(32);
   const entry = await signEntry(root, "appraisal", { ...says, evidence: nothing, measurement: nothing, root: nothing });
-  const answer = await network.fetch("/v1/entries", { method: "POST", body: entry.signed.bytes as Uint8Array<ArrayBuffer> });
+  const answer = await network.fetch("/v1/entries", {
+    method: "POST",
+    body: entry.signed.bytes as Uint8Array<ArrayBuffer>,
+  });
   expect(answer.status).toBeGreaterThanOrEqual(400);
 });
