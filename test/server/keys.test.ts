@@ -10,7 +10,7 @@ import { callDaemon, expectOneSentence, runOnce, startDaemon } from "./daemon.ts
 const TALLYD = join(import.meta.dirname, "..", "..", "packages", "server", "bin", "tallyd.js");
 const FILES = [
   ...["admin-token", "checkpoint.pem", "gateway.pem", "log.pem", "node.pem", "publisher.pem", "sealing-key"],
-  ...["witness-1.pem", "witness-2.pem"],
+  ...["verifier.pem", "witness-1.pem", "witness-2.pem"],
 ];
 
 let root: string;
