@@ -1,5 +1,5 @@
 /** What the outside may use. */
-export { sha256, verifyEd25519, verifyEs256 } from "#platform";
+export { type SignatureAlgorithm, sha256, sha384, verifyEd25519, verifyEs256, verifySignature } from "#platform";
 export * from "./bytes.ts";
 export * from "./call/call.ts";
 export * from "./call/dispatch.ts";
