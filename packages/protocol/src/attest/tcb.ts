@@ -4,10 +4,11 @@
  */
 import { equal, hex } from "../bytes.ts";
 import { Malformed } from "../cbor/bytes.ts";
-import { Refused } from "./appraisal.ts";
 import { Members, parseJson } from "./collateral.ts";
 import { DerReader, parseOid, parseSmallInteger, TAG } from "./der.ts";
+import { Refused } from "./inspection.ts";
 import type { EnclaveReport, TdReport } from "./tdx-quote.ts";
+import type { Certificate } from "./x509.ts";
 
 /** Intel's words, from the best to the worst. */
 const STATUSES = [
@@ -126,9 +127,11 @@ function moduleIdentity(module: Members, id: string): ModuleIdentity {
 
 const SGX_EXTENSIONS = "1.2.840.113741.1.13.1";
 
-/** Reads the SGX extensions of a PCK certificate (Intel SGX PCK Certificate and CRL Profile, §1.3.5). Throws Malformed. */
-export function parsePckExtensions(value: Uint8Array): PckPlatform {
-  const members = readOids(new DerReader(value));
+/** The platform in the SGX extensions of a PCK certificate (Intel SGX PCK Certificate and CRL Profile, §1.3.5). Throws Malformed. */
+export function parsePckPlatform({ extensions }: Certificate): PckPlatform {
+  const extension = extensions.get(SGX_EXTENSIONS);
+  if (extension === undefined) throw new Malformed("has no SGX extensions in its PCK certificate");
+  const members = readOids(new DerReader(extension.value));
   const tcb = readOids(get(members, `${SGX_EXTENSIONS}.2`));
   const svn = (number: number) =>
     parseSmallInteger(get(tcb, `${SGX_EXTENSIONS}.2.${number}`).expect(TAG.integer).value);
