@@ -1,5 +1,12 @@
 /** What the outside may use. */
 export { type SignatureAlgorithm, sha256, sha384, verifyEd25519, verifyEs256, verifySignature } from "#platform";
+export * from "./attest/appraisal.ts";
+export { appraise, type Circumstances } from "./attest/appraise.ts";
+export * from "./attest/evidence.ts";
+export { appraiseNitro } from "./attest/nitro.ts";
+export * from "./attest/roots.ts";
+export * from "./attest/simulated.ts";
+export { appraiseSnp } from "./attest/snp.ts";
 export * from "./bytes.ts";
 export * from "./call/call.ts";
 export * from "./call/dispatch.ts";

@@ -8,6 +8,10 @@ export const RECEIPT_SIZE_BYTES = 1_024;
 export const STREAM_FRAMES = 0xffff_ffff;
 /** A request authorization: the longest has 317, and a receipt with every field at its longest has room for this. */
 export const AUTHORIZATION_SIZE_BYTES = 384;
+/** Evidence of hardware with its collateral, archived: Intel's is some 20 kB, most of it a list that grows. */
+export const EVIDENCE_SIZE_BYTES = 1024 * 1024;
+/** Certificates, lists and the like beside one piece of evidence. */
+export const EVIDENCE_COLLATERAL = 16;
 /** Receipts that one settlement charges: 34 bytes each, they and the rest fit in an entry. */
 export const CHARGED_RECEIPTS = 1_000;
 /** Reveals of one hash chain of a verifier: at an epoch each ten seconds, some four months. */

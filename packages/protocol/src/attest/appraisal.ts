@@ -1,6 +1,7 @@
 /** What appraising hardware evidence says (docs/spec/attestation.md): each check with its outcome, and what was measured. */
 import { sha256 } from "#platform";
-import { CborWriter, MAJOR } from "../cbor/bytes.ts";
+import { equal } from "../bytes.ts";
+import { CborWriter, MAJOR, Malformed } from "../cbor/bytes.ts";
 import type { Technology } from "../entry/verification.ts";
 import type { Check } from "../verdict.ts";
 
@@ -48,6 +49,48 @@ export type Expected = {
   /** The nonce of the evidence's own format, where it has one: Nitro, Hopper. */
   nonce?: Uint8Array;
 };
+
+/** Runs an appraisal that adds to `checks`. What does not parse is a failed check; a failed check is a failed appraisal. */
+export async function conclude(
+  technology: Technology,
+  appraise: (checks: AttestationCheck[]) => Promise<Attested>,
+): Promise<Appraisal> {
+  const checks: AttestationCheck[] = [];
+  let attested: Attested | undefined;
+  try {
+    attested = await appraise(checks);
+  } catch (fault) {
+    if (!(fault instanceof Malformed)) throw fault;
+    checks.push({ name: "form", state: "failed", failure: "malformed", detail: `what was given ${fault.message}` });
+  }
+  for (const check of checks)
+    if (check.state === "failed") return { technology, outcome: "failed", failure: check.failure, checks };
+  if (attested === undefined) throw new Error("an appraisal without a failed check says what is attested");
+  return { technology, outcome: "passed", checks, ...attested };
+}
+
+/** A check that passed, or failed by what is at fault. */
+export function judge(
+  name: string,
+  failure: AttestationFailure,
+  fault: string | false | undefined,
+  detail: string,
+): AttestationCheck {
+  if (fault === undefined || fault === false) return { name, state: "passed", detail };
+  return { name, state: "failed", failure, detail: fault };
+}
+
+/** Whether the evidence was made for what is expected: its report data begins with it and goes on in zeros. */
+export function checkBinding(expected: Uint8Array | undefined, reportData: Uint8Array): AttestationCheck {
+  const name = "binding";
+  if (expected === undefined) return { name, state: "not_checked", detail: "nothing is expected of the report data" };
+  const isBound =
+    expected.length > 0 &&
+    equal(reportData.subarray(0, expected.length), expected) &&
+    reportData.subarray(expected.length).every((byte) => byte === 0);
+  const fault = !isBound && "the report data is not what the evidence was asked to bind";
+  return judge(name, "wrong_binding", fault, "the report data binds the keys and the nonce that are expected");
+}
 
 /** SHA-256 of the registers as a map in deterministic CBOR, in ascending order of their numbers. */
 export function measurementOf(registers: Registers): Uint8Array {

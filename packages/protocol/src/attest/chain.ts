@@ -2,7 +2,7 @@
 import { verifySignature } from "#platform";
 import { equal, hex } from "../bytes.ts";
 import { Malformed } from "../cbor/bytes.ts";
-import type { AttestationCheck, AttestationFailure } from "./appraisal.ts";
+import { type AttestationCheck, type AttestationFailure, judge } from "./appraisal.ts";
 import { type Certificate, type Crl, parseEcdsaSignature, UNDERSTOOD } from "./x509.ts";
 
 /** Key usage bits of RFC 5280 §4.2.1.3. */
@@ -26,9 +26,9 @@ export async function checkChain(
   const { leaf, intermediates, root, nowSeconds, crls = [] } = chain;
   const path = [leaf, ...intermediates, root];
   return [
-    said("certificate chain", "bad_chain", faultOfPath(path), `${path.length} certificates lead to the root`),
-    said("certificate signatures", "bad_signature", await faultOfSignatures(path), "each is signed by the next"),
-    said(
+    judge("certificate chain", "bad_chain", faultOfPath(path), `${path.length} certificates lead to the root`),
+    judge("certificate signatures", "bad_signature", await faultOfSignatures(path), "each is signed by the next"),
+    judge(
       "certificate validity",
       "not_valid_now",
       faultOfTimes(path, nowSeconds),
@@ -36,6 +36,25 @@ export async function checkChain(
     ),
     await checkRevocation(path, crls, nowSeconds),
   ];
+}
+
+/**
+ * The chain that certificates in any order make: from the one that is no authority's, by the names of issuers, up to the
+ * first that issued itself. Throws Malformed where they make none.
+ */
+export function assembleChain(certificates: readonly Certificate[]): Chain {
+  const [leaf, ...others] = certificates.filter(({ isCa }) => !isCa);
+  if (leaf === undefined || others.length > 0)
+    throw new Malformed(`has ${leaf === undefined ? 0 : 1 + others.length} certificates of devices where one is due`);
+  const intermediates: Certificate[] = [];
+  for (let below = leaf; intermediates.length <= INTERMEDIATES_MOST; ) {
+    const above = certificates.find(({ isCa, subject }) => isCa && equal(subject, below.issuer));
+    if (above === undefined) throw new Malformed("has a certificate whose issuer is not among them");
+    if (equal(above.issuer, above.subject)) return { leaf, intermediates, root: above };
+    intermediates.push(above);
+    below = above;
+  }
+  throw new Malformed(`has more than ${INTERMEDIATES_MOST} intermediates`);
 }
 
 /** The last second at which each certificate still is valid and each list in use is current. */
@@ -46,16 +65,6 @@ export function notAfterOf({ leaf, intermediates, root }: Chain, crls: readonly 
     ...path.map(({ notAfterSeconds }) => notAfterSeconds),
     ...used.map(({ nextUpdateSeconds }) => nextUpdateSeconds),
   );
-}
-
-/** A check that passed, or failed by what is at fault. */
-export function said(
-  name: string,
-  failure: AttestationFailure,
-  fault: string | undefined,
-  detail: string,
-): AttestationCheck {
-  return fault === undefined ? { name, state: "passed", detail } : { name, state: "failed", failure, detail: fault };
 }
 
 const nameOf = (path: readonly Certificate[], i: number) =>
