@@ -1,28 +1,29 @@
 /** A TDX quote with collateral under a root of our own, each part of which a test may change before it is signed. */
 
 import { sha256 } from "../packages/protocol/platform/node.ts";
-import { concat, hex, utf8 } from "../packages/protocol/src/bytes.ts";
+import { base64, concat, hex, utf8 } from "../packages/protocol/src/bytes.ts";
 import {
+  authority,
+  certificate,
   der,
-  type Issued,
+  extension,
   integer,
-  issue,
-  issueCrl,
-  type Key,
-  newKey,
-  octets,
+  keyUsage,
   oid,
-  pemOf,
-  pointOf,
+  revocationList,
   sequence,
-  signBy,
-} from "./own-certificates.ts";
+  type VendorKey,
+  vendorKey,
+} from "./certificates.ts";
 
 const SGX = "1.2.840.113741.1.13.1";
 const FMSPC = Uint8Array.of(0xb0, 0xc0, 0x6f, 0, 0, 0);
 const DAY_SECONDS = 86_400;
+const ROOT = "Intel SGX Root CA";
 /** When all of it is valid. */
 export const OWN_NOW_SECONDS = 1_800_000_000;
+const FROM_SECONDS = OWN_NOW_SECONDS - DAY_SECONDS;
+const UNTIL_SECONDS = OWN_NOW_SECONDS + 20 * DAY_SECONDS;
 
 export type OwnLevel = { tcb: Record<string, unknown>; tcbDate: string; tcbStatus: string; advisoryIDs?: string[] };
 export type OwnTcbInfo = ReturnType<typeof tcbInfoOf>;
@@ -48,6 +49,8 @@ export type OwnTdx = {
   /** Who signs TCB info and QE identity, by what name. */
   tcbSigner: string;
   pckIssuer: string;
+  /** Whether another key than its issuer's signs the platform's certificate. */
+  isPckForged: boolean;
 };
 
 const USUAL: OwnTdx = {
@@ -67,57 +70,66 @@ const USUAL: OwnTdx = {
   qeIdentity: () => ({}),
   tcbSigner: "Intel SGX TCB Signing",
   pckIssuer: "Intel SGX PCK Platform CA",
+  isPckForged: false,
 };
 
 const keys = {
-  root: newKey("P-256"),
-  ca: newKey("P-256"),
-  pck: newKey("P-256"),
-  tcb: newKey("P-256"),
-  ak: newKey("P-256"),
+  root: vendorKey("es256"),
+  ca: vendorKey("es256"),
+  pck: vendorKey("es256"),
+  tcb: vendorKey("es256"),
+  ak: vendorKey("es256"),
 };
 export const PCK_SERIAL = 77;
 export const PLATFORM_CA_SERIAL = 55;
 export const TCB_SIGNER_SERIAL = 66;
 
+/** PEM of certificates in DER. */
+export function pemOf(...certificates: Uint8Array[]): string {
+  return certificates
+    .map((bytes) => `-----BEGIN CERTIFICATE-----\n${base64(bytes)}\n-----END CERTIFICATE-----\n`)
+    .join("");
+}
+
 /** The evidence, its collateral, and the digest of the root that it ends at. */
 export function ownTdx(changes: Partial<OwnTdx> = {}) {
   const own = { ...USUAL, ...changes };
-  const period = {
-    notBeforeSeconds: OWN_NOW_SECONDS - 300 * DAY_SECONDS,
-    notAfterSeconds: OWN_NOW_SECONDS + 300 * DAY_SECONDS,
-  };
-  const root = issue({ subject: "Intel SGX Root CA", key: keys.root, isCa: true, ...period });
-  const ca = issue({
-    subject: own.pckIssuer,
-    key: keys.ca,
-    issuer: root,
-    isCa: true,
-    serial: PLATFORM_CA_SERIAL,
-    ...period,
-  });
-  const extensions: [string, Uint8Array][] = [[SGX, sgxExtensions(own)]];
-  const pck = issue({
-    subject: "Intel SGX PCK Certificate",
-    key: keys.pck,
-    issuer: ca,
-    isCa: false,
-    serial: PCK_SERIAL,
-    extensions,
-    ...period,
-  });
-  const tcb = issue({
-    subject: own.tcbSigner,
-    key: keys.tcb,
-    issuer: root,
-    isCa: false,
-    serial: TCB_SIGNER_SERIAL,
-    ...period,
-  });
+  const made = (
+    subject: string,
+    key: VendorKey,
+    issuer: string,
+    issuerKey: VendorKey,
+    serial: number,
+    ...extensions: Uint8Array[]
+  ) =>
+    certificate({
+      subject,
+      key,
+      issuer,
+      issuerKey,
+      serial,
+      notBeforeSeconds: FROM_SECONDS,
+      notAfterSeconds: UNTIL_SECONDS,
+      extensions,
+    });
+  const device = keyUsage(0);
+  const root = made(ROOT, keys.root, ROOT, keys.root, 1, ...authority());
+  const ca = made(own.pckIssuer, keys.ca, ROOT, keys.root, PLATFORM_CA_SERIAL, ...authority());
+  const sgx = extension(SGX, sgxExtensions(own));
+  const pck = made(
+    "Intel SGX PCK Certificate",
+    keys.pck,
+    own.pckIssuer,
+    own.isPckForged ? keys.ak : keys.ca,
+    PCK_SERIAL,
+    device,
+    sgx,
+  );
+  const tcb = made(own.tcbSigner, keys.tcb, ROOT, keys.root, TCB_SIGNER_SERIAL, device);
   return {
     evidence: quoteOf(own, pemOf(pck, ca, root)),
-    collateral: collateralOf(own, root, ca, tcb),
-    root: sha256(root.certificate),
+    collateral: collateralOf(own, pemOf(tcb, root)),
+    root: sha256(root),
     nowSeconds: OWN_NOW_SECONDS,
   };
 }
@@ -134,6 +146,7 @@ function sgxExtensions({ sgxSvn, pceSvn }: OwnTdx): Uint8Array {
   );
 }
 
+const octets = (value: Uint8Array) => der(0x04, value);
 const little = (value: number, width: number) => Uint8Array.from({ length: width }, (_, i) => (value >> (8 * i)) & 255);
 const padded = (bytes: ArrayLike<number>, length: number) => Uint8Array.from({ length }, (_, i) => bytes[i] ?? 0);
 const certification = (type: number, value: Uint8Array) => concat(little(type, 2), little(value.length, 4), value);
@@ -163,16 +176,16 @@ function quoteOf(own: OwnTdx, pem: string): Uint8Array {
   const typed = own.version === 5 ? concat(little(own.bodyType, 2), little(body.length, 4), body) : body;
   const signed = concat(header, typed);
   const authentication = Uint8Array.from({ length: 32 }, (_, i) => i);
-  const key = pointOf(keys.ak);
+  const key = keys.ak.spki.subarray(-64);
   const qeReport = qeReportOf(own, sha256(key, authentication));
   const qe = concat(
     qeReport,
-    signBy(keys.pck, qeReport),
+    keys.pck.signRaw(qeReport),
     little(authentication.length, 2),
     authentication,
     certification(5, concat(utf8(pem), Uint8Array.of(0))),
   );
-  const signature = concat(signBy(keys.ak, signed), key, certification(6, qe));
+  const signature = concat(keys.ak.signRaw(signed), key, certification(6, qe));
   return concat(signed, little(signature.length, 4), signature);
 }
 
@@ -239,25 +252,31 @@ function qeIdentityOf() {
   };
 }
 
-function collateralOf(own: OwnTdx, root: Issued, ca: Issued, tcb: Issued): Uint8Array {
-  const info = { ...tcbInfoOf(), ...own.tcbInfo(tcbInfoOf()) };
-  const identity = { ...qeIdentityOf(), ...own.qeIdentity(qeIdentityOf()) };
-  const signed = (name: string, document: object, key: Key) => {
+function collateralOf(own: OwnTdx, chain: string): Uint8Array {
+  const signed = (name: string, document: object) => {
     const text = JSON.stringify(document);
     return {
       [name]: text,
-      [`${name}_signature`]: hex(signBy(key, utf8(text))),
-      [`${name}_issuer_chain`]: pemOf(tcb, root),
+      [`${name}_signature`]: hex(keys.tcb.signRaw(utf8(text))),
+      [`${name}_issuer_chain`]: chain,
     };
   };
-  const crl = (issuer: Issued, serials: number[]) =>
-    hex(issueCrl(issuer, serials, OWN_NOW_SECONDS - DAY_SECONDS, OWN_NOW_SECONDS + 20 * DAY_SECONDS));
+  const list = (issuer: string, issuerKey: VendorKey, serials: number[]) =>
+    hex(
+      revocationList({
+        issuer,
+        issuerKey,
+        serials,
+        thisUpdateSeconds: FROM_SECONDS,
+        nextUpdateSeconds: UNTIL_SECONDS,
+      }),
+    );
   return utf8(
     JSON.stringify({
-      ...signed("tcb_info", info, tcb.key),
-      ...signed("qe_identity", identity, tcb.key),
-      root_ca_crl: crl(root, own.revokedByRoot),
-      pck_crl: crl(ca, own.revokedByPlatformCa),
+      ...signed("tcb_info", { ...tcbInfoOf(), ...own.tcbInfo(tcbInfoOf()) }),
+      ...signed("qe_identity", { ...qeIdentityOf(), ...own.qeIdentity(qeIdentityOf()) }),
+      root_ca_crl: list(ROOT, keys.root, own.revokedByRoot),
+      pck_crl: list(own.pckIssuer, keys.ca, own.revokedByPlatformCa),
     }),
   );
 }

@@ -3,10 +3,12 @@ export { type SignatureAlgorithm, sha256, sha384, verifyEd25519, verifyEs256, ve
 export * from "./attest/appraisal.ts";
 export { appraise, type Circumstances } from "./attest/appraise.ts";
 export * from "./attest/evidence.ts";
+export { appraiseHopper, type GoldenValues } from "./attest/hopper.ts";
 export { appraiseNitro } from "./attest/nitro.ts";
 export * from "./attest/roots.ts";
 export * from "./attest/simulated.ts";
 export { appraiseSnp } from "./attest/snp.ts";
+export { appraiseTdx } from "./attest/tdx.ts";
 export * from "./bytes.ts";
 export * from "./call/call.ts";
 export * from "./call/dispatch.ts";

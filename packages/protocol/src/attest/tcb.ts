@@ -6,27 +6,12 @@ import { equal, hex } from "../bytes.ts";
 import { Malformed } from "../cbor/bytes.ts";
 import { Members, parseJson } from "./collateral.ts";
 import { DerReader, parseOid, parseSmallInteger, TAG } from "./der.ts";
-import { Refused } from "./inspection.ts";
+import { type LevelStatus, type Standing, standingAt, TCB_STATUSES, unfit } from "./tcb-status.ts";
 import type { EnclaveReport, TdReport } from "./tdx-quote.ts";
 import type { Certificate } from "./x509.ts";
 
-/** Intel's words, from the best to the worst. */
-const STATUSES = [
-  "UpToDate",
-  "SWHardeningNeeded",
-  "ConfigurationNeeded",
-  "ConfigurationAndSWHardeningNeeded",
-  "OutOfDate",
-  "OutOfDateConfigurationNeeded",
-  "Revoked",
-] as const;
-export type TcbStatus = (typeof STATUSES)[number];
-
-/** How a part of the platform stands, and the advisories that say why. */
-export type TcbStanding = { status: TcbStatus; advisories: string[] };
-
-type TcbLevel = TcbStanding & { sgx: number[]; tdx: number[]; pce: number };
-type EnclaveLevel = TcbStanding & { securityVersion: number };
+type TcbLevel = LevelStatus & { sgx: number[]; tdx: number[]; pce: number };
+type EnclaveLevel = LevelStatus & { securityVersion: number };
 /** What signed a TDX module; `mask` says which attributes count. */
 type ModuleIdentity = { id: string; mrSigner: Uint8Array; attributes: Uint8Array; mask: Uint8Array };
 
@@ -73,7 +58,7 @@ export function parseTcbInfo(text: string): TcbInfo {
       const [sgx, tdx] = [components("sgxtcbcomponents"), components("tdxtcbcomponents")];
       if (sgx.length !== COMPONENTS || tdx.length !== COMPONENTS)
         throw new Malformed("has a level of other than 16 SVNs");
-      return { sgx, tdx, pce: tcb.count("pcesvn"), ...standing(level) };
+      return { sgx, tdx, pce: tcb.count("pcesvn"), ...levelStatus(level) };
     }),
     firstModule: moduleIdentity(info.object("tdxModule"), ""),
     modules: (info.has("tdxModuleIdentities") ? info.objects("tdxModuleIdentities") : []).map((module) => ({
@@ -104,8 +89,8 @@ function period(document: Members) {
   return { issuedSeconds: document.seconds("issueDate"), nextUpdateSeconds: document.seconds("nextUpdate") };
 }
 
-function standing(level: Members): TcbStanding {
-  const status = STATUSES.find((known) => known === level.text("tcbStatus"));
+function levelStatus(level: Members): LevelStatus {
+  const status = TCB_STATUSES.find((known) => known === level.text("tcbStatus"));
   if (status === undefined) throw new Malformed("has a TCB status that is not one of Intel's");
   return { status, advisories: level.has("advisoryIDs") ? level.texts("advisoryIDs") : [] };
 }
@@ -113,7 +98,7 @@ function standing(level: Members): TcbStanding {
 function enclaveLevels(document: Members): EnclaveLevel[] {
   return document
     .objects("tcbLevels")
-    .map((level) => ({ securityVersion: level.object("tcb").count("isvsvn"), ...standing(level) }));
+    .map((level) => ({ securityVersion: level.object("tcb").count("isvsvn"), ...levelStatus(level) }));
 }
 
 function moduleIdentity(module: Members, id: string): ModuleIdentity {
@@ -164,81 +149,54 @@ function get(members: Map<string, DerReader>, oid: string): DerReader {
 }
 
 /** Microcode, firmware and PCE: the first level that the platform reaches in every component. */
-export function platformStanding(info: TcbInfo, platform: PckPlatform, report: TdReport): TcbStanding {
+export function platformStanding(info: TcbInfo, platform: PckPlatform, report: TdReport): Standing {
   if (!equal(info.fmspc, platform.fmspc) || !equal(info.pceId, platform.pceId))
-    throw new Refused(
-      "wrong_platform",
-      `the TCB info is of FMSPC ${hex(info.fmspc)}, the certificate of ${hex(platform.fmspc)}`,
-    );
-  const tdx = [...report.teeTcbSvn];
+    return unfit(`the TCB info is of FMSPC ${hex(info.fmspc)}, the platform's certificate of ${hex(platform.fmspc)}`);
   // A module with a version of its own is judged by its identity: the first two components are its own.
   const from = moduleVersion(report) === 0 ? 0 : 2;
   const reached = info.levels.find(
     (level) =>
       level.sgx.every((svn, i) => (platform.sgx[i] ?? 0) >= svn) &&
       platform.pce >= level.pce &&
-      level.tdx.every((svn, i) => i < from || (tdx[i] ?? 0) >= svn),
+      level.tdx.every((svn, i) => i < from || (report.teeTcbSvn[i] ?? 0) >= svn),
   );
-  return reached ?? noLevel("the platform");
+  return standingAt(reached, "the platform");
 }
 
 const moduleVersion = (report: TdReport) => report.teeTcbSvn[1] ?? 0;
 
 /** The TDX module: signed by whom Intel says, and the first level that its security version reaches. */
-export function moduleStanding(info: TcbInfo, report: TdReport): TcbStanding {
+export function moduleStanding(info: TcbInfo, report: TdReport): Standing {
   const version = moduleVersion(report);
-  if (version === 0) {
-    checkModule(info.firstModule, report);
-    return { status: "UpToDate", advisories: [] }; // Its security version is a component of the platform's level.
-  }
   const id = `TDX_${hex(Uint8Array.of(version))}`;
-  const module = info.modules.find((known) => known.id.toLowerCase() === id.toLowerCase());
-  if (module === undefined) throw new Refused("wrong_platform", `the TCB info has no TDX module ${id}`);
-  checkModule(module, report);
-  const securityVersion = report.teeTcbSvn[0] ?? 0;
-  return module.levels.find((level) => securityVersion >= level.securityVersion) ?? noLevel(`the TDX module ${id}`);
-}
-
-function checkModule(module: ModuleIdentity, report: TdReport): void {
-  if (!equal(module.mrSigner, report.mrSignerSeam))
-    throw new Refused("wrong_platform", "Intel did not sign the TDX module");
+  // The first modules had no version: theirs is a component of the platform's level.
+  const levels = version === 0 ? [{ securityVersion: 0, status: "UpToDate" as const, advisories: [] }] : undefined;
+  const module = levels
+    ? { ...info.firstModule, levels }
+    : info.modules.find((known) => known.id.toLowerCase() === id.toLowerCase());
+  if (module === undefined) return unfit(`Intel's TCB info has no TDX module ${id}`);
+  if (!equal(module.mrSigner, report.mrSignerSeam)) return unfit("Intel did not sign the TDX module");
   if (!agrees(report.seamAttributes, module.mask, module.attributes))
-    throw new Refused("wrong_platform", "the TDX module has attributes that Intel does not vouch for");
+    return unfit("the TDX module has attributes that Intel does not vouch for");
+  const securityVersion = report.teeTcbSvn[0] ?? 0;
+  const reached = module.levels.find((level) => securityVersion >= level.securityVersion);
+  return standingAt(reached, `the TDX module ${id}`);
 }
 
 /** The quoting enclave: the one of Intel's identity, and the first level that its security version reaches. */
-export function qeStanding(identity: QeIdentity, qe: EnclaveReport): TcbStanding {
+export function qeStanding(identity: QeIdentity, qe: EnclaveReport): Standing {
   const isIntels =
     equal(identity.mrSigner, qe.mrSigner) &&
     identity.productId === qe.productId &&
     agrees(qe.miscSelect, identity.miscSelectMask, identity.miscSelect) &&
     agrees(qe.attributes, identity.attributesMask, identity.attributes);
-  if (!isIntels) throw new Refused("wrong_platform", "the quote is not by the quoting enclave of Intel's identity");
+  if (!isIntels) return unfit("the quote is by another quoting enclave than that of Intel's identity");
   const reached = identity.levels.find((level) => qe.securityVersion >= level.securityVersion);
-  return reached ?? noLevel("the quoting enclave");
+  return standingAt(reached, "the quoting enclave");
 }
 
 /** Whether `value`, where `mask` has ones, is `due`. */
 function agrees(value: Uint8Array, mask: Uint8Array, due: Uint8Array): boolean {
-  return (
-    value.length === mask.length &&
-    equal(
-      value.map((byte, i) => byte & (mask[i] ?? 0)),
-      due,
-    )
-  );
-}
-
-function noLevel(part: string): never {
-  throw new Refused("out_of_date", `no TCB level is as old as ${part}`);
-}
-
-/** The worst of several standings, with the advisories of all. */
-export function worstStanding(standings: TcbStanding[]): TcbStanding {
-  const statuses = standings.map(({ status }) => status);
-  const worst = STATUSES.findLast((status) => statuses.includes(status)) ?? "Revoked";
-  // Old in one part and to be configured in another is both.
-  const isBoth = worst === "OutOfDate" && statuses.some((status) => status.startsWith("Configuration"));
-  const advisories = [...new Set(standings.flatMap((each) => each.advisories))];
-  return { status: isBoth ? "OutOfDateConfigurationNeeded" : worst, advisories };
+  const masked = value.map((byte, i) => byte & (mask[i] ?? 0));
+  return value.length === mask.length && equal(masked, due);
 }
