@@ -9,6 +9,7 @@ export * from "./attest/roots.ts";
 export * from "./attest/simulated.ts";
 export { appraiseSnp } from "./attest/snp.ts";
 export { appraiseTdx } from "./attest/tdx.ts";
+export { parseCertificate, parsePemChain } from "./attest/x509.ts";
 export * from "./bytes.ts";
 export * from "./call/call.ts";
 export * from "./call/dispatch.ts";

@@ -22,6 +22,7 @@ import { type Clock, nowSeconds } from "./platform/clock.ts";
 import { closeDatabase, openDatabase } from "./platform/database.ts";
 import { LOCKED_FILE, openDataFolder } from "./platform/folder.ts";
 import type { Report } from "./platform/http.ts";
+import { openSigner } from "./platform/keys.ts";
 import type { RequestLog } from "./platform/logging.ts";
 import type { Random } from "./platform/random.ts";
 import type { RequestLimits, Requests } from "./platform/requests.ts";
@@ -57,6 +58,8 @@ export type NetworkOptions = {
   deadlineMs: number;
   /** The token by which nodes elsewhere come in, made where it is not there; without one, none do. */
   nodeTokenPath?: string;
+  /** SHA-256 of the key whose simulated evidence of nodes is played along with; without it none is. */
+  simulatedRoot?: Uint8Array;
   /** How long the content of a call with `store: true` is kept; 0 keeps none. */
   contentDays?: number;
   /** Told of every request. */
@@ -105,6 +108,7 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
     const signing = openSigning(report);
     closers.push(signing.close);
     const keys = await openKeys(keyFile, signing);
+    const verifier = await openSigner(keyFile("verifier"), signing.signer);
     const accounts = createAccounts(database, random);
     const sealingKey = await openSealingKey(keyFile("sealing"), random);
     const openings = createOpenings({ database, sealingKey, random, report });
@@ -164,6 +168,7 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
       options,
       folder,
       keys,
+      verifier,
       ledger,
       reads,
       hub,

@@ -13,6 +13,8 @@ import {
   signEntry,
 } from "@tallystick/protocol";
 import type { Hono } from "hono";
+import { createAttestor } from "./attestation/attestor.ts";
+import type { EvidenceSource } from "./attestation/sources.ts";
 import { type OpenEngine, openEngine } from "./engine.ts";
 import { REVISIONS_MOST } from "./gateway/nodes.ts";
 import { openArtifacts } from "./node/artifacts.ts";
@@ -51,6 +53,8 @@ export type NodeRoleOptions = {
   modelSizeMostBytes: number;
   /** Models' files that are kept. */
   keptBytes: number;
+  /** How this machine shows what it runs, and SHA-256 of the key by which it ends TLS; without it, it does not. */
+  attestation?: { source: EvidenceSource; tlsKey?: Uint8Array } | undefined;
   clock: Clock;
   random: Random;
   report: Report;
@@ -140,6 +144,14 @@ export async function openNodeRole(options: NodeRoleOptions): Promise<NodeRole> 
       setDrain: (drain) => host?.setDrain(drain || isLeaving),
     });
     closers.push(registrar.close);
+    const { attestation } = options;
+    const attestor =
+      attestation &&
+      createAttestor({
+        ...{ source: attestation.source, tlsKey: attestation.tlsKey, key: id, clock, report },
+        post: (path, body) => registrar.post(path, body, "application/cbor"),
+      });
+    closers.push(() => attestor?.close());
     const { fold } = log;
 
     function createHost(): NodeHost {
@@ -186,6 +198,7 @@ export async function openNodeRole(options: NodeRoleOptions): Promise<NodeRole> 
           throw new OperatorError("the log has not published this node's receipts yet: start again in a moment");
         host = createHost();
         await registrar.begin();
+        await attestor?.begin();
       },
 
       async drain() {

@@ -1,6 +1,7 @@
 /** What an operator may say at the start. */
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
+import { parseHex } from "@tallystick/protocol";
 import { requireSafeExposure } from "./exposure.ts";
 import { KEY_NAMES, type KeyName, type KeyPlaces } from "./keys.ts";
 import { OperatorError } from "./platform/errors.ts";
@@ -25,6 +26,8 @@ export type Options = {
   url?: string;
   /** The token by which nodes elsewhere come in; without one, none do. */
   nodeTokenPath?: string;
+  /** SHA-256 of the key whose simulated evidence of nodes is played along with. */
+  simulatedRoot?: Uint8Array;
   behindTlsProxy: boolean;
   /** How long contents of calls with `store: true` are kept. */
   contentDays: number;
@@ -72,6 +75,10 @@ export const HELP = `tallyd: a Tallystick network on this machine: hub, gateway,
   --node-token FILE
                   let nodes in that have the token in
                   this file, which is made if need be     (no nodes elsewhere)
+  --simulated-root HEX
+                  play along with simulated evidence of
+                  nodes, by the key of this SHA-256: it is
+                  never counted as attested               (none)
   --content-days N
                   how long content is kept of calls with
                   store: true; 0 keeps none               (30)
@@ -103,6 +110,7 @@ export function parseOptions(args: string[], defaultModels: string): Options | "
     "new-witnesses": { type: "boolean", default: false },
     url: { type: "string" },
     "node-token": { type: "string" },
+    "simulated-root": { type: "string" },
     "content-days": { type: "string", default: "30" },
     "log-level": { type: "string", default: "info" },
     "log-format": { type: "string", default: "json" },
@@ -142,6 +150,7 @@ export function parseOptions(args: string[], defaultModels: string): Options | "
     ...(tls === undefined ? {} : { tls }),
     ...(url === undefined ? {} : { url }),
     ...(values["node-token"] === undefined ? {} : { nodeTokenPath: values["node-token"] }),
+    ...simulatedRoot(values["simulated-root"]),
   };
 }
 
@@ -174,6 +183,13 @@ export function parseUrl(name: string, text: string): string {
   throw new OperatorError(
     `--${name} takes a URL of scheme, host and port, as https://tallystick.example, not ${JSON.stringify(text)}`,
   );
+}
+
+function simulatedRoot(text: string | undefined): { simulatedRoot?: Uint8Array } {
+  if (text === undefined) return {};
+  const root = parseHex(text);
+  if (root?.length === 32) return { simulatedRoot: root };
+  throw new OperatorError("--simulated-root takes the 64 digits of hex that a node with --attest simulated reports");
 }
 
 function keyFiles(given: readonly string[]): Partial<Record<KeyName, string>> {

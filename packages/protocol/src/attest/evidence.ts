@@ -5,7 +5,19 @@
 import { sha256 } from "#platform";
 import { concat, utf8 } from "../bytes.ts";
 import { Malformed } from "../cbor/bytes.ts";
-import { byteString, decode, encode, exactly, type Infer, list, required, struct, word } from "../cbor/codec.ts";
+import {
+  byteString,
+  decode,
+  encode,
+  exactly,
+  fixedBytes,
+  type Infer,
+  list,
+  optional,
+  required,
+  struct,
+  word,
+} from "../cbor/codec.ts";
 import { TECHNOLOGIES } from "../entry/verification.ts";
 import { EVIDENCE_COLLATERAL, EVIDENCE_SIZE_BYTES } from "../limits.ts";
 
@@ -16,11 +28,23 @@ const collateral = struct({
 });
 export type Collateral = Infer<typeof collateral>;
 
+/** What the evidence was asked to bind: it is appraised by this at any later time. */
+const binding = struct({
+  /** Of whoever was to appraise it first, that it is fresh. */
+  nonce: required(1, fixedBytes(32)),
+  /** The id of the node's receipt key. */
+  key: required(2, fixedBytes(32)),
+  /** SHA-256 of the SubjectPublicKeyInfo by which the node ends TLS, where it does so itself. */
+  tlsKey: optional(3, fixedBytes(32)),
+});
+export type EvidenceBinding = Infer<typeof binding>;
+
 const archived = struct({
   version: required(0, exactly(1)),
   technology: required(1, word(TECHNOLOGIES)),
   evidence: required(2, byteString(EVIDENCE_SIZE_BYTES)),
   collateral: required(3, list(collateral, EVIDENCE_COLLATERAL)),
+  binding: optional(4, binding),
 });
 export type Evidence = Omit<Infer<typeof archived>, "version">;
 
@@ -46,11 +70,10 @@ export function evidenceDigest(bytes: Uint8Array): Uint8Array {
 const BINDING_TAG = utf8("tallystick attestation v1\0");
 
 /**
- * What a node has its evidence bind: SHA-256 over a nonce of 32 bytes, the id of its receipt key and, of a node that ends TLS,
- * the SHA-256 of its certificate's key; zeros where it does not. It fills the first half of the report data.
+ * What a node has its evidence bind: SHA-256 over a tag, the nonce, the id of its receipt key and that of its TLS key, zeros
+ * where it ends none. Report data begin with it and go on in zeros.
  */
-export function bindingOf(binding: { nonce: Uint8Array; key: Uint8Array; tlsKey?: Uint8Array }): Uint8Array {
-  const { nonce, key, tlsKey = new Uint8Array(32) } = binding;
+export function bindingOf({ nonce, key, tlsKey = new Uint8Array(32) }: EvidenceBinding): Uint8Array {
   for (const part of [nonce, key, tlsKey])
     if (part.length !== 32) throw new Malformed(`binds something of ${part.length} bytes, not 32`);
   return sha256(concat(BINDING_TAG, nonce, key, tlsKey));

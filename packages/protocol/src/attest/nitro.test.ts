@@ -203,11 +203,14 @@ test.skipIf(folder === undefined)(
   },
 );
 
-test.skipIf(folder === undefined)("each sixty-first byte of a real document, changed, has it refused (skipped: no vectors)", async () => {
-  const whole = real();
-  for (let i = 0; i < whole.length; i += 61)
-    expect((await appraiseReal(whole.with(i, (whole[i] ?? 0) ^ 0x10))).outcome, `byte ${i}`).toBe("failed");
-});
+test.skipIf(folder === undefined)(
+  "each sixty-first byte of a real document, changed, has it refused (skipped: no vectors)",
+  async () => {
+    const whole = real();
+    for (let i = 0; i < whole.length; i += 61)
+      expect((await appraiseReal(whole.with(i, (whole[i] ?? 0) ^ 0x10))).outcome, `byte ${i}`).toBe("failed");
+  },
+);
 
 test.skipIf(folder === undefined)(
   "the signature of one document on the payload of another is refused (skipped: no vectors)",
