@@ -48,6 +48,8 @@ export * from "./openai/frame.ts";
 export * from "./openai/price-bound.ts";
 export * from "./openai/response.ts";
 export * from "./openai/usage.ts";
+export * from "./policy/acceptance.ts";
+export * from "./policy/satisfies.ts";
 export * from "./receipt/disclosed.ts";
 export * from "./receipt/file.ts";
 export * from "./receipt/stream.ts";
