@@ -10,6 +10,10 @@ export const STREAM_FRAMES = 0xffff_ffff;
 export const AUTHORIZATION_SIZE_BYTES = 384;
 /** Evidence of hardware with its collateral, archived: Intel's is some 20 kB, most of it a list that grows. */
 export const EVIDENCE_SIZE_BYTES = 1024 * 1024;
+/** The text of an acceptance policy: it travels in a header. */
+export const ACCEPTANCE_SIZE_BYTES = 4_096;
+/** Models, publishers and roots in an acceptance policy, of each. */
+export const ACCEPTANCE_ROWS = 64;
 /** Certificates, lists and the like beside one piece of evidence. */
 export const EVIDENCE_COLLATERAL = 16;
 /** Receipts that one settlement charges: 34 bytes each, they and the rest fit in an entry. */

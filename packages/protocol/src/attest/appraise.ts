@@ -3,9 +3,11 @@ import { Malformed } from "../cbor/bytes.ts";
 import type { Technology } from "../entry/verification.ts";
 import { type Appraisal, conclude, type Expected } from "./appraisal.ts";
 import { type Collateral, type Evidence, parseEvidence } from "./evidence.ts";
+import { appraiseHopper } from "./hopper.ts";
 import { appraiseNitro } from "./nitro.ts";
 import { appraiseSimulated } from "./simulated.ts";
 import { appraiseSnp } from "./snp.ts";
+import { appraiseTdx } from "./tdx.ts";
 
 export type Circumstances = {
   nowSeconds: number;
@@ -19,7 +21,7 @@ type Appraise = (evidence: Evidence, circumstances: Circumstances) => Promise<Ap
 const of = (kind: Collateral["kind"], { collateral }: Evidence) =>
   collateral.filter((document) => document.kind === kind).map(({ bytes }) => bytes);
 
-const APPRAISERS: Partial<Record<Technology, Appraise>> = {
+const APPRAISERS: Record<Technology, Appraise> = {
   nitro: (evidence, { nowSeconds, expected }) =>
     appraiseNitro({ evidence: evidence.evidence, crls: of("crl", evidence), nowSeconds, expected }),
   snp: (evidence, { nowSeconds, expected }) =>
@@ -30,6 +32,23 @@ const APPRAISERS: Partial<Record<Technology, Appraise>> = {
       nowSeconds,
       expected,
     }),
+  tdx: (evidence, { nowSeconds, expected }) =>
+    appraiseTdx({
+      evidence: evidence.evidence,
+      collateral: of("json", evidence)[0] ?? new Uint8Array(0),
+      nowSeconds,
+      expected,
+    }),
+  hopper: (evidence, { nowSeconds, expected }) => {
+    const crls = of("crl", evidence);
+    return appraiseHopper({
+      evidence: evidence.evidence,
+      certificates: of("certificate", evidence),
+      ...(crls.length > 0 && { crls }),
+      nowSeconds,
+      expected,
+    });
+  },
   simulated: (evidence, { nowSeconds, expected, simulatedRoot: root }) =>
     appraiseSimulated({
       evidence: evidence.evidence,
@@ -50,7 +69,5 @@ export async function appraise(archived: Uint8Array, circumstances: Circumstance
     // Bytes that say of no technology are of none that counts.
     return conclude("simulated", () => Promise.reject(fault));
   }
-  const appraiser = APPRAISERS[evidence.technology];
-  if (appraiser !== undefined) return appraiser(evidence, circumstances);
-  return conclude(evidence.technology, () => Promise.reject(new Malformed("is of a technology that is not read here")));
+  return APPRAISERS[evidence.technology](evidence, circumstances);
 }

@@ -38,6 +38,18 @@ export const VENDOR_ROOTS: readonly VendorRoot[] = [
     "1f084161a44bb6d93778a904877d4819cafa5d05ef4193b2ded9dd9c73dd3f6a",
     "2048-05-15T20:03:12Z",
   ),
+  row(
+    "tdx",
+    "Intel SGX Root CA",
+    "44a0196b2b99f889b8e149e95b807a350e7424964399e885a7cbb8ccfab674d3",
+    "2049-12-31T23:59:59Z",
+  ),
+  row(
+    "hopper",
+    "NVIDIA Device Identity CA",
+    "102bf659d5419614c9d8e6aecebc80454eb26b1df6a769ac720b9a690b167b48",
+    "9999-12-31T23:59:59Z",
+  ),
 ];
 
 /** The pinned root of this technology with this digest. */
