@@ -10,7 +10,6 @@ const BENCHES: Record<string, () => Promise<Row[]>> = {
   reading: async () => (await import("./reading.bench.ts")).benchReading(),
   audit: async () => (await import("./audit.bench.ts")).benchAudit(),
   admission: async () => (await import("./admission.bench.ts")).benchAdmission(),
-  attestation: async () => (await import("./attestation.bench.ts")).benchAttestation(),
   log: async () => (await import("./log.bench.ts")).benchLog(),
   "log-tree": async () => (await import("./log-tree.bench.ts")).benchLogTree(),
   "log-memory": async () => (await import("./log-memory.bench.ts")).benchLogMemory(),
