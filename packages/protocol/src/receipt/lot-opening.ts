@@ -1,0 +1,62 @@
+/**
+ * What opens a receipt to whoever checks it: the call and the answer, and the salts under their commitments
+ * (docs/spec/verification.md). A node keeps it for the lot, and a requester may hand it to a referee.
+ */
+import { concat, equal, utf8 } from "../bytes.ts";
+import { commit } from "../call/call.ts";
+import { Malformed } from "../cbor/bytes.ts";
+import { byteString, decode, encode, exactly, fixedBytes, required, struct } from "../cbor/codec.ts";
+import type { AuthorizationPayload, Commitment, ReceiptPayload } from "../entry/payload.ts";
+import { CALL_SIZE_BYTES } from "../limits.ts";
+
+const version = required(0, exactly(1));
+
+const lotOpening = struct({
+  version,
+  requestSalt: required(1, fixedBytes(32)),
+  /** The canonical bytes of the call, and of the answer. */
+  call: required(2, byteString(CALL_SIZE_BYTES)),
+  responseSalt: required(3, fixedBytes(32)),
+  answer: required(4, byteString(CALL_SIZE_BYTES)),
+});
+export type LotOpening = { requestSalt: Uint8Array; call: Uint8Array; responseSalt: Uint8Array; answer: Uint8Array };
+
+/** The most that an opening has beside the call and the answer. */
+const HEADS_BYTES = 128;
+/** The largest call with the largest answer. */
+export const LOT_OPENING_SIZE_BYTES: number = 2 * CALL_SIZE_BYTES + HEADS_BYTES;
+
+export function encodeLotOpening(opening: LotOpening): Uint8Array {
+  return encode(lotOpening, { version: 1, ...opening });
+}
+
+/** Throws Malformed. */
+export function parseLotOpening(bytes: Uint8Array): LotOpening {
+  if (bytes.length > LOT_OPENING_SIZE_BYTES) throw new Malformed(`has more than ${LOT_OPENING_SIZE_BYTES} bytes`);
+  const { version: _, ...opening } = decode(lotOpening, bytes);
+  return opening;
+}
+
+/** What of a receipt `opening` does not open; undefined where it opens both halves. Of poseidon2 nothing is opened so. */
+export function lotOpeningFault(
+  { response, status }: ReceiptPayload,
+  { request }: AuthorizationPayload,
+  { requestSalt, call, responseSalt, answer }: LotOpening,
+): string | undefined {
+  const opens = (commitment: Commitment | undefined, made: Commitment) =>
+    commitment?.alg === "sha256" && equal(commitment.digest, made.digest);
+  if (!opens(request, commit("request", requestSalt, call))) return "the call is not the one that was authorised";
+  if (status !== "ok" || !opens(response, commit("response", responseSalt, answer)))
+    return "the answer is not the one that the receipt is for";
+  return undefined;
+}
+
+const checkRequest = struct({ version, receipt: required(1, fixedBytes(32)), verifier: required(2, fixedBytes(32)) });
+
+/**
+ * What the key of a receipt's session signs to have one verifier look at it, drawn or not: the receipt's id and that of the
+ * verifier's key. The receipt's node gives the opening to that verifier then.
+ */
+export function checkRequestMessage(says: { receipt: Uint8Array; verifier: Uint8Array }): Uint8Array {
+  return concat(utf8("tallystick check v1\0"), encode(checkRequest, { version: 1, ...says }));
+}
