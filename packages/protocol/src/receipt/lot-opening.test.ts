@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { commit } from "../call/call.ts";
+import { commit, commitField } from "../call/call.ts";
 import { Malformed } from "../cbor/bytes.ts";
 import type { AuthorizationPayload, ReceiptPayload } from "../entry/payload.ts";
 import {
@@ -36,6 +36,15 @@ test("an opening opens a receipt whole or not at all: one byte of any part close
     const changed = { ...OPENING, [part]: OPENING[part].with(0, 9) };
     expect(lotOpeningFault(RECEIPT, ASKED, changed)).toMatch(/not the one/);
   }
+});
+
+test("evidence is opened where there is some, and no other is taken for it", () => {
+  const evidence = fill(8, 3);
+  const receipt = { ...RECEIPT, evidence: commitField("evidence", OPENING.responseSalt, evidence) };
+  expect(lotOpeningFault(receipt, ASKED, { ...OPENING, evidence })).toBeUndefined();
+  expect(lotOpeningFault(receipt, ASKED, OPENING)).toBeUndefined();
+  expect(lotOpeningFault(receipt, ASKED, { ...OPENING, evidence: fill(9, 3) })).toMatch(/evidence/);
+  expect(lotOpeningFault(RECEIPT, ASKED, { ...OPENING, evidence })).toMatch(/evidence/);
 });
 
 test("a receipt without an answer, or of another commitment, is not opened", () => {

@@ -3,11 +3,21 @@
  * (docs/spec/verification.md). A node keeps it for the lot, and a requester may hand it to a referee.
  */
 import { concat, equal, utf8 } from "../bytes.ts";
-import { commit } from "../call/call.ts";
+import { commit, commitField } from "../call/call.ts";
 import { Malformed } from "../cbor/bytes.ts";
-import { byteString, decode, encode, exactly, fixedBytes, required, struct } from "../cbor/codec.ts";
+import {
+  byteString,
+  decode,
+  encode,
+  exactly,
+  fixedBytes,
+  type Infer,
+  optional,
+  required,
+  struct,
+} from "../cbor/codec.ts";
 import type { AuthorizationPayload, Commitment, ReceiptPayload } from "../entry/payload.ts";
-import { CALL_SIZE_BYTES } from "../limits.ts";
+import { CALL_SIZE_BYTES, DISCLOSURE_SIZE_BYTES } from "../limits.ts";
 
 const version = required(0, exactly(1));
 
@@ -18,13 +28,15 @@ const lotOpening = struct({
   call: required(2, byteString(CALL_SIZE_BYTES)),
   responseSalt: required(3, fixedBytes(32)),
   answer: required(4, byteString(CALL_SIZE_BYTES)),
+  /** The canonical JSON of the receipt's evidence, which says what a language model's tokens were. */
+  evidence: optional(5, byteString(DISCLOSURE_SIZE_BYTES)),
 });
-export type LotOpening = { requestSalt: Uint8Array; call: Uint8Array; responseSalt: Uint8Array; answer: Uint8Array };
+export type LotOpening = Omit<Infer<typeof lotOpening>, "version">;
 
-/** The most that an opening has beside the call and the answer. */
+/** The most that an opening has beside the call, the answer and the evidence. */
 const HEADS_BYTES = 128;
 /** The largest call with the largest answer. */
-export const LOT_OPENING_SIZE_BYTES: number = 2 * CALL_SIZE_BYTES + HEADS_BYTES;
+export const LOT_OPENING_SIZE_BYTES: number = 2 * CALL_SIZE_BYTES + DISCLOSURE_SIZE_BYTES + HEADS_BYTES;
 
 export function encodeLotOpening(opening: LotOpening): Uint8Array {
   return encode(lotOpening, { version: 1, ...opening });
@@ -39,16 +51,18 @@ export function parseLotOpening(bytes: Uint8Array): LotOpening {
 
 /** What of a receipt `opening` does not open; undefined where it opens both halves. Of poseidon2 nothing is opened so. */
 export function lotOpeningFault(
-  { response, status }: ReceiptPayload,
+  { response, status, evidence: committed }: ReceiptPayload,
   { request }: AuthorizationPayload,
-  { requestSalt, call, responseSalt, answer }: LotOpening,
+  { requestSalt, call, responseSalt, answer, evidence }: LotOpening,
 ): string | undefined {
   const opens = (commitment: Commitment | undefined, made: Commitment) =>
     commitment?.alg === "sha256" && equal(commitment.digest, made.digest);
   if (!opens(request, commit("request", requestSalt, call))) return "the call is not the one that was authorised";
   if (status !== "ok" || !opens(response, commit("response", responseSalt, answer)))
     return "the answer is not the one that the receipt is for";
-  return undefined;
+  if (evidence === undefined) return undefined;
+  const isCommitted = committed !== undefined && equal(committed, commitField("evidence", responseSalt, evidence));
+  return isCommitted ? undefined : "the evidence is not the one that the receipt commits to";
 }
 
 const checkRequest = struct({ version, receipt: required(1, fixedBytes(32)), verifier: required(2, fixedBytes(32)) });
