@@ -17,7 +17,7 @@ import {
   struct,
 } from "../cbor/codec.ts";
 import type { AuthorizationPayload, Commitment, ReceiptPayload } from "../entry/payload.ts";
-import { CALL_SIZE_BYTES, DISCLOSURE_SIZE_BYTES } from "../limits.ts";
+import { CALL_SIZE_BYTES, DISCLOSURE_SIZE_BYTES, ENTRY_SIZE_BYTES } from "../limits.ts";
 
 const version = required(0, exactly(1));
 
@@ -73,4 +73,28 @@ const checkRequest = struct({ version, receipt: required(1, fixedBytes(32)), ver
  */
 export function checkRequestMessage(says: { receipt: Uint8Array; verifier: Uint8Array }): Uint8Array {
   return concat(utf8("tallystick check v1\0"), encode(checkRequest, { version: 1, ...says }));
+}
+
+/** Evidence about one verification: a few facts, and no content. */
+export const EVIDENCE_SIZE_BYTES = 16_384;
+
+const submission = struct({
+  version,
+  entry: required(1, byteString(ENTRY_SIZE_BYTES)),
+  evidence: optional(2, byteString(EVIDENCE_SIZE_BYTES)),
+  opening: optional(3, byteString(LOT_OPENING_SIZE_BYTES)),
+});
+/** A statement for the log with what it names: its evidence, to be archived, and an opening, for the referee alone. */
+export type Submission = Omit<Infer<typeof submission>, "version">;
+export const SUBMISSION_SIZE_BYTES: number =
+  ENTRY_SIZE_BYTES + EVIDENCE_SIZE_BYTES + LOT_OPENING_SIZE_BYTES + HEADS_BYTES;
+
+export function encodeSubmission(value: Submission): Uint8Array {
+  return encode(submission, { version: 1, ...value });
+}
+
+/** Throws Malformed. */
+export function parseSubmission(bytes: Uint8Array): Submission {
+  const { version: _, ...value } = decode(submission, bytes);
+  return value;
 }
