@@ -8,7 +8,6 @@ import {
   type JsonCall,
   type JsonObject,
   Malformed,
-  type PublishedModel,
   responseOfChat,
   responseUsage,
   type TokenUsage,
@@ -22,6 +21,7 @@ import type {
   FinishReason,
   GenerationOptions,
   Generator,
+  RunModel,
   Unanswered,
   UpstreamWords,
 } from "./generation.ts";
@@ -62,7 +62,7 @@ export function writerOf(call: JsonCall, heading: Heading): FrameWriter | undefi
 /** Has `call` answered. Total but for faults of ours: what an engine does wrong is an outcome. */
 export async function answerJson(
   generator: Generator,
-  model: PublishedModel,
+  model: RunModel,
   call: JsonCall,
   asking: Asking,
 ): Promise<JsonOutcome> {
@@ -91,7 +91,7 @@ function engineCallOf({ operation, body }: JsonCall): EngineCall {
 
 async function answerText(
   generator: Generator,
-  model: PublishedModel,
+  model: RunModel,
   operation: JsonCall["operation"],
   call: EngineCall,
   { frames, ...options }: Asking,
@@ -150,7 +150,7 @@ function sizeOf({ content = "", reasoning = "", refusal = "", toolCalls = [] }: 
 
 async function answerEmbedding(
   generator: Generator,
-  model: PublishedModel,
+  model: RunModel,
   body: JsonObject,
   options: Asking,
 ): Promise<Told> {
