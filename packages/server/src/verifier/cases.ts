@@ -2,8 +2,8 @@
 import {
   type AuthorizationPayload,
   type EntryOf,
-  equal,
   type ExecutionProfile,
+  equal,
   type FoldState,
   hex,
   isJsonObject,
@@ -11,6 +11,7 @@ import {
   keyOf,
   type LotOpening,
   lotOpeningFault,
+  Malformed,
   type Manifest,
   type Method,
   parseAuthorization,
@@ -76,13 +77,24 @@ export function claimOf(
   if (fault !== undefined) return { ok: false, fault };
   const { call, answer } = opening;
   const { profile, units, outputUnits } = receipt;
-  const evidence = opening.evidence === undefined ? undefined : parseCanonicalJson(opening.evidence);
+  const evidence = opening.evidence === undefined ? undefined : jsonIn(opening.evidence);
   return {
     ok: true,
     claim: {
       ...{ manifest, call, answer, receiptId: id, profile, units },
       ...(outputUnits === undefined ? {} : { outputUnits }),
-      ...(evidence !== undefined && isJsonObject(evidence) ? { evidence } : {}),
+      ...(evidence === undefined ? {} : { evidence }),
     },
   };
+}
+
+/** What a node committed to need not be JSON; then it says nothing. */
+function jsonIn(bytes: Uint8Array): JsonObject | undefined {
+  try {
+    const json = parseCanonicalJson(bytes);
+    return isJsonObject(json) ? json : undefined;
+  } catch (error) {
+    if (error instanceof Malformed) return undefined;
+    throw error;
+  }
 }
