@@ -103,7 +103,7 @@ export function slowFigures(entries: readonly Entry[]): Figures {
     receipts.filter(({ exclusion }) => exclusion === reason).length,
   ]);
   return {
-    rules: "tallystick-usage-v3",
+    rules: "tallystick-usage-v4",
     size: entries.length,
     asOfSeconds,
     today,

@@ -1,6 +1,7 @@
 /** A log made to be counted: who enrols, publishes, asks, answers, relies, and the epochs that give all of it a day. */
 import { createHash } from "node:crypto";
 import {
+  type AppraisalPayload,
   type AuthorizationPayload,
   type Custody,
   commit,
@@ -8,11 +9,15 @@ import {
   type EntryKind,
   encodeManifest,
   type GrantPayload,
+  hashChain,
   keyId,
   type Price,
   possessionMessage,
   type ReceiptPayload,
+  type ReferencePayload,
+  type ResolutionPayload,
   type Role,
+  type RootKind,
   revisionOf,
   type SettlementPayload,
   type Signer,
@@ -21,6 +26,7 @@ import {
   signEntry,
   signedId,
   utf8,
+  type VerificationPayload,
 } from "@tallystick/protocol";
 import { LogInMemory } from "./log-in-memory.ts";
 import { MANIFEST, NOON_SECONDS } from "./one-receipt.ts";
@@ -58,12 +64,18 @@ export type CallChanges = {
   receipt?: Partial<ReceiptPayload>;
 };
 
+/** The engine, the measurement and the vendor's root that entries name where nothing else is said. */
+export const JUDGE = sha256(utf8("judge"));
+export const MEASUREMENT = sha256(utf8("measurement"));
+export const VENDOR_ROOT = sha256(utf8("vendor root"));
+
 export class UsageLog {
   readonly log = new LogInMemory();
   readonly entries: Entry[] = [];
   readonly #signerOf: (label: string) => Signer;
   readonly #sessions = new Map<string, Uint8Array>();
   readonly #nonces = new Map<string, number>();
+  readonly #chains = new Map<string, Uint8Array[]>();
 
   constructor(signerOf: (label: string) => Signer = unsignedSigner) {
     this.#signerOf = signerOf;
@@ -217,6 +229,74 @@ export class UsageLog {
   payOut(label: string, amount: bigint, reference: Uint8Array = tagOf(`payout ${this.entries.length}`)): Promise<void> {
     const payee = keyId(this.#signerOf(label).spki);
     return this.settle({ version: 1, action: "payout", amount, reference, payee });
+  }
+
+  /** Commits a verifier to the hash chain of its label: `length` reveals of it. */
+  async commitLot(verifier: string, length = 1_000): Promise<void> {
+    const chain = hashChain(sha256(utf8(`secret of ${verifier}`)), length);
+    const anchor = chain.pop() ?? new Uint8Array(32);
+    this.#chains.set(verifier, chain);
+    await this.#sign(verifier, "lot", { version: 1, action: "commit", anchor, length });
+  }
+
+  /** The verifier's next reveal, for the lot of that epoch's entry. */
+  async revealLot(verifier: string, epoch: number): Promise<void> {
+    const value = this.#chains.get(verifier)?.pop() ?? new Uint8Array(32);
+    await this.#sign(verifier, "lot", { version: 1, action: "reveal", epoch, value });
+  }
+
+  verify(verifier: string, receipt: Uint8Array, changes: Partial<VerificationPayload> = {}): Promise<void> {
+    return this.#sign(verifier, "verification", {
+      version: 1,
+      receipt,
+      method: "reexecution",
+      outcome: "passed",
+      evidence: sha256(utf8("evidence")),
+      cost: 100,
+      profile: { runtime: "onnxruntime-web@1.2.3", binary: JUDGE, exactness: "exact" },
+      ...changes,
+    });
+  }
+
+  appraise(verifier: string, node: string, changes: Partial<AppraisalPayload> = {}): Promise<void> {
+    return this.#sign(verifier, "appraisal", {
+      version: 1,
+      key: this.idOf(node),
+      technology: "nitro",
+      outcome: "passed",
+      evidence: sha256(utf8("evidence")),
+      measurement: MEASUREMENT,
+      root: VENDOR_ROOT,
+      appraised: NOON_SECONDS,
+      expiry: NOON_SECONDS + DAY,
+      ...changes,
+    });
+  }
+
+  reference(publisher: string, changes: Partial<ReferencePayload> = {}): Promise<void> {
+    const says = { version: 1, action: "approve", technology: "nitro", measurement: MEASUREMENT } as const;
+    return this.#sign(publisher, "reference", { ...says, release: "1.0.0", ...changes });
+  }
+
+  /** Disputes a receipt, and gives the dispute's id. */
+  async dispute(disputer: string, receipt: Uint8Array): Promise<Uint8Array> {
+    const evidence = sha256(utf8("evidence"));
+    await this.#sign(disputer, "dispute", { version: 1, receipt, ground: "mismatch", evidence });
+    const entry = this.entries.at(-1);
+    return entry === undefined ? new Uint8Array(32) : signedId(entry.signed);
+  }
+
+  resolve(referee: string, dispute: Uint8Array, outcome: ResolutionPayload["outcome"]): Promise<void> {
+    return this.#sign(referee, "resolution", { version: 1, dispute, outcome, evidence: sha256(utf8("evidence")) });
+  }
+
+  revoke(kind: RootKind, root: Uint8Array, since?: number): Promise<void> {
+    const says = { version: 1, kind, root, reason: "compromised" } as const;
+    return this.#sign("log", "revocation", since === undefined ? says : { ...says, since });
+  }
+
+  idOf(label: string): Uint8Array {
+    return keyId(this.#signerOf(label).spki);
   }
 
   /** An epoch over the first `size` entries, cosigned at `timeSeconds`. */

@@ -51,6 +51,8 @@ export const verificationPayload = struct({
   profile: optional(6, executionProfile),
   /** The index of the epoch entry whose lot drew it; lacks where somebody asked for it. */
   epoch: optional(7, uint()),
+  /** SHA-256 of the structured reference string that a proof rests on. */
+  ceremony: optional(8, digest),
 });
 export type VerificationPayload = Infer<typeof verificationPayload>;
 

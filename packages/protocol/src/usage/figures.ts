@@ -3,7 +3,8 @@ import { hex } from "../bytes.ts";
 import type { Custody, Role } from "../entry/payload.ts";
 import type { Category } from "../model/manifest.ts";
 import type { Payer, SettlementFault } from "./credits-state.ts";
-import { count, dayOf, RULES, type Tally } from "./fold.ts";
+import { dayOf } from "./day.ts";
+import { count, RULES, type Tally } from "./fold.ts";
 import type { Cell, CellRevenue, Exclusion, FoldState, Key } from "./state.ts";
 
 /** A model without a valid inference for this many days is idle. */

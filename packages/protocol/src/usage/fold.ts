@@ -12,11 +12,16 @@ import { parseManifest } from "../model/codec.ts";
 import { priceOf } from "../model/price.ts";
 import { brokenTerm } from "../receipt/terms.ts";
 import { keyId, signedId } from "../sign/cose.ts";
+import { applyDispute, applyResolution, applyVerification } from "./checks.ts";
 import { applyPrice, applySettlement, canPay } from "./credits.ts";
+import { dayOf } from "./day.ts";
+import { applyLot, expire, openLot } from "./lots.ts";
+import { gradeAt } from "./regrade.ts";
 import { type Cell, type DayTotal, type Event, type Exclusion, type FoldState, isOperator, keyOf } from "./state.ts";
+import { applyAppraisal, applyReference, applyRevocation } from "./trust.ts";
 
 /** The version of the rules; another rule is another version. */
-export const RULES = "tallystick-usage-v3";
+export const RULES = "tallystick-usage-v4";
 
 /** Takes the next entry into `fold`, which it changes. Total: whatever an entry says, the fold goes on. */
 export function applyEntry(fold: FoldState, entry: Entry): void {
@@ -29,7 +34,14 @@ export function applyEntry(fold: FoldState, entry: Entry): void {
   else if (entry.kind === "reliance") applyReliance(fold, index, entry);
   else if (entry.kind === "policy") applyPolicy(fold, entry);
   else if (entry.kind === "settlement") applySettlement(fold, index, entry);
-  else if (entry.kind === "epoch") applyEpoch(fold, entry);
+  else if (entry.kind === "epoch") applyEpoch(fold, index, entry);
+  else if (entry.kind === "lot") applyLot(fold, index, entry);
+  else if (entry.kind === "verification") applyVerification(fold, entry);
+  else if (entry.kind === "dispute") applyDispute(fold, entry);
+  else if (entry.kind === "resolution") applyResolution(fold, entry);
+  else if (entry.kind === "appraisal") applyAppraisal(fold, entry);
+  else if (entry.kind === "reference") applyReference(fold, entry);
+  else applyRevocation(fold, entry);
 }
 
 /** A key holds the first role it enrols for, for good; a retired key stays retired. */
@@ -115,10 +127,21 @@ function applyReceipt(fold: FoldState, index: number, entry: EntryOf<"receipt">)
     decision: says.decision === undefined ? id : payer + keyOf(says.decision),
     exclusion,
     acknowledged: false,
+    node,
+    openable: isOpenable(fold, entry, authorization),
+    attested: fold.trust.attested.get(node),
+    tier: undefined,
   };
   fold.receipts.set(id, receipt);
-  fold.untimed.push({ kind: "inference", index, model: receipt.model, custody: receipt.custody, payer, exclusion });
+  const { model, custody } = receipt;
+  fold.untimed.push({ kind: "inference", index, receipt: id, model, custody, payer, exclusion });
   applyPrice(fold, id, receipt, entry.says.price, node);
+}
+
+/** Whether a lot may draw it. That it does not count as use is no reason: who asks itself may answer itself falsely. */
+function isOpenable(fold: FoldState, { says }: EntryOf<"receipt">, { says: asked }: Authorization): boolean {
+  const isHere = says.status === "ok" && says.provenance === "executed";
+  return isHere && asked.openness === "lot" && fold.models.has(keyOf(asked.revision));
 }
 
 /** The first reason for which a receipt is gross and not valid. */
@@ -190,22 +213,23 @@ function timeOfCheckpoint({ policy }: FoldState, { note, origin }: Checkpoint): 
 }
 
 /** Gives every entry that this epoch is the first to cover its time: the lower median of the cosignature times. */
-function applyEpoch(fold: FoldState, { says }: EntryOf<"epoch">): void {
+function applyEpoch(fold: FoldState, index: number, { says, signed }: EntryOf<"epoch">): void {
   const checkpoint = orUndefined(() => parseCheckpoint(says.checkpoint));
   if (checkpoint === undefined || checkpoint.size >= fold.size) return;
   const timeSeconds = timeOfCheckpoint(fold, checkpoint);
-  if (timeSeconds === undefined) return;
-  const day = dayOf(timeSeconds);
-  const uncovered = fold.untimed.findIndex(({ index }) => index >= checkpoint.size);
-  for (const event of fold.untimed.splice(0, uncovered < 0 ? fold.untimed.length : uncovered)) count(fold, day, event);
-  if (checkpoint.size <= (fold.epochs.at(-1)?.size ?? 0)) return;
-  fold.epochs.push({ size: checkpoint.size, timeSeconds });
+  if (timeSeconds === undefined || checkpoint.size <= (fold.epochs.at(-1)?.size ?? 0)) return;
+  fold.epochs.push({ size: checkpoint.size, timeSeconds, index });
   fold.timeSeconds = timeSeconds; // The last, not the latest: one wrong clock is not for ever.
-}
-
-/** The UTC day of a Unix time: `2026-11-22`. */
-export function dayOf(timeSeconds: number): string {
-  return new Date(timeSeconds * 1000).toISOString().slice(0, 10);
+  expire(fold, timeSeconds);
+  const day = dayOf(timeSeconds);
+  const uncovered = fold.untimed.findIndex((event) => event.index >= checkpoint.size);
+  const covered = fold.untimed.splice(0, uncovered < 0 ? fold.untimed.length : uncovered);
+  for (const event of covered) {
+    count(fold, day, event);
+    const receipt = event.kind === "inference" ? fold.receipts.get(event.receipt) : undefined;
+    if (event.kind === "inference" && receipt) gradeAt(fold, event.receipt, receipt, timeSeconds, day);
+  }
+  openLot(fold, signed.bytes, covered);
 }
 
 /** Cells and days by name: the part of the fold that events are counted into. */

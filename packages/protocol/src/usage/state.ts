@@ -13,12 +13,19 @@ import type { Policy } from "../log/policy.ts";
 import type { Manifest } from "../model/manifest.ts";
 import type { Price } from "../model/price.ts";
 import { type Credits, createCredits } from "./credits-state.ts";
+import { createLots, type Lots } from "./lot-state.ts";
+import { type Attestation, createProofs, createTrust, type Grade, type Proofs, type Trust } from "./proof-state.ts";
 
 /** Bytes as a key of a Map: one UTF-16 unit a byte. */
 export type Key = string;
 
 export function keyOf(bytes: Uint8Array): Key {
   return Reflect.apply(String.fromCharCode, undefined, bytes);
+}
+
+/** The bytes that are the key of a Map. */
+export function bytesOf(key: Key): Uint8Array {
+  return Uint8Array.from(key, (unit) => unit.charCodeAt(0));
 }
 
 export type EnrolledKey = { role: Role; spki: Uint8Array; name: string; index: number; retired: boolean };
@@ -74,11 +81,18 @@ export type UsedReceipt = {
   decision: Key;
   exclusion: Exclusion | undefined;
   acknowledged: boolean;
+  node: Key;
+  /** Whether a lot may draw it: its requester opens it, and its node ran a published model. */
+  openable: boolean;
+  /** What vouched for its node's key at its index. */
+  attested: readonly Attestation[] | undefined;
+  /** The tier it is counted in; undefined where it is not counted as valid, or has no time yet. */
+  tier: Grade | undefined;
 };
 
 /** Something to be counted on the day its index falls on. `model` is the revision's key. */
 export type Event = { index: number; model: Key; custody: Custody } & (
-  | { kind: "inference"; payer: Key; exclusion: Exclusion | undefined }
+  | { kind: "inference"; receipt: Key; payer: Key; exclusion: Exclusion | undefined }
   | { kind: "acknowledgement" }
   | { kind: "payment"; priceAtomic: bigint; subsidisedAtomic: bigint }
   | { kind: "refund"; amountAtomic: bigint; subsidisedAtomic: bigint }
@@ -121,8 +135,8 @@ export type FoldState = {
   days: Map<string, DayTotal>;
   /** What no epoch covers yet, in order. */
   untimed: Event[];
-  /** The epochs so far, in order: entries below `size` that none before covers have this time, Unix seconds. */
-  epochs: { size: number; timeSeconds: number }[];
+  /** The epochs so far, in order, by the index of their entry: entries below `size` that none before covers have this time, Unix seconds. */
+  epochs: { size: number; timeSeconds: number; index: number }[];
   /** The time of the last epoch that covers more than those before it, Unix seconds. */
   timeSeconds: number | undefined;
   /** By whom checkpoints are verified, as the log itself says; undefined before it says so. */
@@ -134,6 +148,9 @@ export type FoldState = {
   equivocations: Map<Key, { index: number; signer: Key }>;
   /** The next sequence of each node. */
   nodeSequences: Map<Key, number>;
+  lots: Lots;
+  proofs: Proofs;
+  trust: Trust;
 };
 
 export function createFold(): FoldState {
@@ -157,6 +174,9 @@ export function createFold(): FoldState {
     handovers: [],
     equivocations: new Map(),
     nodeSequences: new Map(),
+    lots: createLots(),
+    proofs: createProofs(),
+    trust: createTrust(),
   };
 }
 
