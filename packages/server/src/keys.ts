@@ -12,6 +12,8 @@ export const KEY_FILES = {
   gateway: "gateway.pem",
   node: "node.pem",
   publisher: "publisher.pem",
+  verifier: "verifier.pem",
+  referee: "referee.pem",
   sealing: "sealing-key",
   admin: "admin-token",
 } as const;

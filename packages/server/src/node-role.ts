@@ -14,10 +14,14 @@ import {
 } from "@tallystick/protocol";
 import type { Hono } from "hono";
 import { type OpenEngine, openEngine } from "./engine.ts";
+import { openSealingKey } from "./founding.ts";
 import { REVISIONS_MOST } from "./gateway/nodes.ts";
 import { openArtifacts } from "./node/artifacts.ts";
 import { createNodeHost, type NodeHost } from "./node/host.ts";
 import { createLoading } from "./node/loading.ts";
+import { fatesOf } from "./node/lot-fates.ts";
+import { openLotOpenings, sweeping } from "./node/lot-openings.ts";
+import { createOpeningAccess, openingHandler } from "./node/opening-access.ts";
 import { nodeRoutes } from "./node/routes.ts";
 import { createNode } from "./node/service.ts";
 import { openSpool, type Posted } from "./node/spool.ts";
@@ -49,8 +53,9 @@ export type NodeRoleOptions = {
   priceFloorAtomic: bigint;
   /** Models whose files are larger together are left to others. */
   modelSizeMostBytes: number;
-  /** Models' files that are kept. */
+  /** Models' files that are kept, and what opens receipts that may be drawn to be checked. */
   keptBytes: number;
+  openingBytes?: number;
   clock: Clock;
   random: Random;
   report: Report;
@@ -105,6 +110,14 @@ export async function openNodeRole(options: NodeRoleOptions): Promise<NodeRole> 
     const folder = join(data, "log");
     const log = await openNodeLog({ source, trust, folder, intervalMs: options.logIntervalMs, report });
     closers.push(log.close);
+    const { fold } = log;
+    const openings = await openLotOpenings({
+      ...{ clock, random: options.random, report, folder: join(data, "openings"), limitBytes: options.openingBytes },
+      sealingKey: await openSealingKey(join(data, "keys", "openings-key"), options.random),
+      fates: () => fatesOf(fold),
+    });
+    closers.push(openings.close);
+    log.follow(sweeping(fold, openings));
     const spool = await openSpool({ folder: join(data, "spool"), post: (entry) => postEntry(peer, entry), report });
     closers.push(spool.close);
     const artifacts = await openArtifacts({
@@ -140,7 +153,6 @@ export async function openNodeRole(options: NodeRoleOptions): Promise<NodeRole> 
       setDrain: (drain) => host?.setDrain(drain || isLeaving),
     });
     closers.push(registrar.close);
-    const { fold } = log;
 
     function createHost(): NodeHost {
       const files = artifacts.files;
@@ -149,6 +161,7 @@ export async function openNodeRole(options: NodeRoleOptions): Promise<NodeRole> 
         ...{ deadlineMs: options.deadlineMs, generationDeadlineMs: options.generationDeadlineMs },
         checkRoom: spool.checkRoom,
         append: spool.append,
+        keepOpening: openings.keep,
       });
       const loading = createLoading({ prepare: (model) => engine.engine.prepare(model, files), clock });
       return createNodeHost({
@@ -164,7 +177,9 @@ export async function openNodeRole(options: NodeRoleOptions): Promise<NodeRole> 
       if (host !== undefined) return host;
       throw new ServiceError("unavailable", "this node is starting: ask again in a moment");
     };
-    const app = nodeRoutes({ host: started, id, fold, clock, report, isReady });
+    const access = createOpeningAccess({ fold, openings });
+    const answerOpening = openingHandler({ access, id, fold, clock });
+    const app = nodeRoutes({ host: started, id, fold, clock, report, isReady, answerOpening });
 
     return {
       id: hex(id),

@@ -5,8 +5,8 @@ import { PeerError } from "../platform/peer.ts";
 import type { RemoteNode } from "./remote-node.ts";
 
 export type LotOpeningRoutes = {
-  /** The node in this process, which answers itself; none where no models run here. */
-  own: { id: string; answer(c: Context): Response | Promise<Response> } | undefined;
+  /** The node in this process, which answers itself. */
+  own: { id: string; answer(c: Context): Promise<Response> };
   /** A node elsewhere, by the hex of its key's id. */
   findNode(id: string): Pick<RemoteNode, "askOpening"> | undefined;
 };
@@ -18,7 +18,7 @@ export function lotOpeningRoutes({ own, findNode }: LotOpeningRoutes): Hono {
   const app = new Hono();
   app.get("/v1/receipts/:id/opening/lot", async (c) => {
     const to = c.req.header("tallystick-to") ?? "";
-    if (to === own?.id) return own.answer(c);
+    if (to === own.id) return own.answer(c);
     const node = findNode(to);
     if (node === undefined)
       throw new ServiceError("unavailable", "the node that signed this receipt is not here at the moment");

@@ -29,7 +29,7 @@ function open(limitBytes = 1_000_000): Promise<LotOpenings> {
     clock: { nowMs: () => nowMs },
     random: (count) => new Uint8Array(count).fill(++drawn),
     report: (event) => void reported.push(event),
-    fateOf: (receiptId) => fates.get(hex(receiptId)) ?? "undecided",
+    fates: () => (receiptId) => fates.get(hex(receiptId)) ?? "undecided",
   });
 }
 

@@ -6,7 +6,14 @@
 import { createCipheriv, createDecipheriv } from "node:crypto";
 import { open, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { encodeLotOpening, hex, type LotOpening, parseHex, parseLotOpening } from "@tallystick/protocol";
+import {
+  encodeLotOpening,
+  type FoldState,
+  hex,
+  type LotOpening,
+  parseHex,
+  parseLotOpening,
+} from "@tallystick/protocol";
 import { type Clock, nowSeconds } from "../platform/clock.ts";
 import { makeFolder } from "../platform/files.ts";
 import type { Report } from "../platform/http.ts";
@@ -23,8 +30,9 @@ export type LotOpeningsParts = {
   random: Random;
   report: Report;
   /** The most that is kept; past that the oldest go first. With 0 nothing is kept at all. */
-  limitBytes: number;
-  fateOf(receiptId: Uint8Array): Fate;
+  limitBytes?: number | undefined;
+  /** What is known by now: asked for once for many openings. */
+  fates(): (receiptId: Uint8Array) => Fate;
 };
 
 export type LotOpenings = {
@@ -40,6 +48,8 @@ export type LotOpenings = {
 
 /** What nobody has asked for by then is destroyed. */
 export const OPENING_WINDOW_SECONDS = 86_400;
+/** What a node keeps where its operator says nothing else. */
+export const OPENING_BYTES: number = 1024 * 1024 * 1024;
 const FLUSH_MS = 50;
 /** The plain bytes of one file; an opening that is larger has a file of its own. */
 const FILE_SIZE_BYTES = 1024 * 1024;
@@ -50,7 +60,7 @@ type Waiting = { id: string; bytes: Uint8Array; keptSeconds: number };
 type Batch = { name: string; ids: readonly string[]; sizeBytes: number; keptSeconds: number };
 
 export async function openLotOpenings(parts: LotOpeningsParts): Promise<LotOpenings> {
-  const { folder, clock, report, limitBytes, fateOf } = parts;
+  const { folder, clock, report, limitBytes = OPENING_BYTES } = parts;
   await makeFolder(folder);
   /** Files by name, the oldest first, and which file an opening is in. */
   const batches = new Map<string, Batch>();
@@ -109,6 +119,8 @@ export async function openLotOpenings(parts: LotOpeningsParts): Promise<LotOpeni
   }
 
   async function evict(): Promise<void> {
+    if (sums.sizeBytes <= limitBytes) return;
+    const fateOf = parts.fates();
     for (const batch of batches.values()) {
       if (sums.sizeBytes <= limitBytes) return;
       sums.evictedCount += batch.ids.filter((id) => fateOf(bytesOf(id)) !== "done").length;
@@ -136,7 +148,7 @@ export async function openLotOpenings(parts: LotOpeningsParts): Promise<LotOpeni
   }
 
   /** Leaves of a file what is to be asked for yet, and of the others nothing. */
-  async function settle(batch: Batch): Promise<void> {
+  async function settle(batch: Batch, fateOf: (receiptId: Uint8Array) => Fate): Promise<void> {
     const isExpired = nowSeconds(clock) - batch.keptSeconds > OPENING_WINDOW_SECONDS;
     const fates = batch.ids.map((id) => fateOf(bytesOf(id)));
     if (isExpired || fates.every((fate) => fate === "done")) return destroy(batch);
@@ -180,7 +192,8 @@ export async function openLotOpenings(parts: LotOpeningsParts): Promise<LotOpeni
 
     sweep: () =>
       inTurn(async () => {
-        for (const batch of [...batches.values()]) await settle(batch);
+        const fateOf = parts.fates();
+        for (const batch of [...batches.values()]) await settle(batch, fateOf);
       }),
 
     get held() {
@@ -191,6 +204,16 @@ export async function openLotOpenings(parts: LotOpeningsParts): Promise<LotOpeni
     async close() {
       await inTurn(write);
     },
+  };
+}
+
+/** Has openings swept whenever the log has dated more, or closed a lot: to be told of each state that the fold has reached. */
+export function sweeping({ epochs, lots }: FoldState, { sweep }: Pick<LotOpenings, "sweep">): () => void {
+  let seen = "";
+  return () => {
+    const now = `${epochs.length} ${lots.open.length}`;
+    if (now !== seen) void sweep();
+    seen = now;
   };
 }
 

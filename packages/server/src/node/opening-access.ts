@@ -2,7 +2,6 @@
 import {
   checkRequestMessage,
   encodeLotOpening,
-  equal,
   type FoldState,
   hex,
   keyOf,
@@ -11,19 +10,16 @@ import {
   parseHex,
   verifyEs256,
 } from "@tallystick/protocol";
-import { type Context, Hono } from "hono";
+import type { Context } from "hono";
 import { type Clock, nowSeconds } from "../platform/clock.ts";
 import { ServiceError } from "../platform/errors.ts";
 import { checkRequest } from "../platform/http-signature.ts";
+import { drawnTo, isDisputed } from "./lot-fates.ts";
 import type { LotOpenings } from "./lot-openings.ts";
 
 export type OpeningAccessParts = {
   fold: FoldState;
   openings: Pick<LotOpenings, "find">;
-  /** The key id of the verifier whose turn it is to check a receipt. */
-  drawnTo(receiptId: Uint8Array): Uint8Array | undefined;
-  /** Whether the log has a dispute of it. */
-  isDisputed(receiptId: Uint8Array): boolean;
 };
 
 export type OpeningAccess = {
@@ -34,7 +30,7 @@ export type OpeningAccess = {
   open(asker: Uint8Array, receiptId: Uint8Array, check?: Uint8Array): Promise<LotOpening>;
 };
 
-export function createOpeningAccess({ fold, openings, drawnTo, isDisputed }: OpeningAccessParts): OpeningAccess {
+export function createOpeningAccess({ fold, openings }: OpeningAccessParts): OpeningAccess {
   /** Whether the requester of a receipt signed for this verifier; for one that has an API key alone its gateway does. */
   async function isAskedFor(verifier: Uint8Array, receiptId: Uint8Array, check: Uint8Array): Promise<boolean> {
     const session = fold.sessions.get(fold.receipts.get(keyOf(receiptId))?.session ?? "");
@@ -46,10 +42,9 @@ export function createOpeningAccess({ fold, openings, drawnTo, isDisputed }: Ope
   async function mayOpen(asker: Uint8Array, receiptId: Uint8Array, check: Uint8Array | undefined): Promise<boolean> {
     const key = fold.keys.get(keyOf(asker));
     if (key === undefined || key.retired) return false;
-    if (key.role === "referee") return isDisputed(receiptId);
+    if (key.role === "referee") return isDisputed(fold, receiptId);
     if (key.role !== "verifier") return false;
-    const drawn = drawnTo(receiptId);
-    if (drawn !== undefined && equal(drawn, asker)) return true;
+    if (drawnTo(fold, receiptId) === keyOf(asker)) return true;
     return check !== undefined && isAskedFor(asker, receiptId, check);
   }
 
@@ -69,10 +64,9 @@ export function createOpeningAccess({ fold, openings, drawnTo, isDisputed }: Ope
 
 export type OpeningRoutes = { access: OpeningAccess; id: Uint8Array; fold: FoldState; clock: Clock };
 
-/** The node's door for verifiers and referees: requests that their keys sign, for this node. */
-export function openingRoutes({ access, id, fold, clock }: OpeningRoutes): Hono {
-  const app = new Hono();
-  app.get("/v1/receipts/:id/opening/lot", async (c) => {
+/** Answers `GET /v1/receipts/:id/opening/lot`: a request that a verifier's or a referee's key signs, for this node. */
+export function openingHandler({ access, id, fold, clock }: OpeningRoutes): (c: Context) => Promise<Response> {
+  return async (c) => {
     const { method, path } = c.req;
     const request = { method, path, header: (name: string) => c.req.header(name) };
     const findKey = (kid: Uint8Array) => fold.keys.get(keyOf(kid))?.spki;
@@ -80,8 +74,7 @@ export function openingRoutes({ access, id, fold, clock }: OpeningRoutes): Hono 
     signed.checkBody(new Uint8Array(0));
     const body = encodeLotOpening(await access.open(signed.keyId, receiptIdOf(c), checkOf(c)));
     return c.body(body as Uint8Array<ArrayBuffer>, 200, { "content-type": "application/cbor" });
-  });
-  return app;
+  };
 }
 
 function receiptIdOf(c: Context): Uint8Array {

@@ -8,21 +8,15 @@ import {
   equal,
   type FoldState,
   hex,
-  isJsonObject,
   keyId,
   keyOf,
-  type LotOpening,
-  Malformed,
   parseBase64,
-  parseCanonicalJson,
   parseEntry,
   parseHex,
   parseLotOpening,
   parseSubmission,
   type Session,
   type Submission,
-  sha256,
-  signedId,
   verifyEs256,
 } from "@tallystick/protocol";
 
@@ -33,8 +27,8 @@ import { ServiceError } from "../platform/errors.ts";
 import { readBody, readJson } from "../platform/http.ts";
 import { checkRequest } from "../platform/http-signature.ts";
 import type { Archive } from "./archive-store.ts";
-import { caseOf, claimOf } from "./cases.ts";
 import type { Checks } from "./checks.ts";
+import { type Desk, getReceipt, orRefuse } from "./desk.ts";
 import type { Statements } from "./statements.ts";
 
 export type VerificationRoutes = {
@@ -45,9 +39,7 @@ export type VerificationRoutes = {
   archive: Archive;
   statements: Statements;
   checks: Checks;
-  readEntry(index: number): Promise<Uint8Array>;
-  /** Takes a statement in by the log's own door. */
-  submit(entry: Uint8Array): Promise<{ index: number; alreadyLogged: boolean }>;
+  desk: Desk;
   /** Appends an entry and resolves once the fold has it. */
   publish(entry: Uint8Array): Promise<number>;
   /** Whether a header has the token by which this operator's verifiers come in. */
@@ -76,23 +68,16 @@ const CheckRequest = z.strictObject({
 const Registration = z.strictObject({ enrolment: z.string().max(1_024) });
 
 export function verificationRoutes(parts: VerificationRoutes): Hono {
-  const { fold, archive, statements, checks } = parts;
+  const { fold, archive, statements, checks, desk } = parts;
   const app = new Hono();
 
-  app.post("/v1/verifications", async (c) => {
-    const { entry: bytes, evidence } = readSubmission(await readBody(c, SUBMISSION_LIMIT_BYTES));
-    const entry = orRefuse(() => parseEntry(bytes));
-    if (entry.kind !== "verification" && entry.kind !== "resolution")
-      throw new ServiceError("invalid_request", `a ${entry.kind} entry is no verification and no resolution`);
-    requireEvidence(entry.says.evidence, evidence);
-    const logged = await parts.submit(bytes);
-    if (evidence !== undefined) archive.keepEvidence(entry.says.evidence, evidence);
-    return c.json(logged);
-  });
+  app.post("/v1/verifications", async (c) =>
+    c.json(await desk.take(readSubmission(await readBody(c, SUBMISSION_LIMIT_BYTES)))),
+  );
 
   app.get("/v1/verifications/:receipt", async (c) => {
     const receipt = parseId(c.req.param("receipt"));
-    requireReceipt(fold, receipt);
+    getReceipt(fold, receipt);
     return c.json({ receipt: hex(receipt), statements: await statements.list(receipt) });
   });
 
@@ -103,18 +88,22 @@ export function verificationRoutes(parts: VerificationRoutes): Hono {
     return c.body(bytes as Uint8Array<ArrayBuffer>, 200, { "content-type": "application/json" });
   });
 
-  app.post("/v1/disputes", async (c) => c.json(await takeDispute(parts, await readBody(c, SUBMISSION_LIMIT_BYTES))));
+  app.post("/v1/disputes", async (c) => {
+    const { id, ...logged } = await desk.dispute(readSubmission(await readBody(c, SUBMISSION_LIMIT_BYTES)));
+    parts.wake();
+    return c.json({ ...logged, id: hex(id) });
+  });
 
   app.post("/v1/receipts/:id/check", async (c) => {
     const receipt = parseId(c.req.param("id"));
     const parsed = CheckRequest.safeParse(await readJson(c, CHECK_LIMIT_BYTES));
     if (!parsed.success)
       throw new ServiceError("invalid_request", "a check takes {verifier?: hex, signature?: base64, opening?: base64}");
-    const { index, session } = requireReceipt(fold, receipt);
+    const { index, session } = getReceipt(fold, receipt);
     const verifier = verifierOf(fold, parsed.data.verifier);
     const message = checkRequestMessage({ receipt, verifier });
     const check = await requesterOf(parts, c, session, message, parsed.data.signature);
-    const opening = await givenOpening(parts, receipt, index, parsed.data.opening);
+    const opening = await givenOpening(parts, receipt, parsed.data.opening);
     checks.add(verifier, session.payer, { receipt, index, check, ...(opening === undefined ? {} : { opening }) });
     parts.wake();
     return c.json({ receipt: hex(receipt), verifier: hex(verifier) }, 202);
@@ -142,45 +131,12 @@ export function verificationRoutes(parts: VerificationRoutes): Hono {
   return app;
 }
 
-/** Logs a dispute whose opening opens its receipt, and keeps the opening for the referee. */
-async function takeDispute(parts: VerificationRoutes, body: Uint8Array) {
-  const { fold, archive } = parts;
-  const { entry: bytes, evidence, opening: openingBytes } = readSubmission(body);
-  const entry = orRefuse(() => parseEntry(bytes));
-  if (entry.kind !== "dispute" || openingBytes === undefined)
-    throw new ServiceError("invalid_request", "a dispute is a dispute entry with the opening of the receipt it is of");
-  requireEvidence(entry.says.evidence, evidence);
-  const { receipt } = entry.says;
-  const { index } = requireReceipt(fold, receipt);
-  const opening = orRefuse(() => parseLotOpening(openingBytes));
-  await requireOpens(parts, receipt, index, opening);
-  const [id, disputer] = [signedId(entry.signed), entry.signed.keyId];
-  archive.keepOpening(id, disputer, opening);
-  try {
-    const logged = await parts.submit(bytes);
-    // A stranger's evidence may hold anything: what is shown to everybody is what the network's own roles say.
-    const isVerifier = fold.keys.get(keyOf(disputer))?.role === "verifier";
-    if (isVerifier && evidence !== undefined) archive.keepEvidence(entry.says.evidence, evidence);
-    parts.wake();
-    return { ...logged, id: hex(id) };
-  } catch (error) {
-    archive.forgetOpening(id);
-    throw error;
-  }
-}
-
-async function requireOpens(parts: VerificationRoutes, receipt: Uint8Array, index: number, opening: LotOpening) {
-  const looked = caseOf(parts.fold, receipt, await parts.readEntry(index));
-  const opened = claimOf(looked, opening);
-  if (!opened.ok) throw new ServiceError("invalid_request", `this does not open ${hex(receipt)}: ${opened.fault}`);
-}
-
-async function givenOpening(parts: VerificationRoutes, receipt: Uint8Array, index: number, text: string | undefined) {
+async function givenOpening({ desk }: VerificationRoutes, receipt: Uint8Array, text: string | undefined) {
   if (text === undefined) return undefined;
   const bytes = parseBase64(text);
   if (bytes === undefined) throw new ServiceError("invalid_request", "the opening is not base64");
   const opening = orRefuse(() => parseLotOpening(bytes));
-  await requireOpens(parts, receipt, index, opening);
+  await desk.requireOpens(receipt, opening);
   return opening;
 }
 
@@ -256,22 +212,6 @@ function jsonOf(bytes: Uint8Array): unknown {
   }
 }
 
-function requireReceipt(fold: FoldState, id: Uint8Array): { index: number; session: Session } {
-  const receipt = fold.receipts.get(keyOf(id));
-  const session = fold.sessions.get(receipt?.session ?? "");
-  if (receipt === undefined || session === undefined)
-    throw new ServiceError("not_found", `no published receipt ${hex(id)}: wait a second for the next checkpoint`);
-  return { index: receipt.index, session };
-}
-
-function requireEvidence(digest: Uint8Array, evidence: Uint8Array | undefined): void {
-  if (evidence === undefined) return;
-  if (!equal(sha256(evidence), digest))
-    throw new ServiceError("invalid_request", "the evidence is not what the entry names by its SHA-256");
-  if (!isJsonObject(orRefuse(() => parseCanonicalJson(evidence))))
-    throw new ServiceError("invalid_request", "the evidence is no JSON object");
-}
-
 function readSubmission(body: Uint8Array): Submission {
   return orRefuse(() => parseSubmission(body));
 }
@@ -280,13 +220,4 @@ function parseId(text: string): Uint8Array {
   const id = parseHex(text);
   if (id?.length === 32) return id;
   throw new ServiceError("invalid_request", "a receipt id and a digest are 64 digits of lower-case hex");
-}
-
-function orRefuse<T>(parse: () => T): T {
-  try {
-    return parse();
-  } catch (cause) {
-    if (!(cause instanceof Malformed)) throw cause;
-    throw new ServiceError("invalid_request", `what was sent ${cause.message}`, { cause });
-  }
 }
