@@ -84,7 +84,8 @@ export async function openVerifying(parts: VerifyingParts): Promise<Verifying> {
   await catchUp(ledger, statements, archive.notedSize);
   archive.note([], log.head.size);
   const checks = createChecks(clock);
-  const desk = createDesk({ fold, archive, readEntry, submit: serving.admission.submit });
+  const { submit: submitEntry, submitOpened } = serving.admission;
+  const desk = createDesk({ fold, archive, readEntry, submit: submitEntry, submitOpened });
   const closers: (() => Promise<void>)[] = [];
   const roles: Role[] = [];
   const wake = () => {
@@ -140,7 +141,11 @@ export async function openVerifying(parts: VerifyingParts): Promise<Verifying> {
     routes,
 
     async idle() {
-      for (const role of roles) await role.idle();
+      for (let size = -1; size !== log.head.size; ) {
+        ({ size } = log.head);
+        await log.flush();
+        for (const role of roles) await role.idle();
+      }
     },
 
     async close() {

@@ -26,6 +26,8 @@ export type DeskParts = {
   readEntry(index: number): Promise<Uint8Array>;
   /** Takes an entry in by the log's own door. */
   submit(entry: Uint8Array): Promise<Logged>;
+  /** The same for a dispute, whose opening was checked. */
+  submitOpened(entry: Uint8Array): Promise<Logged>;
 };
 
 export type Logged = { index: number; alreadyLogged: boolean };
@@ -39,7 +41,7 @@ export type Desk = {
   requireOpens(receipt: Uint8Array, opening: LotOpening): Promise<void>;
 };
 
-export function createDesk({ fold, archive, readEntry, submit }: DeskParts): Desk {
+export function createDesk({ fold, archive, readEntry, submit, submitOpened }: DeskParts): Desk {
   async function requireOpens(receipt: Uint8Array, opening: LotOpening): Promise<void> {
     const { index } = getReceipt(fold, receipt);
     const opened = claimOf(caseOf(fold, receipt, await readEntry(index)), opening);
@@ -73,7 +75,7 @@ export function createDesk({ fold, archive, readEntry, submit }: DeskParts): Des
       const role = fold.keys.get(keyOf(disputer))?.role;
       if (role === "disputer" || role === "verifier") archive.keepOpening(id, disputer, opening);
       try {
-        const logged = await submit(bytes);
+        const logged = await submitOpened(bytes);
         // A stranger's evidence may hold anything: what is shown to everybody is what the network's own roles say.
         if (role === "verifier" && evidence !== undefined) archive.keepEvidence(named, evidence);
         return { ...logged, id };
