@@ -1,5 +1,4 @@
 /** What a network verifies by itself, with nobody doing anything. */
-import { parseHex } from "@tallystick/protocol";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { creditInput, startNetwork, type TestNetwork } from "../network.ts";
 

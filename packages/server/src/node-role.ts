@@ -63,6 +63,8 @@ export type NodeRoleOptions = {
   logIntervalMs: number;
   deadlineMs: number;
   generationDeadlineMs: number;
+  /** What runs models, where that is not this process's own execution pool. */
+  openEngine?: typeof openEngine;
 };
 
 export type NodeRole = {
@@ -101,7 +103,7 @@ export async function openNodeRole(options: NodeRoleOptions): Promise<NodeRole> 
     const upstreams = options.upstreamsPath === undefined ? [] : await readUpstreams(options.upstreamsPath);
     const relay = createRelay({ upstreams, clock, report });
     closers.push(relay.close);
-    const engine = await openEngine(options.workerCount, report, relay);
+    const engine = await (options.openEngine ?? openEngine)(options.workerCount, report, relay);
     closers.push(engine.close);
     const { fetch: ask } = systemEdges;
     const source = fetchSource(gateway, {
@@ -242,7 +244,7 @@ function offersOf(engine: OpenEngine, relay: Relay, sizeMostBytes: number): (mod
 }
 
 /** The id of the gateway's key, as the gateway says it: what it signs is held to the log, not to this. */
-async function readGatewayId(gateway: string, trust: LogTrust): Promise<Uint8Array> {
+export async function readGatewayId(gateway: string, trust: LogTrust): Promise<Uint8Array> {
   const answer = await requestOutside(`${gateway}/v1/network`, { timeoutMs: POST_MS, limitBytes: 65_536 }).catch(
     (cause: unknown) => {
       throw new OperatorError(`no answer from ${gateway}: is the network running there?`, { cause });
@@ -257,7 +259,8 @@ async function readGatewayId(gateway: string, trust: LogTrust): Promise<Uint8Arr
   return bytes;
 }
 
-async function fetchArtifact(gateway: string, digest: Uint8Array, sizeBytes: number): Promise<Uint8Array> {
+/** An artifact as the network's hub gives it: whoever asks holds it to its digest. */
+export async function fetchArtifact(gateway: string, digest: Uint8Array, sizeBytes: number): Promise<Uint8Array> {
   const url = `${gateway}/v1/artifacts/${hex(digest)}`;
   const answer = await requestOutside(url, { timeoutMs: FETCH_MS, limitBytes: sizeBytes });
   if (answer.status === 200) return answer.body;

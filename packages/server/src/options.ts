@@ -25,6 +25,12 @@ export type Options = {
   url?: string;
   /** The token by which nodes elsewhere come in; without one, none do. */
   nodeTokenPath?: string;
+  /** The token by which verifiers elsewhere come in; without one, none do. */
+  verifierTokenPath?: string;
+  /** The share of one core that its own verifier may take; 0 leaves it to verifiers elsewhere. */
+  verifyShare: number;
+  /** The most that its node keeps of what opens receipts. */
+  openingBytes: number;
   behindTlsProxy: boolean;
   /** How long contents of calls with `store: true` are kept. */
   contentDays: number;
@@ -37,6 +43,7 @@ export const HELP = `tallyd: a Tallystick network on this machine: hub, gateway,
   tallyd [--data DIR] [--port N] [--json]
   tallyd keys --keys DIR   makes the keys of a network that others reach
   tallyd node --help       runs models for the network of a gateway elsewhere
+  tallyd verifier --help   runs again what the lots of a log draw for it
   tallyd witness --help    cosigns the checkpoints of other logs
 
   --data DIR      where keys, log and artifacts lie      (.tallystick)
@@ -72,6 +79,16 @@ export const HELP = `tallyd: a Tallystick network on this machine: hub, gateway,
   --node-token FILE
                   let nodes in that have the token in
                   this file, which is made if need be     (no nodes elsewhere)
+  --verify PERCENT
+                  of one core, that running calls again to
+                  check them may take; 0 leaves it to
+                  verifiers elsewhere                     (25)
+  --verifier-token FILE
+                  let verifiers in that have the token in
+                  this file, which is made if need be     (no verifiers elsewhere)
+  --openings-mib N
+                  calls and answers to keep, sealed, until
+                  it is known whether they are checked    (1024)
   --content-days N
                   how long content is kept of calls with
                   store: true; 0 keeps none               (30)
@@ -103,6 +120,9 @@ export function parseOptions(args: string[], defaultModels: string): Options | "
     "new-witnesses": { type: "boolean", default: false },
     url: { type: "string" },
     "node-token": { type: "string" },
+    verify: { type: "string", default: "25" },
+    "verifier-token": { type: "string" },
+    "openings-mib": { type: "string", default: "1024" },
     "content-days": { type: "string", default: "30" },
     "log-level": { type: "string", default: "info" },
     "log-format": { type: "string", default: "json" },
@@ -134,6 +154,8 @@ export function parseOptions(args: string[], defaultModels: string): Options | "
     ...(values.upstreams === undefined ? {} : { upstreamsPath: values.upstreams }),
     behindTlsProxy: values["behind-tls-proxy"],
     contentDays: wholeNumber("content-days", values["content-days"], 0, 3_650),
+    verifyShare: wholeNumber("verify", values.verify, 0, 100) / 100,
+    openingBytes: wholeNumber("openings-mib", values["openings-mib"], 0, 999_999) * 1024 * 1024,
     log: {
       format: oneOf("log-format", LOG_FORMATS, values["log-format"]),
       level: oneOf("log-level", LOG_LEVELS, values["log-level"]),
@@ -142,6 +164,7 @@ export function parseOptions(args: string[], defaultModels: string): Options | "
     ...(tls === undefined ? {} : { tls }),
     ...(url === undefined ? {} : { url }),
     ...(values["node-token"] === undefined ? {} : { nodeTokenPath: values["node-token"] }),
+    ...(values["verifier-token"] === undefined ? {} : { verifierTokenPath: values["verifier-token"] }),
   };
 }
 

@@ -6,11 +6,8 @@ import {
   hex,
   keyId,
   keyOf,
-  LOT_OPENING_SIZE_BYTES,
   type LotOpening,
-  Malformed,
   type Manifest,
-  parseLotOpening,
   type Signer,
   type Submission,
   TILE_WIDTH,
@@ -34,6 +31,7 @@ import { createArchive } from "./verifier/archive-store.ts";
 import { createChecks } from "./verifier/checks.ts";
 import { createDesk, type Desk } from "./verifier/desk.ts";
 import { lotsOf, openDisputes } from "./verifier/lots.ts";
+import { readOpening } from "./verifier/openings.ts";
 import { createReferee, type Referee } from "./verifier/referee.ts";
 import { verificationRoutes } from "./verifier/routes.ts";
 import { createVerifier, VERIFIER_LIMITS, type Verifier, type VerifierLimits } from "./verifier/service.ts";
@@ -186,17 +184,6 @@ async function askOpening(parts: VerifyingParts, signer: Signer, asked: Asked): 
   if (check !== undefined) headers["tallystick-check"] = Buffer.from(check).toString("base64");
   const answer = await serving.findNode(hex(node))?.remote.askOpening(path, headers);
   return answer?.status === 200 ? readOpening(answer.body) : undefined;
-}
-
-/** What a node gave; undefined where it is none. */
-export function readOpening(bytes: Uint8Array): LotOpening | undefined {
-  if (bytes.length > LOT_OPENING_SIZE_BYTES) return undefined;
-  try {
-    return parseLotOpening(bytes);
-  } catch (error) {
-    if (error instanceof Malformed) return undefined;
-    throw error;
-  }
 }
 
 function payerOf({ authenticate }: VerifyingParts, c: Context): string {

@@ -26,7 +26,8 @@ export function checkVerification(fold: FoldState, entry: OfVerification): { nam
   if (entry.kind === "dispute") return checkDispute(fold, entry);
   if (entry.kind === "resolution") return checkResolution(fold, entry);
   const { key } = entry.says;
-  if (fold.keys.get(keyOf(key))?.role !== "node") throw new ServiceError("not_found", `no node has the key ${hex(key)}`);
+  if (fold.keys.get(keyOf(key))?.role !== "node")
+    throw new ServiceError("not_found", `no node has the key ${hex(key)}`);
   return { name: `appraisal ${hex(signedId(entry.signed))}` };
 }
 
@@ -39,7 +40,7 @@ function checkOutcome(fold: FoldState, { says, signed }: EntryOf<"verification">
   const isDrawn = draw?.verifier === verifier && draw.epoch === epoch && !draw.omitted;
   if (epoch !== undefined && !isDrawn)
     throw new ServiceError("forbidden", `no lot of epoch entry ${epoch} drew this verifier for ${hex(receipt)}`);
-  if (epoch === undefined && (says.outcome === "unopened"))
+  if (epoch === undefined && says.outcome === "unopened")
     throw new ServiceError("forbidden", `nobody had to open ${hex(receipt)} to this verifier: no lot drew it`);
   if (checks.some((check) => check.verifier === verifier && check.drawn === isDrawn))
     throw new ServiceError("conflict", `this verifier has said what came of ${hex(receipt)} already`);
