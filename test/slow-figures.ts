@@ -36,7 +36,22 @@ type Receipt = {
   exclusion: Exclusion | undefined;
 };
 
-export function slowFigures(entries: readonly Entry[]): Figures {
+type Plain<T> = Omit<T, "verification">;
+/** The figures without those of verification, which have no slow road. */
+export type PlainFigures = Omit<
+  Figures,
+  "totals" | "days" | "models" | "closedDays" | "nodes" | "verifiers" | "independentVerifiers"
+> & { totals: Plain<Figures["totals"]>; days: Plain<Figures["days"][number]>[]; models: Plain<ModelFigures>[] };
+
+/** What of the fold's figures the slow ones are held to. */
+export function plainOf(figures: Figures): PlainFigures {
+  const { closedDays: _, nodes: __, verifiers: ___, independentVerifiers: ____, ...rest } = figures;
+  const plain = <T extends { verification: unknown }>({ verification: _, ...others }: T): Omit<T, "verification"> =>
+    others;
+  return { ...rest, totals: plain(rest.totals), days: rest.days.map(plain), models: rest.models.map(plain) };
+}
+
+export function slowFigures(entries: readonly Entry[]): PlainFigures {
   const log = new SlowLog(entries);
   const { receipts, bills } = log.receipts();
   const money = new SlowMoney(entries, bills);
@@ -77,7 +92,7 @@ export function slowFigures(entries: readonly Entry[]): Figures {
   const isOfDay = (day: string) => (item: Pick<Receipt, "at">) => log.dayOf(item.at) === day;
   const asOfSeconds = log.latestTime();
   const today = asOfSeconds === null ? null : dayOfTime(asOfSeconds);
-  const models = log.models().map(({ revision, manifest, yanked }): ModelFigures => {
+  const models = log.models().map(({ revision, manifest, yanked }): Plain<ModelFigures> => {
     const is: Is = ({ model }) => model === revision;
     const from = asOfSeconds === null ? "" : dayOfTime(asOfSeconds - 30 * 86_400);
     const used = receipts.some((some) => is(some) && some.exclusion === undefined && log.dayOf(some.at) > from);
@@ -85,7 +100,7 @@ export function slowFigures(entries: readonly Entry[]): Figures {
     const state = yanked ? "yanked" : used ? "active" : "idle";
     return { rank: 0, name, version, revision, category, state, ...countsOf(is, decisionsOfModels.filter(is).length) };
   });
-  const rankOf = (model: ModelFigures) => [-model.decisionsReliedOn, -model.valid, -model.gross];
+  const rankOf = (model: Plain<ModelFigures>) => [-model.decisionsReliedOn, -model.valid, -model.gross];
   models.sort((a, b) => {
     const [x, y] = [rankOf(a), rankOf(b)];
     const differs = x.findIndex((value, i) => value !== y[i]);

@@ -2,39 +2,27 @@
 import { hex } from "../bytes.ts";
 import type { Custody, Role } from "../entry/payload.ts";
 import type { Category } from "../model/manifest.ts";
+import { type ClosedDay, type DayCoverage, type DayFigures, dayFigures } from "./closed-days.ts";
+import { type Counts, groupBy, hexOf, order, sum, sumOf } from "./counts.ts";
+import {
+  type Bound,
+  type CoverageFigures,
+  independentVerifiers,
+  type NodeFigures,
+  nodeFigures,
+  openCoverage,
+  recentOf,
+  sumCoverage,
+  type VerifierFigures,
+  verifierFigures,
+} from "./coverage-figures.ts";
 import type { Payer, SettlementFault } from "./credits-state.ts";
 import { dayOf } from "./day.ts";
-import { count, RULES, type Tally } from "./fold.ts";
-import type { Cell, CellRevenue, Exclusion, FoldState, Key } from "./state.ts";
+import { count, RULES } from "./fold.ts";
+import type { Cell, Exclusion, FoldState } from "./state.ts";
 
 /** A model without a valid inference for this many days is idle. */
 export const IDLE_AFTER_DAYS = 30;
-
-export type Counts = {
-  /** Every unique receipt. */
-  gross: number;
-  /** Those that no rule excludes. */
-  valid: number;
-  /** Distinct payer tags of the valid ones: keys, not people. */
-  requesters: number;
-  /** Answers whose requester signed that it accepted them. */
-  acknowledged: number;
-  /** Decisions that an enrolled relier signed to act on, each once. */
-  decisionsReliedOn: number;
-  /** Decisions that a contract would have reverted without: none until contracts exist. */
-  decisionsEnforced: number;
-  revenue: Revenue;
-};
-
-/** What valid receipts cost their payers. Amounts are atomic units in decimal; of a day, net may be under 0. */
-export type Revenue = {
-  gross: string;
-  /** What was given back, on the day it was. */
-  refunded: string;
-  net: string;
-  /** The part of net that operators paid with their own money. */
-  subsidised: string;
-};
 
 /** The money of all payers. Amounts are atomic units in decimal. */
 export type CreditFigures = {
@@ -59,6 +47,7 @@ export type ModelFigures = Counts & {
   revision: string;
   category: Category;
   state: "active" | "idle" | "yanked";
+  verification: CoverageFigures & { recent: Bound };
 };
 
 export type Figures = {
@@ -69,8 +58,10 @@ export type Figures = {
   asOfSeconds: number | null;
   /** The day by that clock. What no epoch covers yet has the day `open`. */
   today: string | null;
-  totals: Counts & { models: number; activeModels: number; idleModels: number };
-  days: (Counts & { day: string })[];
+  totals: Counts & { models: number; activeModels: number; idleModels: number; verification: DayCoverage };
+  days: DayFigures[];
+  /** The days that are closed, as they stood when they were. */
+  closedDays: ClosedDay[];
   /** Ranked by decisions relied on, then by valid inferences. */
   models: ModelFigures[];
   rows: (Counts & { day: string; revision: string; custody: Custody })[];
@@ -84,6 +75,12 @@ export type Figures = {
   settlementFaults: Partial<Record<SettlementFault, number>>;
   /** Whose word the times are: the log's own, until it has a policy that asks for witnesses. */
   clock: "log" | "witnesses";
+  /** Nodes that were checked or disputed, in order of their keys' ids. */
+  nodes: NodeFigures[];
+  /** Those who take part in lots, in order of their keys' ids. */
+  verifiers: VerifierFigures[];
+  /** Verifiers that by their names are another's than the log's. */
+  independentVerifiers: number;
 };
 
 /** The day of what no epoch covers yet: after every date, and provisional. */
@@ -91,13 +88,14 @@ export const OPEN_DAY = "open";
 
 /** Everything the fold counts. */
 export function figuresOf(fold: FoldState): Figures {
-  const { cells, days } = withOpenDay(fold);
-  const rows = [...cells.values()].sort(byDayModelCustody);
+  const all = withOpenDay(fold);
+  const rows = [...all.cells.values()].sort(byDayModelCustody);
   const today = fold.timeSeconds === undefined ? null : dayOf(fold.timeSeconds);
-  const models = rankModels(fold, rows, today);
+  const models = rankModels(all, rows, today);
   const states = (state: ModelFigures["state"]) => models.filter((model) => model.state === state).length;
-  const decisions = (day: string) => days.get(day)?.decisionsReliedOn ?? 0;
-  const byDay = groupBy(rows, ({ day }) => day);
+  const coverage = [...all.proofs.coverage.values()];
+  const coverageByDay = groupBy(coverage, ({ day }) => day);
+  const missingReveals = [...fold.proofs.missingReveals.values()].reduce((sum, count) => sum + count, 0);
   return {
     rules: RULES,
     size: fold.size,
@@ -108,8 +106,12 @@ export function figuresOf(fold: FoldState): Figures {
       models: states("active") + states("idle"),
       activeModels: states("active"),
       idleModels: states("idle"),
+      verification: { ...sumCoverage(coverage), missingReveals },
     },
-    days: [...byDay].map(([day, own]) => ({ day, ...sum(own, decisions(day)) })),
+    days: [...groupBy(rows, ({ day }) => day)].map(([day, own]) =>
+      dayFigures(all, day, own, coverageByDay.get(day) ?? []),
+    ),
+    closedDays: [...fold.closedDays.values()].sort((a, b) => order(a.day, b.day)),
     models,
     rows: rows.map((cell) => ({
       day: cell.day,
@@ -123,34 +125,19 @@ export function figuresOf(fold: FoldState): Figures {
     earnings: earningFigures(fold),
     settlementFaults: inOrder(fold.credits.faults),
     clock: fold.policy === undefined || fold.policy.quorum.kind === "none" ? "log" : "witnesses",
+    nodes: nodeFigures(fold),
+    verifiers: verifierFigures(fold),
+    independentVerifiers: independentVerifiers(fold),
   };
 }
 
-/** The fold's cells and days, with what no epoch covers yet counted under `open`. The fold itself is left as it is. */
-function withOpenDay({ cells, days, untimed }: FoldState): Tally {
-  const open: Tally = { cells: new Map(cells), days: new Map(days) };
-  for (const event of untimed) count(open, OPEN_DAY, event);
+/** The fold with what no epoch covers yet counted under `open`. The fold itself is left as it is. */
+function withOpenDay(fold: FoldState): FoldState {
+  const coverage = new Map(fold.proofs.coverage);
+  for (const cell of openCoverage(fold, OPEN_DAY)) coverage.set(`${OPEN_DAY} ${cell.model}`, cell);
+  const open = { ...fold, cells: new Map(fold.cells), days: new Map(fold.days), proofs: { ...fold.proofs, coverage } };
+  for (const event of fold.untimed) count(open, OPEN_DAY, event);
   return open;
-}
-
-function sum(cells: readonly Cell[], decisionsReliedOn: number): Counts {
-  const total = (field: "gross" | "valid" | "acknowledged") => cells.reduce((all, cell) => all + cell[field], 0);
-  return {
-    gross: total("gross"),
-    valid: total("valid"),
-    requesters: new Set(cells.flatMap(({ requesters }) => [...requesters])).size,
-    acknowledged: total("acknowledged"),
-    decisionsReliedOn,
-    decisionsEnforced: 0,
-    revenue: sumRevenue(cells),
-  };
-}
-
-function sumRevenue(cells: readonly Cell[]): Revenue {
-  const total = (field: keyof CellRevenue) => sumOf(cells, ({ revenue }) => revenue[field]);
-  const [gross, refunded] = [total("grossAtomic"), total("refundedAtomic")];
-  const net = String(gross - refunded);
-  return { gross: String(gross), refunded: String(refunded), net, subsidised: String(total("subsidisedAtomic")) };
 }
 
 function creditFigures(payers: readonly Payer[]): CreditFigures {
@@ -178,15 +165,10 @@ function earningFigures({ credits, keys }: FoldState): EarningFigures[] {
   return rows.sort((a, b) => order(a.key, b.key));
 }
 
-function sumOf<T>(items: readonly T[], amountOf: (item: T) => bigint): bigint {
-  let total = 0n;
-  for (const item of items) total += amountOf(item);
-  return total;
-}
-
 function rankModels(fold: FoldState, cells: readonly Cell[], today: string | null): ModelFigures[] {
   const idleSince = today === null ? "" : dayOf(Date.parse(today) / 1000 - IDLE_AFTER_DAYS * 86_400);
   const byModel = groupBy(cells, ({ model }) => model);
+  const coverage = groupBy([...fold.proofs.coverage.values()], ({ model }) => model);
   const rows = [...fold.models].map(([key, { revision, manifest, yanked }]) => {
     const own = byModel.get(key) ?? [];
     const used = own.some(({ day, valid }) => valid > 0 && day > idleSince);
@@ -196,7 +178,8 @@ function rankModels(fold: FoldState, cells: readonly Cell[], today: string | nul
       own,
       own.reduce((all, { reliedOn }) => all + reliedOn, 0),
     );
-    return { rank: 0, name, version, revision: hex(revision), category, state, ...counts };
+    const verification = { ...sumCoverage(coverage.get(key) ?? []), recent: recentOf(fold, key) };
+    return { rank: 0, name, version, revision: hex(revision), category, state, ...counts, verification };
   });
   rows.sort(
     (a, b) =>
@@ -222,22 +205,4 @@ function inOrder<K extends string>(counts: ReadonlyMap<K, number>): Partial<Reco
 
 function byDayModelCustody(a: Cell, b: Cell): number {
   return order(a.day, b.day) || order(a.model, b.model) || order(a.custody, b.custody);
-}
-
-function groupBy(cells: readonly Cell[], nameOf: (cell: Cell) => string): Map<string, Cell[]> {
-  const groups = new Map<string, Cell[]>();
-  for (const cell of cells) {
-    const group = groups.get(nameOf(cell));
-    if (group === undefined) groups.set(nameOf(cell), [cell]);
-    else group.push(cell);
-  }
-  return groups;
-}
-
-function order(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
-}
-
-function hexOf(key: Key): string {
-  return hex(Uint8Array.from(key, (unit) => unit.charCodeAt(0)));
 }

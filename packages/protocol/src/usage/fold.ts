@@ -13,6 +13,7 @@ import { priceOf } from "../model/price.ts";
 import { brokenTerm } from "../receipt/terms.ts";
 import { keyId, signedId } from "../sign/cose.ts";
 import { applyDispute, applyResolution, applyVerification } from "./checks.ts";
+import { closeDays } from "./closed-days.ts";
 import { applyPrice, applySettlement, canPay } from "./credits.ts";
 import { dayOf } from "./day.ts";
 import { applyLot, expire, openLot } from "./lots.ts";
@@ -230,6 +231,8 @@ function applyEpoch(fold: FoldState, index: number, { says, signed }: EntryOf<"e
     if (event.kind === "inference" && receipt) gradeAt(fold, event.receipt, receipt, timeSeconds, day);
   }
   openLot(fold, signed.bytes, covered);
+  if (covered.length > 0 && !fold.closedDays.has(day)) fold.unclosed.add(day);
+  closeDays(fold, timeSeconds);
 }
 
 /** Cells and days by name: the part of the fold that events are counted into. */

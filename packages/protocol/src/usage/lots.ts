@@ -7,7 +7,7 @@ import { addShape } from "../lot/shapes.ts";
 import { dayOf } from "./day.ts";
 import { reliedBy } from "./grade.ts";
 import { type OpenLot, type Stratum, verifierOf, type Window } from "./lot-state.ts";
-import { coverageOf, examinationOf, plannedOf, regrade } from "./regrade.ts";
+import { countStratum, coverageOf, examinationOf, plannedOf, regrade } from "./regrade.ts";
 import { bytesOf, type Event, type FoldState, type Key, keyOf } from "./state.ts";
 
 /** A lot is closed by this epoch after its own at the latest. */
@@ -95,7 +95,7 @@ function closeLot(fold: FoldState, lot: OpenLot): void {
     cell.population += receipts.length;
     cell.drawn += drawn;
     if (drawn === 0) cell.undrawnEpochs++;
-    addShape(cell.shapes, stratum, 1);
+    countStratum(cell, stratum, 1);
     window.strata.push(stratum);
     addShape(window.planned, plannedOf(stratum), 1);
     const tickets = receipts.map((receipt) => ({ receipt, ticket: ticketOf(seed, bytesOf(receipt)) }));

@@ -75,7 +75,9 @@ export type Coverage = {
   requested: number;
   requestedFailures: number;
   disputesUpheld: number;
+  /** The strata of which no check is waited for, and what was drawn of them and is not known. */
   shapes: Shapes;
+  lost: number;
 };
 
 /** What is known against a node. */

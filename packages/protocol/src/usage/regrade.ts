@@ -20,7 +20,7 @@ export function coverageOf({ coverage }: Proofs, day: string, model: Key): Cover
 export function createCoverage(day: string, model: Key): Coverage {
   const tiers = { none: 0, signed: 0, attested: 0, reexecuted: 0, proved: 0 };
   const drawn = { population: 0, drawn: 0, checked: 0, failures: 0, unopened: 0, omitted: 0, undecided: 0 };
-  const others = { undrawnEpochs: 0, requested: 0, requestedFailures: 0, disputesUpheld: 0 };
+  const others = { undrawnEpochs: 0, requested: 0, requestedFailures: 0, disputesUpheld: 0, lost: 0 };
   return { day, model, tiers, unopenable: 0, ...drawn, ...others, shapes: new Map() };
 }
 
@@ -111,15 +111,26 @@ function moveInStratum(fold: FoldState, stratum: Stratum, from: Verdicts["drawn"
   });
 }
 
-/** Changes a stratum, and with it the shapes that it is counted in. */
-export function changeStratum({ proofs, lots }: FoldState, stratum: Stratum, change: () => void): void {
-  const { shapes } = coverageOf(proofs, stratum.day, stratum.model);
+/** Changes a stratum, and with it what it is counted in. */
+function changeStratum({ proofs, lots }: FoldState, stratum: Stratum, change: () => void): void {
+  const cell = coverageOf(proofs, stratum.day, stratum.model);
   const planned = stratum.isRecent ? lots.windows.get(stratum.model)?.planned : undefined;
-  addShape(shapes, stratum, -1);
+  countStratum(cell, stratum, -1);
   if (planned !== undefined) addShape(planned, plannedOf(stratum), -1);
   change();
-  addShape(shapes, stratum, 1);
+  countStratum(cell, stratum, 1);
   if (planned !== undefined) addShape(planned, plannedOf(stratum), 1);
+}
+
+/**
+ * Counts a stratum among those that bound what is wrong, once no check of it is waited for. Of what was drawn and is not
+ * known, anybody may have chosen that it should not be: it is bounded as if it were wrong.
+ */
+export function countStratum(bounded: Pick<Coverage, "shapes" | "lost">, stratum: Stratum, sign: 1 | -1): void {
+  const { population, drawn, checked, lost } = stratum;
+  if (checked + lost < drawn) return;
+  addShape(bounded.shapes, { population, checked: drawn }, sign);
+  bounded.lost += sign * lost;
 }
 
 /** What of a stratum is checked or will be, as far as is known. */

@@ -12,6 +12,7 @@ import type { Handover } from "../log/handover.ts";
 import type { Policy } from "../log/policy.ts";
 import type { Manifest } from "../model/manifest.ts";
 import type { Price } from "../model/price.ts";
+import type { ClosedDay } from "./closed-days.ts";
 import { type Credits, createCredits } from "./credits-state.ts";
 import { createLots, type Lots } from "./lot-state.ts";
 import { type Attestation, createProofs, createTrust, type Grade, type Proofs, type Trust } from "./proof-state.ts";
@@ -151,6 +152,9 @@ export type FoldState = {
   lots: Lots;
   proofs: Proofs;
   trust: Trust;
+  /** Days with anything in them that are not closed, and the figures of those that are. */
+  unclosed: Set<string>;
+  closedDays: Map<string, ClosedDay>;
 };
 
 export function createFold(): FoldState {
@@ -177,6 +181,8 @@ export function createFold(): FoldState {
     lots: createLots(),
     proofs: createProofs(),
     trust: createTrust(),
+    unclosed: new Set(),
+    closedDays: new Map(),
   };
 }
 

@@ -1,0 +1,126 @@
+/** What verification comes to, in figures: tiers, checks, and how much may be wrong for all that (docs/spec/usage.md, "Proof coverage"). */
+import { hex } from "../bytes.ts";
+import { upperBound } from "../lot/bound.ts";
+import { joinShapes, type Shapes } from "../lot/shapes.ts";
+import { gradeOf, reliedBy } from "./grade.ts";
+import type { VerifierRecord } from "./lot-state.ts";
+import { type Coverage, GRADES, type Grade, type Standing } from "./proof-state.ts";
+import { countStratum, createCoverage } from "./regrade.ts";
+import { bytesOf, type FoldState, type Key } from "./state.ts";
+
+/** The share that is wrong is at most `upperBound` at 99 % confidence: in decimal, six digits; null before a lot's checks are all done. */
+export type Bound = { population: number; checked: number; failures: number; upperBound: string | null };
+
+/** What of valid receipts is verified how, and what the lot found among those that it may draw. */
+export type CoverageFigures = {
+  /** Valid receipts by the tier that they have reached. */
+  tiers: Record<Grade, number>;
+  /** Valid receipts that no lot can draw, of which nothing is bounded. */
+  unopenable: number;
+  /** Receipts whose epoch's lot is closed, and how many of them were drawn. */
+  population: number;
+  drawn: number;
+  checked: number;
+  failures: number;
+  /** Failures for want of an opening. */
+  unopened: number;
+  omitted: number;
+  undecided: number;
+  undrawnEpochs: number;
+  /** Checks that no lot drew. */
+  requested: number;
+  requestedFailures: number;
+  disputesUpheld: number;
+  upperBound: string | null;
+};
+
+const SUMMED = [
+  "unopenable",
+  "population",
+  "drawn",
+  "checked",
+  "failures",
+  "unopened",
+  "omitted",
+  "undecided",
+  "undrawnEpochs",
+  "requested",
+  "requestedFailures",
+  "disputesUpheld",
+] as const;
+
+export function sumCoverage(cells: readonly Coverage[]): CoverageFigures {
+  const total = (countOf: (cell: Coverage) => number) => cells.reduce((all, cell) => all + countOf(cell), 0);
+  const byTier = GRADES.map((grade) => [grade, total(({ tiers }) => tiers[grade])]);
+  const counts = SUMMED.map((field) => [field, total((cell) => cell[field])]);
+  const shapes = joinShapes(cells.map((cell) => cell.shapes));
+  const { failures, ...others } = Object.fromEntries(counts) as Record<(typeof SUMMED)[number], number>;
+  return {
+    tiers: Object.fromEntries(byTier) as Record<Grade, number>,
+    ...others,
+    failures,
+    upperBound: upperBound(shapes, failures + total(({ lost }) => lost)),
+  };
+}
+
+/** What of the trailing day, by the log's clock, was drawn, checked and found. */
+export function recentOf({ lots }: FoldState, model: Key): Bound {
+  const bounded: { shapes: Shapes; lost: number } = { shapes: new Map(), lost: 0 };
+  const bound = { population: 0, checked: 0, failures: 0 };
+  for (const stratum of lots.windows.get(model)?.strata ?? []) {
+    countStratum(bounded, stratum, 1);
+    bound.population += stratum.population;
+    bound.checked += stratum.checked;
+    bound.failures += stratum.failures;
+  }
+  return { ...bound, upperBound: upperBound(bounded.shapes, bound.failures + bounded.lost) };
+}
+
+/** The coverage of what has no time yet, as it stands. */
+export function openCoverage(fold: FoldState, day: string): Coverage[] {
+  const cells = new Map<Key, Coverage>();
+  const isRelied = reliedBy(fold);
+  for (const event of fold.untimed) {
+    const receipt = event.kind === "inference" ? fold.receipts.get(event.receipt) : undefined;
+    if (event.kind !== "inference" || receipt === undefined || receipt.exclusion !== undefined) continue;
+    const cell = cells.get(event.model) ?? createCoverage(day, event.model);
+    cells.set(event.model, cell);
+    const examination = fold.proofs.examinations.get(event.receipt);
+    cell.tiers[gradeOf(fold, receipt, examination, undefined, isRelied)]++;
+    if (!receipt.openable) cell.unopenable++;
+  }
+  return [...cells.values()];
+}
+
+export type NodeFigures = { key: string; name: string } & Standing;
+export type VerifierFigures = { key: string; name: string; waiting: number } & Omit<
+  VerifierRecord,
+  "chains" | "waiting"
+>;
+
+/** The nodes that were checked or disputed, in order of their keys' ids. */
+export function nodeFigures({ proofs, keys }: FoldState): NodeFigures[] {
+  const nodes = [...proofs.standings].map(([key, { checked, failures, unopened, disputesUpheld }]) => ({
+    ...{ key: hex(bytesOf(key)), name: keys.get(key)?.name ?? "" },
+    ...{ checked, failures, unopened, disputesUpheld },
+  }));
+  return nodes.sort((a, b) => (a.key < b.key ? -1 : 1));
+}
+
+/** The verifiers that took part in a lot or checked anything, in order of their keys' ids. */
+export function verifierFigures({ lots, keys }: FoldState): VerifierFigures[] {
+  const verifiers = [...lots.verifiers].map(([key, { chains: _, waiting, ...counts }]) => ({
+    ...{ key: hex(bytesOf(key)), name: keys.get(key)?.name ?? "", waiting: waiting.size },
+    ...counts,
+  }));
+  return verifiers.sort((a, b) => (a.key < b.key ? -1 : 1));
+}
+
+/** What the log calls the keys that its own operator holds. */
+const OWN_NAME = /^local-/;
+
+/** Verifiers that by their names are another's than the log's: where there is none, nothing stands against grinding. */
+export function independentVerifiers({ keys }: FoldState): number {
+  const verifiers = [...keys.values()].filter(({ role, retired }) => role === "verifier" && !retired);
+  return verifiers.filter(({ name }) => !OWN_NAME.test(name)).length;
+}
