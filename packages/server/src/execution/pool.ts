@@ -20,7 +20,7 @@ export type ExecutionPool = {
   run(digest: Uint8Array, inputs: Tensor[], options: { deadlineMs: number }): Promise<Execution>;
   /**
    * Writes the text that is asked for, in pieces, within `deadlineMs`, waiting included; the signal stops it between two
-   * tokens. Throws when the revision is not loaded.
+   * tokens. With claimed tokens it checks them instead, and gives the text that they are. Throws when the revision is not loaded.
    */
   generate(digest: Uint8Array, request: GenerationRequest, options: GenerateOptions): Promise<GenerationEnd>;
   profile(digest: Uint8Array): EngineProfile;
@@ -173,7 +173,7 @@ export async function openExecution(options: ExecutionOptions): Promise<Executio
       });
     },
 
-    async generate(digest, request, { deadlineMs, signal, onDelta }) {
+    async generate(digest, request, { deadlineMs, signal, claimed, onDelta }) {
       if (closed) throw new Error("this pool is closed");
       const { crew, line } = get(digest);
       const fault = generationFault(request);
@@ -181,7 +181,7 @@ export async function openExecution(options: ExecutionOptions): Promise<Executio
       const overload = findOverload(promptSize(request));
       if (overload !== undefined) return overload;
       if (signal?.aborted) return { kind: "cancelled" };
-      const options = { deadlineMs: Math.min(deadlineMs, limits.deadlineMs), signal, onDelta };
+      const options = { deadlineMs: Math.min(deadlineMs, limits.deadlineMs), signal, claimed, onDelta };
       return new Promise((resolve) => {
         const one = createGenerating(request, options, (end) => {
           removePending(one);
