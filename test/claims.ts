@@ -5,12 +5,14 @@ import {
   encodeAnswer,
   encodeCall,
   encodeManifest,
+  filesRoot,
   type JsonObject,
   type Manifest,
   seedOf,
   sha256,
   unitStep,
 } from "@tallystick/protocol";
+import proto from "onnx-proto";
 import { readExample, readPrompt } from "../models/load.ts";
 import type { Claim } from "../packages/server/src/execution/claim.ts";
 import { type ExecutionOptions, type ExecutionPool, openExecution } from "../packages/server/src/execution/pool.ts";
@@ -18,6 +20,8 @@ import { readModelSource } from "../packages/server/src/hub/source.ts";
 import { createLocalGenerator } from "../packages/server/src/local-generator.ts";
 import { answerJson } from "../packages/server/src/node/json-answer.ts";
 import { choose } from "../packages/server/src/node/tensor-answer.ts";
+
+const { onnx } = proto;
 
 export type Source = { manifest: Manifest; files: ReadonlyMap<string, Uint8Array> };
 
@@ -71,8 +75,41 @@ export async function openTestNode(options: Partial<ExecutionOptions> = {}): Pro
       await pool.load({ digest: revision, manifest, files });
       const { runtime, binary, exactness } = pool.profile(revision);
       const profile = { runtime, binary, exactness };
-      return { manifest, files, call: encodeCall(call), receiptId, profile, ...(await run(source, revision, call, receiptId)) };
+      return {
+        manifest,
+        files,
+        call: encodeCall(call),
+        receiptId,
+        profile,
+        ...(await run(source, revision, call, receiptId)),
+      };
     },
     [Symbol.asyncDispose]: () => pool[Symbol.asyncDispose](),
   };
+}
+
+/** The same model with other weights: `change` is given the bytes of each constant of floating point, and their width. */
+export function withOtherWeights(
+  { manifest, files }: Source,
+  change: (raw: Uint8Array, widthBytes: 2 | 4) => void,
+): Source {
+  const changed = new Map(files);
+  const artifacts = manifest.artifacts.map((artifact) => {
+    if (artifact.role !== "model") return artifact;
+    const model = onnx.ModelProto.decode(files.get(artifact.path) ?? new Uint8Array());
+    for (const tensor of model.graph?.initializer ?? []) {
+      const isHalf = tensor.dataType === onnx.TensorProto.DataType.FLOAT16;
+      if (!isHalf && tensor.dataType !== onnx.TensorProto.DataType.FLOAT) continue;
+      const given = tensor.rawData?.length
+        ? tensor.rawData
+        : new Uint8Array(Float32Array.from(tensor.floatData ?? []).buffer);
+      tensor.rawData = Uint8Array.from(given);
+      tensor.floatData = [];
+      change(tensor.rawData, isHalf ? 2 : 4);
+    }
+    const bytes = Uint8Array.from(onnx.ModelProto.encode(model).finish());
+    changed.set(artifact.path, bytes);
+    return { ...artifact, sizeBytes: bytes.length, digest: sha256(bytes) };
+  });
+  return { manifest: { ...manifest, artifacts, filesRoot: filesRoot(artifacts) }, files: changed };
 }

@@ -11,10 +11,13 @@ import {
   type Manifest,
   type Method,
   parseAnyAnswer,
+  parseCall,
   parseJsonAnswer,
+  textElements,
 } from "@tallystick/protocol";
 import { answersFault } from "./answers.ts";
 import type { Tolerance } from "./compare.ts";
+import { isSettledText } from "./settled-text.ts";
 
 /** What a receipt says, opened: its call, its answer, and what it is about. */
 export type Claim = {
@@ -64,7 +67,8 @@ export function notAnswered(outcome: { kind: string; message?: string; reason?: 
 type Standard = { ok: true; tolerance?: Tolerance; isOther: boolean } | { ok: false; verdict: Verdict };
 
 /** How `claim` is to be judged by a judge of the profile `judge`, or why it is judged already. */
-export function standardOf({ manifest, profile }: Claim, judge: ExecutionProfile): Standard {
+export function standardOf(claim: Claim, judge: ExecutionProfile): Standard {
+  const { manifest, profile } = claim;
   const name = `${manifest.name} ${manifest.version}`;
   const refuse = (detail: string): Standard => ({ ok: false, verdict: undecided(detail) });
   if (manifest.engine === "relay") return refuse(`${name} is relayed: what ran elsewhere cannot be run again`);
@@ -79,7 +83,25 @@ export function standardOf({ manifest, profile }: Claim, judge: ExecutionProfile
     const detail = `${name} runs on the judge, and the receipt says that ${profile.runtime} ran it (${profile.exactness})`;
     return { ok: false, verdict: { outcome: "failed", method: "reexecution", detail, isProvable: true } };
   }
-  return { ok: true, isOther: profile.runtime !== judge.runtime || !equal(profile.binary, judge.binary) };
+  return { ok: true, isOther: isOtherJudge(claim, judge) };
+}
+
+/** Whether bits may differ between the judge of the receipt and this one, of this call. */
+function isOtherJudge({ profile, call }: Claim, judge: ExecutionProfile): boolean {
+  if (!equal(profile.binary, judge.binary)) return true;
+  if (profile.runtime === judge.runtime) return false;
+  const [engine, ours] = [profile.runtime, judge.runtime].map((runtime) => runtime.replace(/\/unicode-[0-9.]+$/, ""));
+  return engine !== ours || !isSettledText(textOf(parseOr(parseCall, call)));
+}
+
+/** The text of a call that adapters read by Unicode's tables. */
+function textOf(call: Call | undefined): string {
+  if (call === undefined) return "";
+  if (call.operation !== "infer") return JSON.stringify(call.body);
+  const texts = call.inputs
+    .filter(({ datatype }) => datatype === "BYTES")
+    .flatMap((input) => textElements(input) ?? []);
+  return texts.join(" ");
 }
 
 const runtimeName = ({ runtime }: ExecutionProfile) => runtime.slice(0, runtime.lastIndexOf("@"));

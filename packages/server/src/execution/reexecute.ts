@@ -8,6 +8,7 @@ import {
   encodeAnswer,
   encodeManifest,
   hex,
+  inputsFault,
   parseCall,
   seedOf,
   sha256,
@@ -61,8 +62,7 @@ const WAITING_MOST = 256;
 /** Opens the one worker in which claims are judged. */
 export async function openReexecution({ deadlineMs = DEADLINE_MS, ...options }: JudgeOptions): Promise<Judge> {
   const { loadedBytes } = { ...EXECUTION_LIMITS, ...options.limits };
-  const { runtime, binary, exactness } = (await readJudge()).profile;
-  const judge: ExecutionProfile = { runtime, binary, exactness };
+  const { profile: judge } = await readJudge();
   const pool = await openExecution({ judgeWorkerCount: 1, ...options });
   /** The revisions that are loaded, by the bytes of their files; the one used longest ago comes first. */
   const loaded = new Map<string, { digest: Uint8Array; sizeBytes: number }>();
@@ -115,7 +115,11 @@ export async function openReexecution({ deadlineMs = DEADLINE_MS, ...options }: 
     const execution = await pool.run(revision, call.inputs, { deadlineMs });
     if (execution.kind === "overloaded") return notAnswered(execution);
     const concluded = bounded(choose(execution, call.outputs));
-    if (concluded.kind !== "answered") return notAnswered(concluded);
+    if (concluded.kind !== "answered") {
+      // What the engine fails at may be for reasons of this machine, but not where the call has none of the model's forms.
+      const fault = inputsFault(manifest, call.inputs);
+      return notAnswered(fault === undefined ? concluded : { kind: "refused", message: fault });
+    }
     const { outputs, unitCount } = concluded;
     return { kind: "answered", answer: encodeAnswer(outputs), units: unitStep(unitCount), outputUnits: undefined };
   }

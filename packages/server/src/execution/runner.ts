@@ -2,6 +2,7 @@
 import type { Tensor } from "@tallystick/protocol";
 import type { Adapter, Outcome } from "./adapter.ts";
 import type { Engine } from "./engine.ts";
+import { withOneNaN } from "./floats.ts";
 import type { ClaimedTokens, Generation, GenerationDelta, GenerationRequest } from "./generation.ts";
 import { openKit } from "./kit.ts";
 import type { Reply, Request } from "./messages.ts";
@@ -70,7 +71,7 @@ export function createRunner(open: (load: Load) => Promise<Loaded>): Runner {
     return {
       kind: "answers",
       answers: outcomes.map((one) => (one.ok ? { unitCount: one.unitCount } : { refusal: one.message })),
-      outputs: pack(outcomes.map((one) => (one.ok ? one.outputs : []))),
+      outputs: pack(outcomes.map((one) => (one.ok ? one.outputs.map(withOneNaN) : []))),
     };
   }
 
