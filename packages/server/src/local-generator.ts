@@ -1,11 +1,15 @@
 /** OpenAI's operations on models that run here: requests for an execution pool, and what the pool gives as a node tells it. */
 import { floats, type Manifest, textTensor } from "@tallystick/protocol";
-import type { GenerationDelta, GenerationEnd } from "./execution/generation.ts";
+import type { ClaimedTokens, GenerationDelta, GenerationEnd } from "./execution/generation.ts";
 import type { ExecutionPool } from "./execution/pool.ts";
 import { embeddingFault, embeddingInputs, localFault, localRequest } from "./local-request.ts";
 import type { Delta, Generated, Generator, TokenLogprob } from "./node/generation.ts";
 
-export function createLocalGenerator(pool: Pick<ExecutionPool, "run" | "generate">): Generator {
+/** With tokens that are claimed, nothing is written: they are checked, and an answer is what they write. */
+export function createLocalGenerator(
+  pool: Pick<ExecutionPool, "run" | "generate" | "profile">,
+  claimed?: ClaimedTokens,
+): Generator {
   return {
     fault: (model, operation, body) =>
       operation === "embedding" ? embeddingFault(body, dimensionCountOf(model.manifest)) : localFault(operation, body),
@@ -13,7 +17,11 @@ export function createLocalGenerator(pool: Pick<ExecutionPool, "run" | "generate
     async generate(model, { operation, body }, { seed, deadlineMs, signal, onDelta }) {
       const request = localRequest(operation, body, seed);
       const told = (delta: GenerationDelta) => onDelta(deltaOf(delta));
-      return generatedOf(await pool.generate(model.revision, request, { deadlineMs, signal, onDelta: told }));
+      const end = await pool.generate(model.revision, request, { deadlineMs, signal, claimed, onDelta: told });
+      if (end.kind !== "answered") return end;
+      const isExact = pool.profile(model.revision).exactness === "exact";
+      // Whoever has the same bits writes the tokens again; whoever has not needs to be told which they were.
+      return { ...generatedOf(end), ...(isExact ? {} : { tokens: tokensOf(end) }) };
     },
 
     async embed(model, body, { deadlineMs }) {
@@ -39,9 +47,13 @@ function deltaOf({ index, text, logprobs }: GenerationDelta): Delta {
   return { index, content: text, ...(told.length === 0 ? {} : { logprobs: told }) };
 }
 
-function generatedOf(end: GenerationEnd): Generated {
-  if (end.kind !== "answered") return end;
-  const { promptTokens, completionTokens, choices } = end;
-  const finishReasons = [...choices].sort((a, b) => a.index - b.index).map(({ finishReason }) => finishReason);
+type Written = Extract<GenerationEnd, { kind: "answered" }>;
+
+function generatedOf(end: Written): Extract<Generated, { kind: "answered" }> {
+  const { promptTokens, completionTokens } = end;
+  const finishReasons = inOrder(end).map(({ finishReason }) => finishReason);
   return { kind: "answered", finishReasons, usage: { promptTokens, completionTokens } };
 }
+
+const tokensOf = (end: Written) => inOrder(end).map(({ tokens }) => tokens);
+const inOrder = ({ choices }: Written) => [...choices].sort((a, b) => a.index - b.index);

@@ -62,6 +62,8 @@ export type Generated =
       /** By the index of the choice. */
       finishReasons: FinishReason[];
       usage: Usage;
+      /** By choice, where another run of the model may have other bits: they are under the receipt's evidence. */
+      tokens?: number[][];
       upstream?: UpstreamWords;
       attempts?: Attempt[];
     }

@@ -38,6 +38,7 @@ export type JsonOutcome =
       finishReasons: FinishReason[];
       upstream?: UpstreamWords;
       attempts?: Attempt[];
+      tokens?: number[][];
     }
   | Unanswered;
 

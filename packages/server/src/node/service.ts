@@ -344,6 +344,7 @@ function toldBy(outcome: NotAnswered | JsonOutcome): Parameters<typeof besideAns
   return {
     ...("upstream" in outcome && outcome.upstream !== undefined ? { upstream: outcome.upstream } : {}),
     ...("attempts" in outcome && outcome.attempts !== undefined ? { attempts: outcome.attempts } : {}),
+    ...("tokens" in outcome && outcome.tokens !== undefined ? { tokens: outcome.tokens } : {}),
   };
 }
 
