@@ -221,7 +221,7 @@ export function composeRoutes(
   );
   const nowMs = () => clock.nowMs();
   app.route("/", openAiRoutes({ gateway, entrance, contents, findModel, report: options.report, nowMs }));
-  const openingAccess = createOpeningAccess({ fold, openings: lotOpenings });
+  const openingAccess = createOpeningAccess({ fold, openings: lotOpenings, readOn: async () => {} });
   const nodeId = keyId(keys.node.spki);
   app.route(
     "/",

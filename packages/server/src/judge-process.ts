@@ -54,7 +54,7 @@ export function createJudgeProcess({ folder, prepare, report, idleMs = IDLE_MS }
 
   function lower(pid: number): void {
     try {
-      setPriority(pid, constants.priority.PRIORITY_LOW);
+      setPriority(pid, constants.priority.PRIORITY_BELOW_NORMAL);
     } catch (error) {
       report("the judge's process has no low priority", { error: String(error) });
     }

@@ -179,7 +179,7 @@ export async function openNodeRole(options: NodeRoleOptions): Promise<NodeRole> 
       if (host !== undefined) return host;
       throw new ServiceError("unavailable", "this node is starting: ask again in a moment");
     };
-    const access = createOpeningAccess({ fold, openings });
+    const access = createOpeningAccess({ fold, openings, readOn: log.readOn });
     const answerOpening = openingHandler({ access, id, fold, clock });
     const app = nodeRoutes({ host: started, id, fold, clock, report, isReady, answerOpening });
 

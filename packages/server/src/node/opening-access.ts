@@ -20,7 +20,11 @@ import type { LotOpenings } from "./lot-openings.ts";
 export type OpeningAccessParts = {
   fold: FoldState;
   openings: Pick<LotOpenings, "find">;
+  /** Reads the log on until `isThere`, or for so long: who asks may have read further. */
+  readOn(isThere: () => boolean, withinMs: number): Promise<void>;
 };
+
+const LOG_MS = 5_000;
 
 export type OpeningAccess = {
   /**
@@ -30,7 +34,7 @@ export type OpeningAccess = {
   open(asker: Uint8Array, receiptId: Uint8Array, check?: Uint8Array): Promise<LotOpening>;
 };
 
-export function createOpeningAccess({ fold, openings }: OpeningAccessParts): OpeningAccess {
+export function createOpeningAccess({ fold, openings, readOn }: OpeningAccessParts): OpeningAccess {
   /** Whether the requester of a receipt signed for this verifier; for one that has an API key alone its gateway does. */
   async function isAskedFor(verifier: Uint8Array, receiptId: Uint8Array, check: Uint8Array): Promise<boolean> {
     const session = fold.sessions.get(fold.receipts.get(keyOf(receiptId))?.session ?? "");
@@ -42,10 +46,12 @@ export function createOpeningAccess({ fold, openings }: OpeningAccessParts): Ope
   async function mayOpen(asker: Uint8Array, receiptId: Uint8Array, check: Uint8Array | undefined): Promise<boolean> {
     const key = fold.keys.get(keyOf(asker));
     if (key === undefined || key.retired) return false;
-    if (key.role === "referee") return isDisputed(fold, receiptId);
-    if (key.role !== "verifier") return false;
-    if (drawnTo(fold, receiptId) === keyOf(asker)) return true;
-    return check !== undefined && isAskedFor(asker, receiptId, check);
+    if (key.role !== "referee" && key.role !== "verifier") return false;
+    if (check !== undefined && key.role === "verifier" && (await isAskedFor(asker, receiptId, check))) return true;
+    const mayBe = () =>
+      key.role === "referee" ? isDisputed(fold, receiptId) : drawnTo(fold, receiptId) === keyOf(asker);
+    await readOn(mayBe, LOG_MS);
+    return mayBe();
   }
 
   return {
