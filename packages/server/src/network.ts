@@ -22,7 +22,7 @@ import { createIdempotency } from "./gateway/idempotency.ts";
 import { createIdempotencyStore } from "./gateway/idempotency-store.ts";
 import { createOpenings } from "./gateway/openings.ts";
 import { createHub } from "./hub/service.ts";
-import { type KeyPlaces, locateKeys } from "./keys.ts";
+import { KEY_NAMES, type KeyPlaces, locateKeys, VERIFYING_KEYS } from "./keys.ts";
 import type { LogReads } from "./log/reads.ts";
 import { openNetworkLog } from "./network-log.ts";
 import { fatesOf } from "./node/lot-fates.ts";
@@ -121,7 +121,8 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
   };
   try {
     await rm(folder.file(SNAPSHOTS), { recursive: true, force: true }); // What a backup that was cut short has left.
-    const keyFile = await locateKeys(options.keys ?? {}, folder.file("keys"));
+    const needed = KEY_NAMES.filter((name) => options.verifying !== undefined || !VERIFYING_KEYS.includes(name));
+    const keyFile = await locateKeys(options.keys ?? {}, folder.file("keys"), needed);
     const signing = openSigning(report);
     closers.push(signing.close);
     const keys = await openKeys(keyFile, signing);
