@@ -246,6 +246,7 @@ export class UsageLog {
   }
 
   verify(verifier: string, receipt: Uint8Array, changes: Partial<VerificationPayload> = {}): Promise<void> {
+    const ran = changes.method !== "proof" && changes.outcome !== "unopened";
     return this.#sign(verifier, "verification", {
       version: 1,
       receipt,
@@ -253,7 +254,7 @@ export class UsageLog {
       outcome: "passed",
       evidence: sha256(utf8("evidence")),
       cost: 100,
-      profile: { runtime: "onnxruntime-web@1.2.3", binary: JUDGE, exactness: "exact" },
+      ...(ran && { profile: { runtime: "onnxruntime-web@1.2.3", binary: JUDGE, exactness: "exact" } }),
       ...changes,
     });
   }

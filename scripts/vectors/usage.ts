@@ -1,8 +1,8 @@
 /** test/vectors/usage: small logs, whole, with the figures that they fold to. */
-import { applyEntry, base64, concat, createFold, figuresOf } from "@tallystick/protocol";
+import { applyEntry, base64, concat, createFold, figuresOf, sha256, utf8 } from "@tallystick/protocol";
 import { fixedSigner } from "../../test/fixed-keys.ts";
 import { NOON_SECONDS } from "../../test/one-receipt.ts";
-import { type CallChanges, DAY, HOUR, tagOf, UsageLog } from "../../test/usage-log.ts";
+import { type CallChanges, DAY, HOUR, JUDGE, tagOf, UsageLog } from "../../test/usage-log.ts";
 
 function vectorOf(desc: string, { entries }: UsageLog): object {
   const fold = createFold();
@@ -18,6 +18,8 @@ export async function usageVectors(): Promise<object[]> {
     vectorOf("three days and what no epoch covers yet", await threeDays()),
     vectorOf("credits from top-up to payout, one receipt refunded, one unpaid", await credits()),
     vectorOf("every fault of a settlement", await everySettlementFault()),
+    vectorOf("a lot of two verifiers, one of which is absent once", await twoVerifiers()),
+    vectorOf("every tier, a dispute upheld, a judge revoked, a day closed", await everyTier()),
   ];
 }
 
@@ -121,5 +123,54 @@ async function everySettlementFault(): Promise<UsageLog> {
   await log.refund("payer", 1n, second);
   await log.payOut("node", 11n);
   await log.epoch(NOON_SECONDS);
+  return log;
+}
+
+const OPEN: CallChanges = { authorization: { openness: "lot" } };
+
+async function twoVerifiers(): Promise<UsageLog> {
+  const log = await UsageLog.open(fixedSigner);
+  for (const verifier of ["first verifier", "second verifier"]) {
+    await log.enrol(verifier, "verifier");
+    await log.commitLot(verifier, 16);
+  }
+  await log.epoch(NOON_SECONDS);
+  for (let i = 0; i < 3; i++) await log.call(OPEN);
+  const first = log.entries.length;
+  await log.epoch(NOON_SECONDS + HOUR);
+  await log.revealLot("first verifier", first);
+  await log.revealLot("second verifier", first);
+  await log.call(OPEN);
+  const second = log.entries.length;
+  await log.epoch(NOON_SECONDS + 2 * HOUR);
+  await log.revealLot("second verifier", second);
+  for (let i = 0; i < 6; i++) await log.epoch(NOON_SECONDS + 2 * HOUR + 60 * (i + 1));
+  return log;
+}
+
+async function everyTier(): Promise<UsageLog> {
+  const log = await UsageLog.open(fixedSigner);
+  await log.enrol("verifier", "verifier");
+  await log.enrol("referee", "referee");
+  await log.enrol("disputer", "disputer");
+  await log.commitLot("verifier", 16);
+  await log.epoch(NOON_SECONDS);
+  const asked: Uint8Array[] = [];
+  for (let i = 0; i < 4; i++) asked.push(await log.call(OPEN));
+  await log.appraise("verifier", "node");
+  await log.reference("publisher");
+  await log.call();
+  const epoch = log.entries.length;
+  await log.epoch(NOON_SECONDS + HOUR);
+  await log.revealLot("verifier", epoch);
+  const [passed, failed, unopened, proved] = asked;
+  const none = new Uint8Array(32);
+  await log.verify("verifier", passed ?? none, { epoch });
+  await log.verify("verifier", failed ?? none, { epoch, outcome: "failed" });
+  await log.verify("verifier", unopened ?? none, { epoch, outcome: "unopened" });
+  await log.verify("verifier", proved ?? none, { epoch, method: "proof", ceremony: sha256(utf8("ceremony")) });
+  await log.resolve("referee", await log.dispute("disputer", failed ?? none), "upheld");
+  await log.epoch(NOON_SECONDS + 2 * DAY);
+  await log.revoke("judge", JUDGE);
   return log;
 }

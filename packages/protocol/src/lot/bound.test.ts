@@ -3,7 +3,7 @@ import { allocations, chooseExactly, coverageOfBound, lotOf, randomOf } from "..
 import { ALPHA, keepsBound, mostUnseen, mostWrong, upperBound } from "./bound.ts";
 import { dueOf } from "./due.ts";
 import { ln } from "./ln.ts";
-import { addShape, type Shape, type Shapes } from "./shapes.ts";
+import { addShape, listShapes, type Shape, type Shapes } from "./shapes.ts";
 
 function shapesOf(strata: readonly Shape[]): Shapes {
   const shapes: Shapes = new Map();
@@ -47,7 +47,7 @@ const MIXED: Shape[][] = [
 
 test.each(MIXED.map((strata) => [strata]))("no allocation hides more than the bound of %j", (strata) => {
   const total = strata.reduce((sum, { population }) => sum + population, 0);
-  const most = mostUnseen(shapesOf(strata));
+  const most = mostUnseen(listShapes(shapesOf(strata)));
   let hidden = 0;
   for (let wrong = 0; wrong <= total; wrong++)
     for (const allocation of allocations(
@@ -65,7 +65,7 @@ test("the bound of one stratum is the hypergeometric one", () => {
     [500, 300],
     [100_000, 458],
   ] as const) {
-    const most = mostUnseen(shapesOf([{ population, checked }]));
+    const most = mostUnseen([{ population, checked, count: 1 }]);
     expect(unseenChance([{ population, checked }], [most])).toBeGreaterThan(ALPHA);
     expect(unseenChance([{ population, checked }], [most + 1])).toBeLessThanOrEqual(ALPHA);
   }
@@ -124,7 +124,7 @@ test("fewer than are due do not keep the bound, and those that are due do", () =
       const withDrawn = (checked: number) => {
         const shapes = new Map(window);
         addShape(shapes, { population, checked }, 1);
-        return keepsBound(shapes);
+        return keepsBound(listShapes(shapes));
       };
       expect(due).toBeGreaterThanOrEqual(1);
       unbroken &&= withDrawn(due);

@@ -3,7 +3,7 @@
  * found right or wrong (docs/spec/lot.md, "The bound"). Of IEEE additions, multiplications and divisions alone.
  */
 import { ln } from "./ln.ts";
-import { listShapes, populationOf, type Shape, type Shapes } from "./shapes.ts";
+import { listShapes, populationOf, type Shapes, type Strata } from "./shapes.ts";
 
 /** The chance that more are wrong than the bound says. */
 export const ALPHA = 0.01;
@@ -17,11 +17,11 @@ const SURELY_UNDER = ALPHA * (1 - 2 ** -30);
  * The most wrong receipts of which none would have been found with more than ALPHA, put where they are found least.
  * Stops at the first number over `limit`.
  */
-export function mostUnseen(shapes: Shapes, limit: number = Number.POSITIVE_INFINITY): number {
+export function mostUnseen(strata: readonly Strata[], limit: number = Number.POSITIVE_INFINITY): number {
   let unseen = 0;
   let chance = 1;
   const heap = new FactorHeap();
-  for (const { population, checked, count } of listShapes(shapes)) {
+  for (const { population, checked, count } of strata) {
     if (checked === 0) unseen += population * count;
     else if (checked < population) heap.push({ population, checked, count, wrong: 0 });
   }
@@ -40,7 +40,7 @@ export function mostUnseen(shapes: Shapes, limit: number = Number.POSITIVE_INFIN
 }
 
 /** Strata of one shape, each with so many wrong receipts. */
-type Group = Shape & { count: number; wrong: number };
+type Group = Strata & { wrong: number };
 
 /** The chance that one wrong receipt more goes unseen, where those before it did. */
 function factorOf({ population, checked, wrong }: Group): number {
@@ -88,11 +88,10 @@ const TILTS = [2 ** -10, 2 ** -8, ...Array.from({ length: 63 }, (_, i) => (i + 1
  * The same where `failures` were found: no fewer than are wrong with ALPHA, by Chernoff's bound with Hoeffding's binomial in
  * the place of each stratum's hypergeometric.
  */
-function mostWith(failures: number, shapes: Shapes): number {
-  const groups = listShapes(shapes);
+function mostWith(failures: number, strata: readonly Strata[]): number {
   const least = TILTS.map((tilt) => {
     const target = ln(1 / ALPHA) + failures * ln(1 / tilt) + 1e-9 * (failures + 1);
-    const costs = groups.map(({ population, checked, count }) => {
+    const costs = strata.map(({ population, checked, count }) => {
       const rate = population === 0 ? 0 : checked / population;
       return { capacity: population * count, cost: -ln(1 - (1 - tilt) * rate) };
     });
@@ -111,15 +110,16 @@ function mostWith(failures: number, shapes: Shapes): number {
 
 /** The most receipts that may be wrong, at 99 % confidence. */
 export function mostWrong(shapes: Shapes, failures: number): number {
-  const unseen = mostUnseen(shapes);
-  return failures === 0 ? unseen : Math.max(failures, unseen, mostWith(failures, shapes));
+  const strata = listShapes(shapes);
+  const unseen = mostUnseen(strata);
+  return failures === 0 ? unseen : Math.max(failures, unseen, mostWith(failures, strata));
 }
 
 const PARTS = 1_000_000n;
 
 /** The upper bound on the share that is wrong, in decimal with six digits, rounded up; null where there was nothing to draw. */
 export function upperBound(shapes: Shapes, failures: number): string | null {
-  const population = BigInt(populationOf(shapes));
+  const population = BigInt(populationOf(listShapes(shapes)));
   if (population === 0n) return null;
   const parts = (BigInt(mostWrong(shapes, failures)) * PARTS + population - 1n) / population;
   const capped = parts > PARTS ? PARTS : parts;
@@ -127,7 +127,7 @@ export function upperBound(shapes: Shapes, failures: number): string | null {
 }
 
 /** Whether strata of which nothing was found wrong keep the bound: at most one in a hundred is wrong. */
-export function keepsBound(shapes: Shapes): boolean {
-  const most = Math.floor(populationOf(shapes) / WRONG_ONE_IN);
-  return mostUnseen(shapes, most) <= most;
+export function keepsBound(strata: readonly Strata[]): boolean {
+  const most = Math.floor(populationOf(strata) / WRONG_ONE_IN);
+  return mostUnseen(strata, most) <= most;
 }

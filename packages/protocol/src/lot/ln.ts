@@ -4,7 +4,7 @@
  */
 
 const LN2 = Math.LN2;
-const TERMS = 25;
+const TERMS = 12;
 
 /** The natural logarithm of `x`, which is over 0. */
 export function ln(x: number): number {

@@ -3,6 +3,9 @@
 /** What of one epoch and model was there to be drawn, and how much of it was checked. */
 export type Shape = { population: number; checked: number };
 
+/** Strata of one shape. */
+export type Strata = Shape & { count: number };
+
 /** How many strata there are of each shape. */
 export type Shapes = Map<string, number>;
 
@@ -15,7 +18,7 @@ export function addShape(shapes: Shapes, { population, checked }: Shape, count: 
 }
 
 /** The shapes in one order, whatever came first. */
-export function listShapes(shapes: ReadonlyMap<string, number>): (Shape & { count: number })[] {
+export function listShapes(shapes: ReadonlyMap<string, number>): Strata[] {
   const rows = [...shapes].map(([name, count]) => {
     const [population = 0, checked = 0] = name.split(" ").map(Number);
     return { population, checked, count };
@@ -30,6 +33,6 @@ export function joinShapes(all: Iterable<Shapes>): Shapes {
 }
 
 /** How many receipts the strata hold. */
-export function populationOf(shapes: ReadonlyMap<string, number>): number {
-  return listShapes(shapes).reduce((sum, { population, count }) => sum + population * count, 0);
+export function populationOf(strata: readonly Strata[]): number {
+  return strata.reduce((sum, { population, count }) => sum + population * count, 0);
 }

@@ -49,17 +49,17 @@ const SUMMED = [
   "disputesUpheld",
 ] as const;
 
+type Summed = Record<(typeof SUMMED)[number], number>;
+
 export function sumCoverage(cells: readonly Coverage[]): CoverageFigures {
   const total = (countOf: (cell: Coverage) => number) => cells.reduce((all, cell) => all + countOf(cell), 0);
   const byTier = GRADES.map((grade) => [grade, total(({ tiers }) => tiers[grade])]);
-  const counts = SUMMED.map((field) => [field, total((cell) => cell[field])]);
+  const counts = Object.fromEntries(SUMMED.map((field) => [field, total((cell) => cell[field])])) as Summed;
   const shapes = joinShapes(cells.map((cell) => cell.shapes));
-  const { failures, ...others } = Object.fromEntries(counts) as Record<(typeof SUMMED)[number], number>;
   return {
     tiers: Object.fromEntries(byTier) as Record<Grade, number>,
-    ...others,
-    failures,
-    upperBound: upperBound(shapes, failures + total(({ lost }) => lost)),
+    ...counts,
+    upperBound: upperBound(shapes, counts.failures + total(({ lost }) => lost)),
   };
 }
 

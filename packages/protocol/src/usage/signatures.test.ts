@@ -123,5 +123,7 @@ test("every signature in the logs of our vectors holds, but for those that a fau
     [],
     [],
     [],
+    [],
+    [],
   ]);
 });

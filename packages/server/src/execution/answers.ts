@@ -46,14 +46,17 @@ function vectorOf(text: Json | undefined): Float64Array | undefined {
 
 /** The same but for what it says of probabilities, which may be as far apart as the tolerance allows. */
 function agrees(claimed: Json, value: Json, tolerance: Tolerance): boolean {
-  return same(withoutLogprobs(claimed), withoutLogprobs(value)) && logprobsAgree(claimed, value, tolerance);
+  return same(withoutNumbers(claimed), withoutNumbers(value)) && logprobsAgree(claimed, value, tolerance);
 }
 
-function withoutLogprobs(value: Json): Json {
-  if (Array.isArray(value)) return value.map(withoutLogprobs);
+/** What an answer says of probabilities, and which other tokens were likely. */
+const NUMBERS = new Set(["logprob", "token_logprobs", "top_logprobs"]);
+
+function withoutNumbers(value: Json): Json {
+  if (Array.isArray(value)) return value.map(withoutNumbers);
   if (typeof value !== "object" || value === null) return value;
-  const kept = Object.entries(value).filter(([name]) => name !== "logprobs");
-  return Object.fromEntries(kept.map(([name, one]) => [name, withoutLogprobs(one)]));
+  const kept = Object.entries(value).filter(([name]) => !NUMBERS.has(name));
+  return Object.fromEntries(kept.map(([name, one]) => [name, withoutNumbers(one)]));
 }
 
 /**

@@ -3,9 +3,20 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { serialize } from "node:v8";
-import { leafHash, rootOf, TILE_WIDTH } from "@tallystick/protocol";
+import {
+  applyEntry,
+  bytesOf,
+  createFold,
+  drawnFor,
+  keyOf,
+  leafHash,
+  revealDue,
+  rootOf,
+  TILE_WIDTH,
+} from "@tallystick/protocol";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { UsageLog } from "../../../../test/usage-log.ts";
+import { NOON_SECONDS } from "../../../../test/one-receipt.ts";
+import { DAY, HOUR, JUDGE, UsageLog } from "../../../../test/usage-log.ts";
 import { Projection, type PublishedLog } from "./service.ts";
 
 let folder: string;
@@ -51,6 +62,67 @@ test("from a snapshot of any prefix the figures are, to the byte, those of a rep
     const resumed = await openOn(path, entries);
     expect(resumed.fold.size).toBe(entries.length);
     expect(JSON.stringify(resumed.figures()), `from a snapshot at ${size}`).toBe(whole);
+  }
+});
+
+/** A log in which lots are drawn, checked, missed and disputed, keys and judges revoked, over three days. */
+async function verifiedLog(): Promise<UsageLog> {
+  const usage = await UsageLog.open();
+  for (const verifier of ["one", "two"]) {
+    await usage.enrol(verifier, "verifier");
+    await usage.commitLot(verifier, 40);
+  }
+  await usage.enrol("referee", "referee");
+  await usage.appraise("one", "node", { expiry: NOON_SECONDS + 3 * DAY });
+  await usage.reference("publisher");
+  let timeSeconds = NOON_SECONDS;
+  await usage.epoch(timeSeconds);
+  const fold = createFold();
+  for (let round = 0; round < 20; round++) {
+    for (let i = 0; i <= round % 5; i++) await usage.call({ authorization: { openness: "lot" } });
+    timeSeconds += round % 4 === 3 ? 30 * HOUR : HOUR;
+    await usage.epoch(timeSeconds);
+    if (round === 2) await usage.commitLot("two", 30);
+    if (round === 15) await usage.revoke("judge", JUDGE, NOON_SECONDS + DAY);
+    if (round === 17) await usage.revoke("key", usage.idOf("one"), NOON_SECONDS + 3 * DAY);
+    for (const verifier of ["one", "two"]) {
+      for (const entry of usage.entries.slice(fold.size)) applyEntry(fold, entry);
+      // The second is late for a while, and later away for good.
+      if (verifier === "two" && (round === 5 || round > 9)) continue;
+      for (const epoch of revealDue(fold, keyOf(usage.idOf(verifier)))) await usage.revealLot(verifier, epoch);
+    }
+    for (const verifier of ["one", "two"]) {
+      for (const entry of usage.entries.slice(fold.size)) applyEntry(fold, entry);
+      for (const { receipt, epoch, index } of drawnFor(fold, keyOf(usage.idOf(verifier)))) {
+        if (index % 7 === 0) continue;
+        const outcome = index % 5 === 0 ? "failed" : "passed";
+        await usage.verify(verifier, bytesOf(receipt), { epoch, outcome });
+        if (index % 10 === 0)
+          await usage.resolve(
+            "referee",
+            await usage.dispute("one", bytesOf(receipt)),
+            index % 20 === 0 ? "upheld" : "rejected",
+          );
+      }
+    }
+  }
+  return usage;
+}
+
+test("a fold taken up again in the midst of a lot draws, grades and counts as one that was never put down", async () => {
+  const { entries } = (await verifiedLog()).log;
+  const whole = await openOn(join(folder, "never put down"), entries);
+  const { totals, closedDays, verifiers } = whole.figures();
+  const { checked, failures, omitted, undecided, disputesUpheld } = totals.verification;
+  expect(Math.min(checked, failures, omitted, undecided, disputesUpheld, closedDays.length)).toBeGreaterThan(0);
+  expect(verifiers.some(({ missingReveals }) => missingReveals > 0)).toBe(true);
+  for (let size = 12; size < entries.length; size += 17) {
+    const path = join(folder, `midst-${size}`);
+    const prefix = await openOn(path, entries.slice(0, size));
+    await prefix.save(published(entries.slice(0, size)).log.root);
+    const resumed = await openOn(path, entries);
+    expect(resumed.fold, `from a snapshot at ${size}`).toEqual(whole.fold);
+    expect(JSON.stringify(resumed.figures())).toBe(JSON.stringify(whole.figures()));
   }
 });
 

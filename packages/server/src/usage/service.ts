@@ -25,7 +25,7 @@ export type PublishedLog = {
 };
 
 /** The layout of what is kept; another layout is another version, and is replayed. */
-const SNAPSHOT_VERSION = `${RULES} ${Object.keys(createFold())} 2`;
+const SNAPSHOT_VERSION = `${RULES} ${Object.keys(createFold())} 3`;
 type Snapshot = { version: string; size: number; root: Uint8Array; fold: FoldState };
 
 export class Projection {
