@@ -27,6 +27,7 @@ import { createLoading } from "../../packages/server/src/node/loading.ts";
 import { nodeRoutes } from "../../packages/server/src/node/routes.ts";
 import { createNode } from "../../packages/server/src/node/service.ts";
 import { openPeer } from "../../packages/server/src/platform/peer.ts";
+import type { StopSignal } from "../../packages/server/src/platform/stop.ts";
 import { fixedSigner } from "../fixed-keys.ts";
 import { createTestClock } from "../network.ts";
 import { issueReceipt, NOON_SECONDS } from "../one-receipt.ts";
@@ -36,7 +37,7 @@ const CALL = encodeCall(callOf("chat", { messages: [{ role: "user", content: "he
 const USAGE = { promptTokens: 3, completionTokens: 2 };
 
 type Told = (delta: Delta) => void | Promise<void>;
-type Generate = (onDelta: Told, signal: AbortSignal) => Promise<Generated>;
+type Generate = (onDelta: Told, signal: StopSignal) => Promise<Generated>;
 
 const closers: (() => Promise<void>)[] = [];
 afterEach(async () => {
@@ -69,7 +70,7 @@ async function openNode(fold: FoldState, generate: Generate, isUnsettled = false
     prepare: async () => {},
     run: async () => ({ kind: "overloaded", message: "no tensors here" }) as const,
     profile: () => ({ runtime: "onnxruntime-web@1.2.3", binary: sha256(utf8("engine")), exactness: "exact" }) as const,
-    generate: (_: unknown, __: unknown, { onDelta, signal }: { onDelta: Told; signal: AbortSignal }) =>
+    generate: (_: unknown, __: unknown, { onDelta, signal }: { onDelta: Told; signal: StopSignal }) =>
       generate(onDelta, signal),
   };
   const node = createNode({
@@ -179,7 +180,7 @@ test("a caller who goes away has the node end the call, whose receipt says so an
   const node = await openNode(fold, async (onDelta, signal) => {
     await onDelta({ index: 0, content: "Hel" });
     gone.abort();
-    if (!signal.aborted) await new Promise((resolve) => signal.addEventListener("abort", resolve));
+    if (!signal.aborted) await new Promise((resolve) => signal.addEventListener("abort", () => resolve(undefined)));
     return { kind: "cancelled" };
   });
   const { dispatcher } = openGateway(fold, [node]);

@@ -7,7 +7,7 @@ const keys = new Map<string, KeyObject | undefined>();
 
 /** The key in `bytes` where it is one and `isRight`. */
 function importKey(bytes: Uint8Array, isRight: (key: KeyObject) => boolean): KeyObject | undefined {
-  const der = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const der = bufferOf(bytes);
   const name = der.toString("latin1");
   if (keys.has(name)) return keys.get(name);
   let key: KeyObject | undefined;
@@ -69,4 +69,35 @@ export async function verifyEd25519(
     ({ asymmetricKeyType }) => asymmetricKeyType === "ed25519",
   );
   return key !== undefined && verify(null, message, key, signature);
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+export function utf8(text: string): Uint8Array {
+  return encoder.encode(text);
+}
+
+export function parseUtf8(bytes: Uint8Array): string | undefined {
+  try {
+    return decoder.decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+const bufferOf = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+
+export function base64(bytes: Uint8Array): string {
+  return bufferOf(bytes).toString("base64");
+}
+
+export function hex(bytes: Uint8Array): string {
+  return bufferOf(bytes).toString("hex");
+}
+
+export function equal(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
 }

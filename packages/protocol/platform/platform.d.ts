@@ -1,4 +1,4 @@
-/** What the protocol asks of the platform it runs on: one hash and two signature schemes, both verify-only. */
+/** What the protocol asks of the platform it runs on: one hash, two signature schemes, both verify-only, and spellings of bytes. */
 
 /** SHA-256 (FIPS 180-4) of `parts`, one after another. */
 export function sha256(...parts: Uint8Array[]): Uint8Array;
@@ -8,3 +8,18 @@ export function verifyEs256(spki: Uint8Array, message: Uint8Array, signature: Ui
 
 /** Whether `signature` (64 bytes) over `message` is by the raw 32-byte Ed25519 `publicKey` (RFC 8032). */
 export function verifyEd25519(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): Promise<boolean>;
+
+/** UTF-8 of `text`; a lone surrogate becomes U+FFFD, as the Encoding standard has it. */
+export function utf8(text: string): Uint8Array;
+
+/** The text of well-formed UTF-8, or undefined: overlong forms, surrogates and truncation are refused (RFC 3629 §3). */
+export function parseUtf8(bytes: Uint8Array): string | undefined;
+
+/** Standard base64 with padding (RFC 4648 §4). */
+export function base64(bytes: Uint8Array): string;
+
+/** Lower-case hex of `bytes`. */
+export function hex(bytes: Uint8Array): string;
+
+/** Whether two byte strings are the same. Not for secrets: it stops at the first difference. */
+export function equal(a: Uint8Array, b: Uint8Array): boolean;

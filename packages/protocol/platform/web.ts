@@ -32,3 +32,40 @@ export function verifyEs256(spki: Uint8Array, message: Uint8Array, signature: Ui
 export function verifyEd25519(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): Promise<boolean> {
   return verifyWith({ name: "Ed25519" }, { name: "Ed25519" }, "raw", publicKey, message, signature);
 }
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+export function utf8(text: string): Uint8Array {
+  return encoder.encode(text);
+}
+
+export function parseUtf8(bytes: Uint8Array): string | undefined {
+  try {
+    return decoder.decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+
+export function hex(bytes: Uint8Array): string {
+  let text = "";
+  for (const byte of bytes) text += HEX[byte];
+  return text;
+}
+
+/** What `btoa` takes of one call's arguments. */
+const LETTERS_TOGETHER = 8190;
+
+export function base64(bytes: Uint8Array): string {
+  let text = "";
+  for (let i = 0; i < bytes.length; i += LETTERS_TOGETHER)
+    text += btoa(Reflect.apply(String.fromCharCode, undefined, bytes.subarray(i, i + LETTERS_TOGETHER)));
+  return text;
+}
+
+export function equal(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+}

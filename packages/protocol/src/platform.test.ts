@@ -109,3 +109,34 @@ test.each(platforms)(
     expect(outcomes.filter(Boolean)).toEqual([]);
   },
 );
+
+test("both platforms spell bytes alike, and refuse the same UTF-8", () => {
+  const texts = [
+    "",
+    "plain",
+    "ü€😀",
+    "\ufeffmarked",
+    "half \ud83d of a pair",
+    "\udc00",
+    "x".repeat(20_000),
+    "€".repeat(9_000),
+  ];
+  for (const text of texts) expect(hex(web.utf8(text))).toBe(hex(node.utf8(text)));
+  for (let length = 0; length < 300; length++) {
+    const bytes = Uint8Array.from({ length }, (_, i) => (i * 89 + length * 31) & 255);
+    expect(web.base64(bytes)).toBe(node.base64(bytes));
+    expect(web.hex(bytes)).toBe(node.hex(bytes));
+    expect(web.parseUtf8(bytes)).toBe(node.parseUtf8(bytes));
+    expect(web.equal(bytes, bytes.slice()) && node.equal(bytes, bytes.slice())).toBe(true);
+    if (length === 0) continue;
+    const other = bytes.map((byte, i) => (i === length - 1 ? byte ^ 1 : byte));
+    expect(web.equal(bytes, other) || node.equal(bytes, other)).toBe(false);
+  }
+  for (const bad of ["c080", "eda080", "f4908080", "e282", "80", "f8"]) {
+    const bytes = parseHex(bad) ?? new Uint8Array(0);
+    expect([web.parseUtf8(bytes), node.parseUtf8(bytes)]).toEqual([undefined, undefined]);
+  }
+  for (const { utf8: encode, parseUtf8 } of [web, node]) expect(parseUtf8(encode("\ufeffü€😀"))).toBe("\ufeffü€😀");
+  const large = new Uint8Array(100_000).fill(7);
+  expect(web.base64(large)).toBe(node.base64(large));
+});

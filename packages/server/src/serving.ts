@@ -24,6 +24,7 @@ import type { Clock } from "./platform/clock.ts";
 import { ServiceError } from "./platform/errors.ts";
 import { openPeer } from "./platform/peer.ts";
 import type { Random } from "./platform/random.ts";
+import { NEVER } from "./platform/stop.ts";
 
 export type ServingParts = {
   ledger: Ledger;
@@ -122,7 +123,7 @@ function createLocalNode(parts: ServingParts): LocalNode {
     get load() {
       return inFlight / capacity;
     },
-    async dispatch(dispatch, checked, { sink, signal = new AbortController().signal }) {
+    async dispatch(dispatch, checked, { sink, signal = NEVER }) {
       inFlight++;
       try {
         const model = fold.models.get(keyOf(checked.authorization.says.revision));

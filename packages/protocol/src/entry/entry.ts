@@ -14,8 +14,17 @@ export type EntryOf<K extends EntryKind> = Extract<Entry, { kind: K }>;
 const contentTypeOf = (kind: string) => `application/vnd.tallystick.${kind}+cbor`;
 const KINDS = new Map((Object.keys(PAYLOADS) as EntryKind[]).map((kind) => [contentTypeOf(kind), kind]));
 
+/**
+ * Receipts and authorizations that were signed here, by the very bytes that they were signed into. They were held to every
+ * bound when they were written: whoever is handed those bytes need not take them apart again.
+ */
+const madeReceipts = new WeakMap<Uint8Array, Entry>();
+const madeAuthorizations = new WeakMap<Uint8Array, Authorization>();
+
 /** Takes an entry apart. Throws Malformed. */
 export function parseEntry(bytes: Uint8Array): Entry {
+  const known = madeReceipts.get(bytes);
+  if (known !== undefined) return known;
   if (bytes.length > ENTRY_SIZE_BYTES)
     throw new Malformed(`has ${bytes.length} bytes; an entry has at most ${ENTRY_SIZE_BYTES}`);
   const signed = parseSigned(bytes);
@@ -34,21 +43,25 @@ export function parseEntry(bytes: Uint8Array): Entry {
 export async function signEntry<K extends EntryKind>(signer: Signer, kind: K, says: Payload<K>): Promise<EntryOf<K>> {
   const codec = PAYLOADS[kind] as Codec<Payload<K>>;
   const signed = await signPayload(signer, contentTypeOf(kind), encode(codec, says));
-  return { kind, says, signed } as unknown as EntryOf<K>;
+  const entry = { kind, says, signed } as unknown as EntryOf<K>;
+  if (kind === "receipt") madeReceipts.set(signed.bytes, entry as Entry);
+  return entry;
 }
 
 export type Authorization = { says: AuthorizationPayload; signed: Signed };
 
 /** Signs a request authorization: the requester's half. */
 export async function signAuthorization(signer: Signer, says: AuthorizationPayload): Promise<Authorization> {
-  return {
-    says,
-    signed: await signPayload(signer, contentTypeOf("authorization"), encode(authorizationPayload, says)),
-  };
+  const signed = await signPayload(signer, contentTypeOf("authorization"), encode(authorizationPayload, says));
+  const authorization = { says, signed };
+  madeAuthorizations.set(signed.bytes, authorization);
+  return authorization;
 }
 
 /** Takes a request authorization apart. Throws Malformed. */
 export function parseAuthorization(bytes: Uint8Array): Authorization {
+  const known = madeAuthorizations.get(bytes);
+  if (known !== undefined) return known;
   if (bytes.length > AUTHORIZATION_SIZE_BYTES)
     throw new Malformed(`has ${bytes.length} bytes; an authorization has at most ${AUTHORIZATION_SIZE_BYTES}`);
   const signed = parseSigned(bytes);

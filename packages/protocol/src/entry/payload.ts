@@ -59,13 +59,14 @@ const anyKey = fixedBytes(P256_SPKI.length + 64);
 
 /** A P-256 public key as DER SubjectPublicKeyInfo, uncompressed: 91 bytes. */
 const spki: Codec<Uint8Array> = {
-  write: anyKey.write,
-  read(reader) {
-    const value = anyKey.read(reader);
-    if (!equal(value.subarray(0, P256_SPKI.length), P256_SPKI)) throw new Malformed("has a key that is not of P-256");
-    return value;
-  },
+  write: (writer, value) => anyKey.write(writer, ofP256(value)),
+  read: (reader) => ofP256(anyKey.read(reader)),
 };
+
+function ofP256(value: Uint8Array): Uint8Array {
+  if (!equal(value.subarray(0, P256_SPKI.length), P256_SPKI)) throw new Malformed("has a key that is not of P-256");
+  return value;
+}
 
 /** What a key may sign. */
 export const ROLES = {

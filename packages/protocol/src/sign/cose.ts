@@ -130,7 +130,14 @@ export async function verifySigned(signed: Signed, spki: Uint8Array): Promise<bo
   return equal(signed.keyId, keyId(spki)) && (await verifyEs256(spki, signed.toBeSigned, signed.signature));
 }
 
+const ids = new WeakMap<Signed, Uint8Array>();
+
 /** The id of what was signed: SHA-256 of the Sig_structure, which no re-signing changes. */
 export function signedId(signed: Signed): Uint8Array {
-  return sha256(signed.toBeSigned);
+  let id = ids.get(signed);
+  if (id === undefined) {
+    id = sha256(signed.toBeSigned);
+    ids.set(signed, id);
+  }
+  return id;
 }

@@ -2,6 +2,8 @@
  * A generation as its pool sees it: pieces come in, in slices of a worker's time. A worker may end under it by another's
  * doing; then it begins again elsewhere, and since it writes the same again, what was given out is left out.
  */
+
+import type { StopSignal } from "../platform/stop.ts";
 import {
   type ClaimedTokens,
   type GenerationDelta,
@@ -33,7 +35,7 @@ export type Generating = {
 
 export type GenerateOptions = {
   deadlineMs: number;
-  signal?: AbortSignal | undefined;
+  signal?: StopSignal | undefined;
   /** Nothing is written: each of these tokens is held to what the model would choose, and refused where it would not. */
   claimed?: ClaimedTokens | undefined;
   onDelta(delta: GenerationDelta): void;

@@ -17,6 +17,7 @@ import {
 import { type Clock, nowSeconds } from "../platform/clock.ts";
 import { type ErrorCode, ServiceError } from "../platform/errors.ts";
 import type { Random } from "../platform/random.ts";
+import type { StopSignal } from "../platform/stop.ts";
 import type { NodeRegistry, RegisteredNode } from "./nodes.ts";
 import type { Dispatched, Served, Waiting } from "./remote-node.ts";
 import { type Asked, type Candidate, pickNode } from "./routing.ts";
@@ -41,7 +42,7 @@ export type DispatcherParts = {
 };
 
 export type Dispatcher = {
-  serve(dispatch: Dispatch, checked: Checked, signal?: AbortSignal): Promise<Timed>;
+  serve(dispatch: Dispatch, checked: Checked, signal?: StopSignal): Promise<Timed>;
   stream(dispatch: Dispatch, options: Required<Waiting> & { checked: Checked }): Promise<Timed>;
   /** To be called whenever the fold has taken in more of the log. */
   folded(): void;

@@ -1,5 +1,8 @@
 /** What every call by API key goes through before it is served: who calls, whether it was sent before, whether there is room. */
+import type { ServerResponse } from "node:http";
 import type { Context } from "hono";
+import { headersFor } from "../platform/http.ts";
+import { NEVER, Stop, type StopSignal } from "../platform/stop.ts";
 import type { Caller } from "./accounts.ts";
 import { type ApiKey, requireScope, type Scope } from "./api-keys.ts";
 import type { Apps } from "./apps-store.ts";
@@ -37,15 +40,19 @@ export function createEntrance({ authenticate, idempotency, limits, apps, nowSec
       return caller;
     },
 
-    once(c, { payerTag }, body, answer) {
+    async once(c, { payerTag }, body, answer) {
       const key = c.req.header("idempotency-key");
       if (key === undefined) return answer();
-      return idempotency.run({ payerTag, key, digest: requestDigest(c.req.method, c.req.path, body) }, answer);
+      const digest = requestDigest(c.req.method, c.req.path, body);
+      const response = await idempotency.run({ payerTag, key, digest }, answer);
+      const receiptId = response.headers.get("x-receipt-id");
+      if (receiptId !== null) headersFor(c)["x-receipt-id"] = receiptId; // Of an answer that is given again.
+      return response;
     },
 
     async admit(c, key, estimatedUnits) {
       const admission = await limits.admit(key, { estimatedUnits });
-      for (const [name, value] of Object.entries(admission.headers)) c.header(name, value);
+      Object.assign(headersFor(c), admission.headers);
       return admission;
     },
 
@@ -66,6 +73,20 @@ export async function inPlace<T>(admission: Admission, units: number, work: () =
 }
 
 /** What ends a call with the connection that asked for it. With an `Idempotency-Key` nothing does: the answer may be asked for again. */
-export function signalOf(c: Context): AbortSignal {
-  return c.req.header("idempotency-key") === undefined ? c.req.raw.signal : new AbortController().signal;
+export function signalOf(c: Context): StopSignal {
+  return c.req.header("idempotency-key") === undefined ? connectionOf(c) : NEVER;
+}
+
+/** Aborted where the connection is gone before all of the answer is. */
+function connectionOf(c: Context): StopSignal {
+  const bindings: { outgoing?: ServerResponse } | undefined = c.env;
+  const outgoing = bindings?.outgoing;
+  if (outgoing === undefined) return c.req.raw.signal; // There is no server.
+  const stop = new Stop();
+  if (outgoing.destroyed) stop.abort();
+  else
+    outgoing.once("close", () => {
+      if (!outgoing.writableFinished) stop.abort();
+    });
+  return stop;
 }

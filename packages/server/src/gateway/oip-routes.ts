@@ -2,10 +2,10 @@
  * The Open Inference Protocol v2 over HTTP, with Triton's extension for binary tensors in both directions, as Triton's own
  * HTTP client speaks it.
  */
-import { CALL_SIZE_BYTES, hex, type PublishedModel } from "@tallystick/protocol";
+import { base64, CALL_SIZE_BYTES, hex, type PublishedModel } from "@tallystick/protocol";
 import { type Context, Hono } from "hono";
 import { methodRefusal, ServiceError } from "../platform/errors.ts";
-import { parseJson, readBody, withoutRetries } from "../platform/http.ts";
+import { parseJson, readBody, respond, withoutRetries } from "../platform/http.ts";
 import { observationOf } from "../platform/requests.ts";
 import { answerOf, tensorsOf } from "./answer.ts";
 import { CALL_UNITS, type Entrance, inPlace } from "./entrance.ts";
@@ -108,11 +108,6 @@ export function oipRoutes({ gateway, entrance, version, findModel, models, isRea
   return app;
 }
 
-/** The protocol's base64 by Node's own code, some twenty times as fast: every response spells a receipt. */
-function base64({ buffer, byteOffset, byteLength }: Uint8Array): string {
-  return Buffer.from(buffer, byteOffset, byteLength).toString("base64");
-}
-
 /** The body of a request, and how much of it is JSON where the header says so; else all of it is. */
 async function readRequest(c: Context): Promise<{ body: Uint8Array; jsonSizeBytes?: number }> {
   const encoding = c.req.header("content-encoding");
@@ -135,8 +130,8 @@ async function readRequest(c: Context): Promise<{ body: Uint8Array; jsonSizeByte
 }
 
 function send(c: Context, body: ResponseBody): Response {
-  if ("json" in body) return c.body(body.json, 200, { "content-type": "application/json" });
-  return c.body(body.bytes, 200, {
+  if ("json" in body) return respond(c, body.json, { "content-type": "application/json" });
+  return respond(c, body.bytes, {
     "content-type": "application/octet-stream",
     [JSON_LENGTH]: String(body.jsonSizeBytes),
   });

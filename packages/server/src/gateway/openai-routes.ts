@@ -16,8 +16,9 @@ import {
 } from "@tallystick/protocol";
 import { type Context, Hono } from "hono";
 import { ServiceError } from "../platform/errors.ts";
-import { errorBody, parseJson, type Report, readBody, withoutRetries } from "../platform/http.ts";
+import { errorBody, headersFor, parseJson, type Report, readBody, respond, withoutRetries } from "../platform/http.ts";
 import { type Observation, observationOf } from "../platform/requests.ts";
+import { Stop } from "../platform/stop.ts";
 import type { Caller } from "./accounts.ts";
 import { answerOf } from "./answer.ts";
 import { openOf, trafficOf } from "./attribution.ts";
@@ -129,10 +130,10 @@ async function answer(parts: OpenAiRoutes, c: Context, request: OpenAiRequest, a
     const served = await withoutRetries(c, maxPrice, serve);
     used = tokensIn(served.body, observation);
     nameReceipt(c, asked);
-    c.header("openai-processing-ms", String(Math.max(0, Math.round(parts.nowMs() - beganMs))));
+    headersFor(c)["openai-processing-ms"] = String(Math.max(0, Math.round(parts.nowMs() - beganMs)));
     const body = { ...inEncoding(served.body ?? {}, request), receipt: receiptOf(served, asked) };
     keepContent(parts, request, asked, body);
-    return c.json(body);
+    return respond(c, JSON.stringify(body), { "content-type": "application/json" });
   } finally {
     admission.release(used);
   }
@@ -141,9 +142,8 @@ async function answer(parts: OpenAiRoutes, c: Context, request: OpenAiRequest, a
 /** The receipt's id, in the headers that clients of several kinds look at; what was not taken up has none. */
 function nameReceipt(c: Context, { id }: Asked): void {
   const name = hex(id);
-  c.header("x-receipt-id", name);
-  c.header("x-request-id", name);
-  c.header("link", `</v1/receipts/${name}>; rel="describedby"`);
+  const link = `</v1/receipts/${name}>; rel="describedby"`;
+  Object.assign(headersFor(c), { "x-receipt-id": name, "x-request-id": name, link });
 }
 
 type Answered = Extract<Served, { ok: true }>;
@@ -163,7 +163,7 @@ async function streamed(
   asked: Asked,
   admission: Admission,
 ): Promise<Response> {
-  const gone = new AbortController();
+  const gone = new Stop();
   // Until the answer's body is given out, and can be cancelled, only the connection tells that nobody waits.
   signalOf(c).addEventListener("abort", () => gone.abort(), { once: true });
   const frames = createFrameStream(() => gone.abort());
@@ -198,7 +198,7 @@ async function streamed(
     frames.close();
   });
 
-  return c.body(frames.body, 200, {
+  return respond(c, frames.body, {
     "content-type": "text/event-stream; charset=utf-8",
     "cache-control": "no-cache, no-transform",
     "x-accel-buffering": "no",

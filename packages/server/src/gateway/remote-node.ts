@@ -34,6 +34,7 @@ import { type Clock, nowSeconds } from "../platform/clock.ts";
 import { type ErrorCode, ServiceError, STATUS } from "../platform/errors.ts";
 import { signRequest } from "../platform/http-signature.ts";
 import { type Peer, type PeerAnswer, PeerError, readAll } from "../platform/peer.ts";
+import type { StopSignal } from "../platform/stop.ts";
 
 /** What a node gives back: always a receipt; the answer where there is one, else why there is none. */
 export type Served = { id: Uint8Array; index: number; receipt: Uint8Array; disclosure: Disclosure } & (
@@ -51,7 +52,7 @@ export type Dispatched =
   | { kind: "unknown"; why: string; error?: unknown };
 
 /** Who waits for an answer: told its frames where it is streamed; aborted once nobody waits any more. */
-export type Waiting = { sink?: (frame: Uint8Array) => void | Promise<void>; signal?: AbortSignal };
+export type Waiting = { sink?: (frame: Uint8Array) => void | Promise<void>; signal?: StopSignal };
 
 export type RemoteNode = {
   /** A sink that fails is heard no more: the node is told that nobody waits, and says what came of it. */

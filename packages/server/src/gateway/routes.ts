@@ -13,7 +13,7 @@ import {
 import { Hono } from "hono";
 import { z } from "zod";
 import { ServiceError } from "../platform/errors.ts";
-import { readBody, readJson } from "../platform/http.ts";
+import { readBody, readJson, respond } from "../platform/http.ts";
 import { observationOf } from "../platform/requests.ts";
 import type { Account } from "./accounts.ts";
 import { answerOf } from "./answer.ts";
@@ -69,7 +69,7 @@ export function gatewayRoutes(parts: GatewayRoutes): Hono {
     );
     const { receipt, answer, salt } = served;
     const body = encodeDelivery({ receipt, answer, salt });
-    return c.body(body as Uint8Array<ArrayBuffer>, 200, { "content-type": "application/cbor" });
+    return respond(c, body as Uint8Array<ArrayBuffer>, { "content-type": "application/cbor" });
   });
 
   app.post("/v1/sessions", async (c) => {

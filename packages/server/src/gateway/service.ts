@@ -23,6 +23,7 @@ import {
 import { type Clock, nowSeconds } from "../platform/clock.ts";
 import { ServiceError } from "../platform/errors.ts";
 import type { Random } from "../platform/random.ts";
+import type { StopSignal } from "../platform/stop.ts";
 import type { Accounts, Caller } from "./accounts.ts";
 import { type Budget, budgetOf, requireModel } from "./api-keys.ts";
 import { type JsonFault, refuseCall } from "./calls.ts";
@@ -53,11 +54,11 @@ export type Served = {
 );
 
 type Checked = { authorization: Authorization; call: Call };
-export type StreamTo = { sink(frame: Uint8Array): void | Promise<void>; signal: AbortSignal };
+export type StreamTo = { sink(frame: Uint8Array): void | Promise<void>; signal: StopSignal };
 
 /** Takes a dispatch, and with it what the gateway found in it: who sent it is checked, and its call taken apart. */
 export type Node = {
-  serve(dispatch: Dispatch, checked: Checked, signal?: AbortSignal): Promise<Served>;
+  serve(dispatch: Dispatch, checked: Checked, signal?: StopSignal): Promise<Served>;
   /** Each frame of the answer goes to the sink; the last that ends the answer has the receipt in it. */
   stream(dispatch: Dispatch, options: StreamTo & { checked: Checked }): Promise<Served>;
 };
@@ -120,7 +121,7 @@ export type Gateway = {
   /** The call of a half whose signer was found. Throws where its model does not take it. */
   check(dispatch: Dispatch, signed: Signed): Asked;
   /** Has a call served, once. */
-  serve(asked: Asked, signal?: AbortSignal): Promise<Served>;
+  serve(asked: Asked, signal?: StopSignal): Promise<Served>;
   stream(asked: Asked, to: StreamTo): Promise<Served>;
   /** Serves a call in tensors by API key. */
   inferFor(
@@ -195,7 +196,7 @@ export function createGateway(parts: GatewayParts): Gateway {
     return served;
   }
 
-  const serve = (asked: Asked, signal?: AbortSignal) =>
+  const serve = (asked: Asked, signal?: StopSignal) =>
     once(asked, (checked) => node.serve(asked.dispatch, checked, signal));
 
   return {

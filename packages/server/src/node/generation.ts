@@ -3,6 +3,7 @@
  * are those of OpenAI's API; `response` is turned into `chat` before an engine sees it.
  */
 import type { JsonObject, PublishedModel } from "@tallystick/protocol";
+import type { StopSignal } from "../platform/stop.ts";
 
 /** A model as an engine needs to know it. */
 export type RunModel = Pick<PublishedModel, "revision" | "manifest">;
@@ -78,7 +79,7 @@ export type GenerationOptions = {
   seed: number;
   deadlineMs: number;
   /** Aborted once nobody waits for the answer. */
-  signal: AbortSignal;
+  signal: StopSignal;
   /** Whether somebody reads the pieces as they come. Where not, the answer may as well come in one. */
   isStreamed: boolean;
   /** Told each piece in order. A promise is waited for: the caller reads more slowly than the engine writes. */

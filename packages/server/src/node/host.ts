@@ -19,6 +19,7 @@ import {
 import type { Clock } from "../platform/clock.ts";
 import { ServiceError } from "../platform/errors.ts";
 import type { Report } from "../platform/http.ts";
+import { Stop, type StopSignal } from "../platform/stop.ts";
 import type { Loading } from "./loading.ts";
 import type { InferenceNode, Served } from "./service.ts";
 
@@ -61,7 +62,7 @@ const LOG_MS = 10_000;
 export function createNodeHost(parts: HostParts): NodeHost {
   const { node, loading, fold, clock, isUnsettled } = parts;
   /** Calls under way, by the hex of their id; and who waits until there are none. */
-  const calls = new Map<string, AbortController>();
+  const calls = new Map<string, Stop>();
   const idlers: (() => void)[] = [];
   let draining = false;
 
@@ -78,12 +79,12 @@ export function createNodeHost(parts: HostParts): NodeHost {
     return model;
   }
 
-  async function serve(dispatch: Dispatch, sink: Sink, signal: AbortSignal): Promise<Served> {
+  async function serve(dispatch: Dispatch, sink: Sink, signal: StopSignal): Promise<Served> {
     if (dispatch.stream === undefined) return node.serve(dispatch, undefined, signal);
     return node.stream(dispatch, { sink, signal });
   }
 
-  async function run(dispatch: Dispatch, sink: Sink, id: Uint8Array, signal: AbortSignal): Promise<NodeReply> {
+  async function run(dispatch: Dispatch, sink: Sink, id: Uint8Array, signal: StopSignal): Promise<NodeReply> {
     const times: NodeTimes = { queueMs: 0, loadMs: 0, serveMs: 0 };
     try {
       Object.assign(times, await loading.load(await findModel(dispatch.authorization)));
@@ -115,7 +116,7 @@ export function createNodeHost(parts: HostParts): NodeHost {
       }
       const name = hex(id);
       if (calls.has(name)) return refused(wordsOf(twice(name)));
-      const call = new AbortController();
+      const call = new Stop();
       calls.set(name, call);
       try {
         return await run(dispatch, sink, id, call.signal);

@@ -12,6 +12,7 @@ import {
   responseUsage,
   type TokenUsage,
 } from "@tallystick/protocol";
+import { NEVER, Stop, type StopSignal } from "../platform/stop.ts";
 import { choiceOfDelta, choiceOfFinish } from "./chunks.ts";
 import { createChunkWriter, type FrameWriter, type Heading } from "./frames.ts";
 import type {
@@ -44,7 +45,7 @@ export type JsonOutcome =
 
 export type Asking = Pick<GenerationOptions, "seed" | "deadlineMs"> & {
   /** Aborted once nobody waits for the answer. */
-  signal?: AbortSignal;
+  signal?: StopSignal;
   /** Told each frame as it comes, where the answer is streamed. */
   frames?: { writer: FrameWriter; send(frames: readonly string[]): Promise<void> };
 };
@@ -98,7 +99,7 @@ async function answerText(
   { frames, ...options }: Asking,
 ): Promise<Told> {
   const whole = new ChunkedAnswer(call.operation);
-  const stop = new AbortController();
+  const stop = new Stop();
   const gone = () => stop.abort();
   if (options.signal?.aborted === true) gone();
   options.signal?.addEventListener("abort", gone, { once: true });
@@ -155,7 +156,7 @@ async function answerEmbedding(
   body: JsonObject,
   options: Asking,
 ): Promise<Told> {
-  const { deadlineMs, signal = new AbortController().signal } = options;
+  const { deadlineMs, signal = NEVER } = options;
   const embedded = await generator.embed(model, body, { deadlineMs, signal });
   if (embedded.kind !== "answered") return embedded;
   const { vectors, promptTokens, kind, ...told } = embedded;

@@ -38,6 +38,7 @@ import {
 import { type Clock, nowSeconds } from "../platform/clock.ts";
 import { ServiceError } from "../platform/errors.ts";
 import type { Random } from "../platform/random.ts";
+import type { StopSignal } from "../platform/stop.ts";
 import { admit, checkAuthorization, parseOrRefuse } from "./admission.ts";
 import { besideAnswer, type Disclosure } from "./beside.ts";
 import { bodyOf } from "./bodies.ts";
@@ -91,10 +92,10 @@ export type Served = { id: Uint8Array; index: number; receipt: Uint8Array; discl
 /** What a dispatch says, from a gateway of this very process: its signature is checked, and its call taken apart, already. */
 export type Checked = { authorization: Authorization; call: Call };
 
-export type StreamOptions = { sink: Sink; signal: AbortSignal; checked?: Checked };
+export type StreamOptions = { sink: Sink; signal: StopSignal; checked?: Checked };
 
 export type InferenceNode = {
-  serve(dispatch: Dispatch, checked?: Checked, signal?: AbortSignal): Promise<Served>;
+  serve(dispatch: Dispatch, checked?: Checked, signal?: StopSignal): Promise<Served>;
   /** For a dispatch that asks for a stream: each frame's exact bytes go to the sink, the receipt in the last that ends the answer. */
   stream(dispatch: Dispatch, options: StreamOptions): Promise<Served>;
 };

@@ -8,6 +8,26 @@ import { type ErrorCode, mayHaveRun, ServiceError, STATUS } from "./errors.ts";
 /** What a service tells its operator. Never content, never a key. */
 export type Report = (event: string, detail: Record<string, unknown>) => void;
 
+const HEADERS = "headers";
+
+/** Headers that the answer will have, whichever it is, by their names in lower case. To be added to. */
+export function headersFor(c: Context): Record<string, string> {
+  const known: Record<string, string> | undefined = c.get(HEADERS);
+  if (known !== undefined) return known;
+  const made: Record<string, string> = {};
+  c.set(HEADERS, made);
+  return made;
+}
+
+/** An answer with the headers that were gathered for it: as they are, since a Headers object takes its time for each. */
+export function respond(
+  c: Context,
+  body: string | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array>,
+  headers: Record<string, string>,
+): Response {
+  return new Response(body, { status: 200, headers: { ...headersFor(c), ...headers } });
+}
+
 /**
  * The answer to a request that failed, in the shape of the API that was asked: OpenAI's with ours in it, or the Open
  * Inference Protocol's. A fault of ours is told to the operator whole, and to the caller as nothing.
@@ -17,7 +37,7 @@ export function errorResponse(c: Context, error: unknown, report: Report): Respo
     error instanceof ServiceError ? error : new ServiceError("internal", "something went wrong here; it was logged");
   if (refusal.code === "internal")
     report("internal error", { path: c.req.path, error: String(error), stack: stackOf(error) });
-  for (const [name, value] of Object.entries(headersOf(refusal))) c.header(name, value);
+  for (const [name, value] of Object.entries(Object.assign(headersFor(c), headersOf(refusal)))) c.header(name, value);
   const body = isOip(c.req.path) ? oipErrorBody(refusal) : errorBody(refusal);
   return c.json(body, STATUS[refusal.code] as ContentfulStatusCode);
 }
@@ -75,7 +95,7 @@ export async function withoutRetries<T>(c: Context, priceAtomic: bigint, work: (
   try {
     return await work();
   } catch (error) {
-    if (priceAtomic > 0n && mayHaveRun(error)) c.header("x-should-retry", "false");
+    if (priceAtomic > 0n && mayHaveRun(error)) headersFor(c)["x-should-retry"] = "false";
     throw error;
   }
 }

@@ -6,6 +6,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Context, MiddlewareHandler } from "hono";
 import { routePath } from "hono/route";
 import { ServiceError } from "./errors.ts";
+import { headersFor } from "./http.ts";
 import type { LogLevel, RequestLog } from "./logging.ts";
 import type { Metrics } from "./metrics.ts";
 import { createRequestMetrics } from "./request-metrics.ts";
@@ -140,7 +141,7 @@ export function createRequests({ metrics, log, limits: given }: RequestsParts): 
         route: routeOf(c),
         status: c.res.status,
         durationMs: performance.now() - startedMs,
-        receiptId: c.res.headers.get("x-receipt-id") ?? undefined,
+        receiptId: headersFor(c)["x-receipt-id"],
         ...told,
         errorCode: told.errorCode ?? (isAborted ? "aborted" : codeOf(c.error)),
       };

@@ -3,7 +3,7 @@
  * the URL or the headers, and no redirect is followed: who is asked was configured.
  */
 import type { IncomingHttpHeaders } from "node:http";
-import { buildConnector, errors, Pool } from "undici";
+import { buildConnector, type Dispatcher, errors, Pool } from "undici";
 import { systemCode } from "../platform/errors.ts";
 import type { UpstreamConfig } from "./config.ts";
 import { malformed, UpstreamFault } from "./fault.ts";
@@ -56,24 +56,20 @@ export function openExchange(config: UpstreamConfig): Exchange {
   return {
     async ask(path, body, firstByteMs, watch, read) {
       watch.expect("first_byte_timeout", firstByteMs);
-      const { signal } = watch;
-      const asked = await pool
-        .request({ path: `${prefix}${path}`, method: "POST", headers, body, signal })
-        .catch((error: unknown) => {
+      const arriving = new Arriving();
+      watch.onStop((fault) => arriving.break(fault));
+      pool.dispatch({ path: `${prefix}${path}`, method: "POST", headers, body }, arriving);
+      try {
+        const head = await arriving.head.catch((error: unknown) => {
           throw faultOf(error, watch);
         });
-      const stream = asked.body;
-      stream.on("error", () => {}); // Whoever reads it is told; nobody may be reading.
-      try {
-        const encoding = asked.headers["content-encoding"];
+        const encoding = head.headers["content-encoding"];
         if (encoding !== undefined && encoding !== "identity")
           throw malformed("it is compressed, which was not asked for");
-        const chunks: AsyncIterator<Uint8Array> = stream[Symbol.asyncIterator]();
-        const next = boundedReads(chunks, watch, timeouts.betweenChunksMs);
-        const value = await read({ status: asked.statusCode, headers: asked.headers, next });
-        return { value, freed: readRest(chunks, () => stream.destroy()) };
+        const value = await read({ ...head, next: boundedReads(arriving, watch, timeouts.betweenChunksMs) });
+        return { value, freed: arriving.readRest() };
       } catch (error) {
-        stream.destroy();
+        arriving.break(error);
         throw error;
       }
     },
@@ -91,14 +87,14 @@ function connectorOf(url: URL, timeoutMs: number): buildConnector.connector {
     });
 }
 
-function boundedReads(chunks: AsyncIterator<Uint8Array>, watch: Watch, betweenChunksMs: number): Response["next"] {
+function boundedReads(arriving: Arriving, watch: Watch, betweenChunksMs: number): Response["next"] {
   let sizeBytes = 0;
   return async () => {
-    const { done, value } = await chunks.next().catch((error: unknown) => {
+    const value = await arriving.next().catch((error: unknown) => {
       throw faultOf(error, watch);
     });
     if (watch.stopped !== undefined) throw watch.stopped;
-    if (done) return undefined;
+    if (value === undefined) return undefined;
     if (sizeBytes === 0) watch.expect("between_chunks_timeout", betweenChunksMs);
     else watch.sign();
     sizeBytes += value.length;
@@ -108,20 +104,105 @@ function boundedReads(chunks: AsyncIterator<Uint8Array>, watch: Watch, betweenCh
   };
 }
 
-/** Reads what comes behind the answer, a little and not for long, so that the connection can be used again. */
-async function readRest(chunks: AsyncIterator<Uint8Array>, destroy: () => void): Promise<void> {
-  const timer = setTimeout(destroy, REST_MS);
-  try {
-    for (let sizeBytes = 0; sizeBytes <= REST_SIZE_BYTES; ) {
-      const { done, value } = await chunks.next();
-      if (done) return;
-      sizeBytes += value.length;
+/** Bytes that wait to be read; an upstream waits once there are more. */
+const WAITING_BYTES = 65_536;
+
+type Head = Pick<Response, "status" | "headers">;
+
+/** A response as it arrives, beneath the library's streams: a call makes one, and reads it once. */
+class Arriving implements Dispatcher.DispatchHandler {
+  readonly head: Promise<Head>;
+  #begin: (head: Head) => void = () => {};
+  #refuse: (error: unknown) => void = () => {};
+  #controller: Dispatcher.DispatchController | undefined;
+  #chunks: Uint8Array[] = [];
+  #waitingBytes = 0;
+  #hasEnded = false;
+  /** What broke it off. */
+  #failure: unknown;
+  #wake: (() => void) | undefined;
+  /** Bytes that may come behind the answer. */
+  #restBytes: number | undefined;
+
+  constructor() {
+    this.head = new Promise((resolve, reject) => {
+      this.#begin = resolve;
+      this.#refuse = reject;
+    });
+    this.head.catch(() => {}); // Whoever waits for it is told.
+  }
+
+  /** Ends it, wherever it is. */
+  break(error: unknown): void {
+    if (this.#hasEnded) return;
+    this.#end(error);
+    this.#controller?.abort(error instanceof Error ? error : new Error("broken off"));
+  }
+
+  #end(failure?: unknown): void {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    this.#failure = failure;
+    if (failure !== undefined) this.#refuse(failure);
+    this.#wake?.();
+  }
+
+  /** The next bytes; undefined at the end. Throws what broke it off. */
+  async next(): Promise<Uint8Array | undefined> {
+    while (this.#chunks.length === 0) {
+      if (this.#failure !== undefined) throw this.#failure;
+      if (this.#hasEnded) return undefined;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
     }
-    destroy();
-  } catch {
-    // The answer was whole: the connection is lost, and nothing else.
-  } finally {
+    const chunk = this.#chunks.shift();
+    this.#waitingBytes -= chunk?.length ?? 0;
+    if (this.#controller?.paused === true && this.#waitingBytes <= WAITING_BYTES) this.#controller.resume();
+    return chunk;
+  }
+
+  /** Lets come what comes behind the answer, a little and not for long, so that the connection can be used again. */
+  async readRest(): Promise<void> {
+    if (this.#hasEnded) return;
+    this.#restBytes = REST_SIZE_BYTES - this.#waitingBytes;
+    if (this.#controller?.paused === true) this.#controller.resume();
+    const timer = setTimeout(() => this.break(new Error("too long")), REST_MS);
+    while (!this.#hasEnded)
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
     clearTimeout(timer);
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#hasEnded) controller.abort(new Error("nobody waits any more"));
+  }
+
+  onResponseStart(_: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
+    if (status >= 200) this.#begin({ status, headers });
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Uint8Array): void {
+    if (this.#hasEnded) return;
+    if (this.#restBytes !== undefined) {
+      this.#restBytes -= chunk.length;
+      if (this.#restBytes < 0) this.break(new Error("too much"));
+      return;
+    }
+    this.#chunks.push(chunk);
+    this.#waitingBytes += chunk.length;
+    if (this.#waitingBytes > WAITING_BYTES) controller.pause();
+    this.#wake?.();
+  }
+
+  onResponseEnd(): void {
+    this.#end();
+  }
+
+  onResponseError(_: Dispatcher.DispatchController, error: Error): void {
+    this.#end(error);
   }
 }
 

@@ -1,13 +1,15 @@
 /** How long an upstream may take for what it is at, and whether anybody still waits for it. */
+
+import type { StopSignal } from "../platform/stop.ts";
 import { type FaultKind, UpstreamFault } from "./fault.ts";
 
 export type Watch = {
-  /** Aborted once it is over. */
-  readonly signal: AbortSignal;
   /** Why it is over before its end; undefined while it is not. */
   readonly stopped: UpstreamFault | undefined;
   /** Whether the answer had begun. */
   readonly isUnderWay: boolean;
+  /** Tells `listener`, the only one, why it is over: at once where it is. */
+  onStop(listener: (fault: UpstreamFault) => void): void;
   /** From here on the upstream has `limitMs` for its next sign of life. */
   expect(kind: FaultKind, limitMs: number): void;
   /** It gave one: the same time begins again. */
@@ -18,16 +20,16 @@ export type Watch = {
 };
 
 /** Over after `deadlineMs`, or once `caller` is aborted. */
-export function openWatch(caller: AbortSignal, deadlineMs: number): Watch {
-  const controller = new AbortController();
+export function openWatch(caller: StopSignal, deadlineMs: number): Watch {
   let stopped: UpstreamFault | undefined;
+  let told: ((fault: UpstreamFault) => void) | undefined;
   let interrupt: ((fault: UpstreamFault) => void) | undefined;
   let expected: { kind: FaultKind; limitMs: number; timer: NodeJS.Timeout } | undefined;
 
   function stop(kind: FaultKind, message: string): void {
     if (stopped !== undefined) return;
     stopped = new UpstreamFault(kind, message);
-    controller.abort(stopped);
+    told?.(stopped);
     interrupt?.(stopped);
   }
 
@@ -46,12 +48,15 @@ export function openWatch(caller: AbortSignal, deadlineMs: number): Watch {
   if (caller.aborted) cancel();
 
   return {
-    signal: controller.signal,
     get stopped() {
       return stopped;
     },
     get isUnderWay() {
       return expected?.kind === "between_chunks_timeout";
+    },
+    onStop(listener) {
+      told = listener;
+      if (stopped !== undefined) listener(stopped);
     },
     expect,
     sign: () => void expected?.timer.refresh(),
