@@ -104,7 +104,7 @@ export async function benchReceipt(): Promise<Row[]> {
     jsonFault: () => undefined,
   });
   const caller = accounts.find(accounts.create("bench", 0).apiKey, 0)!;
-  const call = { inputs: [INPUT], outputs: [], maxPrice: 0n, traffic: "production" as const };
+  const call = { inputs: [INPUT], outputs: [], maxPrice: 0n, traffic: "production" as const, open: "lot" as const };
 
   async function round(): Promise<number> {
     const before = process.cpuUsage();

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Manifest, Tensor } from "@tallystick/protocol";
+import { type Manifest, parseUtf8, type Tensor } from "@tallystick/protocol";
 import * as ort from "onnxruntime-web";
 import type { Kit, Outcome } from "../packages/server/src/execution/adapter.ts";
 import { ADAPTERS } from "../packages/server/src/execution/adapters/index.ts";
@@ -90,14 +90,20 @@ async function open(name: string): Promise<Model> {
 }
 
 /** The model's example call. */
-export function readExample(name: string): Tensor[] {
-  return parseInferRequest(JSON.parse(readFileSync(join(MODELS, name, "example.json"), "utf8"))).inputs;
+export const readExample = (name: string) => parseExample(readModelFile(name, "example.json"));
+
+/** A call in the bytes of an `example.json`. */
+export function parseExample(file: Uint8Array): Tensor[] {
+  return parseInferRequest(JSON.parse(parseUtf8(file) ?? "")).inputs;
 }
 
 /** What the example of a model that writes asks for, as a completion of OpenAI's API asks for it. */
-export function readPrompt(name: string): GenerationRequest {
+export const readPrompt = (name: string) => parsePrompt(readModelFile(name, "example.json"));
+
+/** The same in the bytes of an `example.json`. */
+export function parsePrompt(file: Uint8Array): GenerationRequest {
   const example: { prompt: string; max_tokens: number; temperature: number; seed: number } = JSON.parse(
-    readFileSync(join(MODELS, name, "example.json"), "utf8"),
+    parseUtf8(file) ?? "",
   );
   return {
     prompt: { kind: "text", text: example.prompt },

@@ -46,6 +46,8 @@ export type TestNetwork = AsyncDisposable & {
   idle(): Promise<void>;
   /** Dates everything appended so far, by the network's clock. */
   closeEpoch(): Promise<void>;
+  /** Resolves once its verifier and its referee have done what is to be done at once. */
+  verified(): Promise<void>;
   /** The audit of its log, against the usage it publishes. */
   audit(): Promise<Audit>;
   stop(): Promise<void>;
@@ -156,6 +158,8 @@ export async function startNetwork({
       await network.writeEpoch();
       await network.flush();
     },
+
+    verified: () => current().network.verified(),
 
     async audit() {
       const { network, listening } = current();

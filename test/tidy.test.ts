@@ -22,6 +22,17 @@ const LAYERS: [place: string, may: string[]][] = [
   ["packages/explorer/src/assets.ts", ["node:"]],
   ["packages/explorer/src", ["@tallystick/protocol"]],
   ["packages/server/src/platform", ["@tallystick/protocol", "node:", "hono", "libsql", "undici"]],
+  // What a node does with a call is done again, from the call's bytes to the answer's: with the node's own code, not a copy of it.
+  [
+    "packages/server/src/execution/reexecute.ts",
+    [
+      "packages/server/src/execution",
+      "packages/server/src/local-generator.ts",
+      "packages/server/src/node/json-answer.ts",
+      "packages/server/src/node/tensor-answer.ts",
+      "@tallystick/protocol",
+    ],
+  ],
   [
     "packages/server/src/execution",
     [

@@ -34,6 +34,7 @@ async function writeModel(engine: "judge" | "native"): Promise<void> {
     licence: "Apache-2.0",
     summary: "As large and as slow as it is asked to be.",
     engine,
+    ...(engine === "native" ? { tolerance: { absolute: "0.00001", relative: "0.00001" } } : {}),
     adapter: { name: "tensors", version: 1, options: {} },
     unit: "row",
     price: "5",

@@ -95,7 +95,9 @@ async function openNode(fold: FoldState, generate: Generate, isUnsettled = false
       return host.take(dispatch, sink);
     },
   };
-  const app = nodeRoutes({ host: () => spied, id: keyId(signer.spki), fold, clock, report, isReady: () => true });
+  const answerOpening = async () => new Response(null, { status: 404 });
+  const own = { host: () => spied, id: keyId(signer.spki), fold, clock, report };
+  const app = nodeRoutes({ ...own, isReady: () => true, answerOpening });
   const { url, close } = await listen({ application: () => app }, { host: "127.0.0.1", port: 0 });
   closers.push(close);
   return { url, receipts, taken, host };

@@ -23,6 +23,8 @@ export type CallTerms = {
   /** The most that the call may cost, in atomic units. */
   maxPrice?: bigint;
   traffic?: "production" | "test" | "probe";
+  /** Whether a verifier that is drawn for it may see the call and its answer: it may (`lot`) unless this says `none`. */
+  open?: "none" | "lot";
   /** 16 bytes of the caller's, the same on every call behind one decision. */
   decision?: Uint8Array;
 };
@@ -107,10 +109,10 @@ export function createRequester({ url, apiKey, trust, edges: given = {} }: Reque
       return all;
     },
 
-    async sign({ revisionDigest: revision }, call, { maxPrice, traffic = "production", decision }) {
+    async sign({ revisionDigest: revision }, call, { maxPrice, traffic = "production", open = "lot", decision }) {
       const salt = edges.random(32);
       const named = decision === undefined ? {} : { decision };
-      const ask = { revision, request: commit("request", salt, call), maxPrice, traffic, ...named };
+      const ask = { revision, request: commit("request", salt, call), maxPrice, traffic, openness: open, ...named };
       const { session, authorization } = await sessions.authorize(ask);
       return signedBy(session, { authorization, salt, call });
     },

@@ -29,6 +29,7 @@ export type Ask = {
   request: Commitment;
   maxPrice: bigint;
   traffic: "production" | "test" | "probe";
+  openness: "none" | "lot";
   decision?: Uint8Array;
 };
 
@@ -74,7 +75,6 @@ export async function openSession(http: Http, apiKey: string, { nowMs }: Edges):
         nonce: nextNonce++,
         tier: "signed",
         expiry: Math.min(Math.floor(nowMs() / 1000) + AUTHORIZATION_SECONDS, expiry),
-        openness: "none",
         ...ask,
       }),
   };

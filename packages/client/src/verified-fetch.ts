@@ -39,7 +39,7 @@ export type VerifiedFetch = (input: string | URL | Request, init?: RequestInit) 
 export type OnVerified = (answer: VerifiedAnswer) => void;
 
 const SEAL_INTERVAL_MS = 1_000;
-const TERM_HEADERS = ["x-tally-max-price", "x-tally-traffic", "x-tally-decision"];
+const TERM_HEADERS = ["x-tally-max-price", "x-tally-traffic", "x-tally-decision", "x-tally-open"];
 
 /** A `fetch` whose answers are signed for, and checked before they are given out. What it refuses to send it says as a network would. */
 export function createVerifiedFetch(options: VerifiedFetchOptions): VerifiedFetch {
@@ -186,8 +186,8 @@ async function sign(
 }
 
 /** What the caller says of all calls, and of this one in the headers that a call by API key would have. */
-function termsOf({ maxPrice, traffic, decision }: CallTerms, headers: Headers): CallTerms {
-  const [price, said, decisionHex] = TERM_HEADERS.map((name) => headers.get(name));
+function termsOf({ maxPrice, traffic, decision, open }: CallTerms, headers: Headers): CallTerms {
+  const [price, said, decisionHex, openness] = TERM_HEADERS.map((name) => headers.get(name));
   if (price != null && !/^[0-9]{1,19}$/.test(price))
     throw new Malformed("has an x-tally-max-price that is no whole number");
   const named = parseHex(decisionHex ?? "");
@@ -195,15 +195,19 @@ function termsOf({ maxPrice, traffic, decision }: CallTerms, headers: Headers): 
     throw new Malformed("has an x-tally-decision that is not 32 hex digits");
   if (said != null && said !== "production" && said !== "test" && said !== "probe")
     throw new Malformed("has an x-tally-traffic that is not production, test or probe");
+  if (openness != null && openness !== "none" && openness !== "lot")
+    throw new Malformed("has an x-tally-open that is not none or lot");
   const terms = {
     maxPrice: price == null ? maxPrice : BigInt(price),
     traffic: said ?? traffic,
     decision: decisionHex == null ? decision : named,
+    open: openness ?? open,
   };
   return {
     ...(terms.maxPrice === undefined ? {} : { maxPrice: terms.maxPrice }),
     ...(terms.traffic === undefined ? {} : { traffic: terms.traffic }),
     ...(terms.decision === undefined ? {} : { decision: terms.decision }),
+    ...(terms.open === undefined ? {} : { open: terms.open }),
   };
 }
 

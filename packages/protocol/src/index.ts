@@ -52,6 +52,7 @@ export * from "./policy/acceptance.ts";
 export * from "./policy/satisfies.ts";
 export * from "./receipt/disclosed.ts";
 export * from "./receipt/file.ts";
+export * from "./receipt/lot-opening.ts";
 export * from "./receipt/stream.ts";
 export * from "./receipt/verify.ts";
 export { keyId, parseSigned, type Signed, type Signer, signedId, signPayload, verifySigned } from "./sign/cose.ts";

@@ -35,6 +35,8 @@ export const DISPATCH_ATTEMPTS = 8;
 export const REFUSAL_TEXT_LENGTH = 2_048;
 /** What a receipt's other commitments open to. */
 export const DISCLOSURE_SIZE_BYTES = 65_536;
+/** Tokens of an answer, all choices together, that its evidence commits to; of an answer with more, it commits to none. */
+export const COMMITTED_TOKENS = 7_168;
 export const TENSORS_PER_CALL = 64;
 export const TENSOR_RANK = 8;
 /** A slug: a role's name, `publisher/model`. */

@@ -1,4 +1,4 @@
-import { base64, encodeNote, keyId, type Signer, timeOf } from "@tallystick/protocol";
+import { base64, encodeNote, hex, keyId, type Signer, timeOf } from "@tallystick/protocol";
 import { Hono } from "hono";
 import { openAttesting } from "./attesting.ts";
 import { backupRoutes, SNAPSHOTS } from "./backup/routes.ts";
@@ -12,11 +12,12 @@ import { createEntrance } from "./gateway/entrance.ts";
 import type { Idempotency } from "./gateway/idempotency.ts";
 import { keyRoutes } from "./gateway/key-routes.ts";
 import { createLimits } from "./gateway/limits.ts";
+import { lotOpeningRoutes } from "./gateway/lot-opening-routes.ts";
 import { openAiRoutes } from "./gateway/openai-routes.ts";
 import type { Openings } from "./gateway/openings.ts";
 import { createReceipts } from "./gateway/receipts.ts";
 import { gatewayRoutes } from "./gateway/routes.ts";
-import { createGateway } from "./gateway/service.ts";
+import { createGateway, type Gateway } from "./gateway/service.ts";
 import { createSessions } from "./gateway/sessions.ts";
 import { hubRoutes } from "./hub/routes.ts";
 import type { Hub } from "./hub/service.ts";
@@ -28,6 +29,8 @@ import type { Log } from "./log/service.ts";
 import type { NetworkOptions } from "./network.ts";
 
 import type { Begun, NetworkLog } from "./network-log.ts";
+import type { LotOpenings } from "./node/lot-openings.ts";
+import { createOpeningAccess, type OpeningAccess, openingHandler } from "./node/opening-access.ts";
 import { measureNodes, type Operations, operationsRoutes } from "./operations.ts";
 import { addPages, firstCall } from "./pages.ts";
 import { nowSeconds } from "./platform/clock.ts";
@@ -64,6 +67,7 @@ export type Services = {
   apps: Apps;
   idempotency: Idempotency;
   openings: Openings;
+  lotOpenings: LotOpenings;
   settling: Settling;
   contents: Contents;
   adminToken: string;
@@ -72,7 +76,14 @@ export type Services = {
   isReady(): boolean;
 };
 
-export type Routes = { app: Hono; latest: ReturnType<typeof createReceipts>["latest"]; serving: Serving };
+export type Routes = {
+  app: Hono;
+  latest: ReturnType<typeof createReceipts>["latest"];
+  serving: Serving;
+  /** Who may open what the node in this process keeps. */
+  openingAccess: OpeningAccess;
+  authenticate: Gateway["authenticate"];
+};
 
 /** The longest that an answer in text may take; a stream that nobody reads any more ends before. */
 const GENERATION_DEADLINE_MS = 600_000;
@@ -111,8 +122,19 @@ export function composeRoutes(
   origin: string,
 ): Routes {
   const { clock, random, deadlineMs } = options;
-  const { accounts, apps, idempotency, openings, settling, adminToken, nodeToken, isReady, operations, contents } =
-    gates;
+  const {
+    accounts,
+    apps,
+    idempotency,
+    openings,
+    lotOpenings,
+    settling,
+    adminToken,
+    nodeToken,
+    isReady,
+    operations,
+    contents,
+  } = gates;
   const { fold, log, publish } = ledger;
   const published = () => log.published;
   const readEntry = (index: number) => log.tree.readEntry(index);
@@ -137,6 +159,7 @@ export function composeRoutes(
     ...{ ledger, engine, workerCount: options.workerCount, files: hub.files, clock, random, deadlineMs, isAdmin },
     signers: keys,
     generationDeadlineMs: GENERATION_DEADLINE_MS,
+    keepOpening: lotOpenings.keep,
     isNode,
   });
   const { node, admission } = serving;
@@ -219,12 +242,21 @@ export function composeRoutes(
   );
   const nowMs = () => clock.nowMs();
   app.route("/", openAiRoutes({ gateway, entrance, contents, findModel, report: options.report, nowMs }));
+  const openingAccess = createOpeningAccess({ fold, openings: lotOpenings, readOn: async () => {} });
+  const nodeId = keyId(keys.node.spki);
+  app.route(
+    "/",
+    lotOpeningRoutes({
+      own: { id: hex(nodeId), answer: openingHandler({ access: openingAccess, id: nodeId, fold, clock }) },
+      findNode: (id) => serving.findNode(id)?.remote,
+    }),
+  );
   const destroyOpening = (id: string, payerTag: string) => {
     const index = receipts.findIndex(Buffer.from(id, "hex"));
     if (index !== undefined) openings.destroy({ id, index }, payerTag);
   };
   app.route("/", contentRoutes({ contents, callerOf: (c) => entrance.callerOf(c, "read"), destroyOpening }));
-  return { app, latest: receipts.latest, serving };
+  return { app, latest: receipts.latest, serving, openingAccess, authenticate };
 }
 
 export type Place = { url: string; origin: string; logVkey: string };

@@ -2,19 +2,11 @@
  * The engine of a node: models that run here, in the execution pool, filled as calls ask for revisions; and models that run
  * elsewhere, by relay.
  */
-import {
-  type ExecutionProfile,
-  floats,
-  keyOf,
-  type Manifest,
-  type PublishedModel,
-  textTensor,
-} from "@tallystick/protocol";
-import type { GenerationDelta, GenerationEnd } from "./execution/generation.ts";
+import { type ExecutionProfile, keyOf, type Manifest, type PublishedModel } from "@tallystick/protocol";
 import { openExecution } from "./execution/pool.ts";
 import { hasLlama, hasNative } from "./execution/profile.ts";
-import { embeddingFault, embeddingInputs, localFault, localRequest } from "./local-request.ts";
-import type { Delta, Embedded, Generated, Generator, TokenLogprob } from "./node/generation.ts";
+import { createLocalGenerator } from "./local-generator.ts";
+import type { Generator, RunModel } from "./node/generation.ts";
 import type { Engine } from "./node/service.ts";
 import type { Report } from "./platform/http.ts";
 
@@ -55,29 +47,8 @@ export async function openEngine(workerCount: number, report: Report, relay: Gen
 
   const run: Engine["run"] = (revision, inputs, deadlineMs) => pool.run(revision, inputs, { deadlineMs });
 
-  const local: Generator = {
-    fault: (model, operation, body) =>
-      operation === "embedding" ? embeddingFault(body, dimensionCountOf(model.manifest)) : localFault(operation, body),
-
-    async generate(model, { operation, body }, { seed, deadlineMs, signal, onDelta }) {
-      const request = localRequest(operation, body, seed);
-      const told = (delta: GenerationDelta) => onDelta(deltaOf(delta));
-      return generatedOf(await pool.generate(model.revision, request, { deadlineMs, signal, onDelta: told }));
-    },
-
-    async embed(model, body, { deadlineMs }): Promise<Embedded> {
-      const texts = embeddingInputs(body) ?? [];
-      const execution = await run(model.revision, [textTensor("text", texts)], deadlineMs);
-      if (execution.kind !== "answered") return execution;
-      const [output] = execution.outputs;
-      const values = output === undefined ? new Float32Array(0) : floats(output);
-      const width = values.length / texts.length;
-      const vectors = texts.map((_, row) => values.slice(row * width, (row + 1) * width));
-      return { kind: "answered", vectors, promptTokens: execution.unitCount };
-    },
-  };
-
-  const generatorOf = ({ manifest }: PublishedModel): Generator => (manifest.engine === "relay" ? relay : local);
+  const local = createLocalGenerator(pool);
+  const generatorOf = ({ manifest }: RunModel): Generator => (manifest.engine === "relay" ? relay : local);
   const engine: Engine = {
     prepare,
     run,
@@ -91,21 +62,4 @@ export async function openEngine(workerCount: number, report: Report, relay: Gen
   if (hasLlama()) names.push("llama");
   names.push("relay");
   return { engine, names, loaded: pool.loaded, close: () => pool[Symbol.asyncDispose]() };
-}
-
-/** How many numbers an embedding of this model has. */
-function dimensionCountOf({ outputs }: Manifest): number | undefined {
-  return outputs[0]?.shape.at(-1);
-}
-
-function deltaOf({ index, text, logprobs }: GenerationDelta): Delta {
-  const told = logprobs.map(({ top, ...token }): TokenLogprob => ({ ...token, top_logprobs: top }));
-  return { index, content: text, ...(told.length === 0 ? {} : { logprobs: told }) };
-}
-
-function generatedOf(end: GenerationEnd): Generated {
-  if (end.kind !== "answered") return end;
-  const { promptTokens, completionTokens, choices } = end;
-  const finishReasons = [...choices].sort((a, b) => a.index - b.index).map(({ finishReason }) => finishReason);
-  return { kind: "answered", finishReasons, usage: { promptTokens, completionTokens } };
 }

@@ -21,6 +21,7 @@ import { openSigner } from "./platform/keys.ts";
 import type { Random } from "./platform/random.ts";
 import { findSecret, keepSecret, openSecret } from "./platform/secrets.ts";
 import type { Signing } from "./platform/signing.ts";
+import type { VerifyingKeys } from "./verifying.ts";
 
 /** The keys that sign entries, one a role. */
 export type Keys = Record<Role & ("log" | "gateway" | "node" | "publisher"), Signer>;
@@ -43,9 +44,15 @@ export async function openKeys(keyFile: (name: KeyName) => string, signing: Sign
   };
 }
 
+/** The keys of the network's own verifier and referee. */
+export async function openVerifyingKeys(keyFile: (name: KeyName) => string, signing: Signing): Promise<VerifyingKeys> {
+  const signer = (role: keyof VerifyingKeys) => openSigner(keyFile(role), signing.signer);
+  return { verifier: await signer("verifier"), referee: await signer("referee") };
+}
+
 /** Enrols the keys of the network's own roles where the log does not know them. */
-export async function enrol({ fold, publish }: Ledger, keys: Keys): Promise<void> {
-  const unknown = (Object.entries(keys) as [keyof Keys, Signer][]).filter(
+export async function enrol({ fold, publish }: Ledger, keys: Partial<Record<Role, Signer>>): Promise<void> {
+  const unknown = (Object.entries(keys) as [Role, Signer][]).filter(
     ([, { spki }]) => !fold.keys.has(keyOf(keyId(spki))),
   );
   await Promise.all(

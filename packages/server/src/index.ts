@@ -6,3 +6,4 @@ export { type NodeRole, type NodeRoleOptions, openNodeRole } from "./node-role.t
 export { type Clock, systemClock } from "./platform/clock.ts";
 export type { Report } from "./platform/http.ts";
 export { createSystemRandom, type Random } from "./platform/random.ts";
+export { openVerifierRole, type VerifierRole, type VerifierRoleOptions } from "./verifier-role.ts";

@@ -13,6 +13,7 @@ export const KEY_FILES = {
   node: "node.pem",
   publisher: "publisher.pem",
   verifier: "verifier.pem",
+  referee: "referee.pem",
   sealing: "sealing-key",
   admin: "admin-token",
 } as const;
@@ -22,17 +23,21 @@ export const KEY_NAMES = Object.keys(KEY_FILES) as KeyName[];
 /** What an operator says of keys: a folder of their own, and single files. */
 export type KeyPlaces = { folder?: string; files?: Partial<Record<KeyName, string>> };
 
+/** The keys without which a network runs, where it verifies nothing itself. */
+export const VERIFYING_KEYS: readonly KeyName[] = ["verifier", "referee"];
+
 /**
- * The path of each key. One that an operator named must be there and be private: a mount that failed must not give a
- * network other keys. One that they did not name lies in `defaultFolder`, where what is missing is made.
+ * The path of each key. One of `names` that an operator named must be there and be private: a mount that failed must not
+ * give a network other keys. One that they did not name lies in `defaultFolder`, where what is missing is made.
  */
 export async function locateKeys(
   { folder, files = {} }: KeyPlaces,
   defaultFolder: string,
+  names: readonly KeyName[] = KEY_NAMES,
 ): Promise<(name: KeyName) => string> {
   const making = `make it with \`tallyd keys --keys ${folder ?? "DIR"}\`, or restore it from a backup`;
   if (folder !== undefined) await requirePrivate(folder, "folder", making);
-  for (const name of KEY_NAMES) {
+  for (const name of names) {
     const file = files[name] ?? (folder === undefined ? undefined : join(folder, KEY_FILES[name]));
     if (file !== undefined) await requirePrivate(file, "file", making);
   }

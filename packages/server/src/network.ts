@@ -1,11 +1,19 @@
 /** The composition root: folder → keys → log and fold → services → one application. */
 import { rm } from "node:fs/promises";
-import { encodeNoteKey, hex } from "@tallystick/protocol";
+import { encodeNoteKey, hex, keyId } from "@tallystick/protocol";
 import type { Hono } from "hono";
 import { SNAPSHOTS } from "./backup/routes.ts";
 import { composeRoutes, readsOf, withPages } from "./composition.ts";
 import { openEngine } from "./engine.ts";
-import { enrol, firstApiKey, importModels, openKeys, openSealingKey, publisherOf } from "./founding.ts";
+import {
+  enrol,
+  firstApiKey,
+  importModels,
+  openKeys,
+  openSealingKey,
+  openVerifyingKeys,
+  publisherOf,
+} from "./founding.ts";
 import { createAccounts } from "./gateway/accounts.ts";
 import { createApps } from "./gateway/apps-store.ts";
 import { createContents } from "./gateway/contents.ts";
@@ -14,10 +22,12 @@ import { createIdempotency } from "./gateway/idempotency.ts";
 import { createIdempotencyStore } from "./gateway/idempotency-store.ts";
 import { createOpenings } from "./gateway/openings.ts";
 import { createHub } from "./hub/service.ts";
-import { type KeyPlaces, locateKeys } from "./keys.ts";
+import { KEY_NAMES, type KeyPlaces, locateKeys, VERIFYING_KEYS } from "./keys.ts";
 import type { LogReads } from "./log/reads.ts";
 import { openNetworkLog } from "./network-log.ts";
-import { measureUpstreams, openOperations } from "./operations.ts";
+import { fatesOf } from "./node/lot-fates.ts";
+import { openLotOpenings, sweeping } from "./node/lot-openings.ts";
+import { measureOpenings, measureUpstreams, openOperations } from "./operations.ts";
 import { type Clock, nowSeconds } from "./platform/clock.ts";
 import { closeDatabase, openDatabase } from "./platform/database.ts";
 import { LOCKED_FILE, openDataFolder } from "./platform/folder.ts";
@@ -31,6 +41,8 @@ import { openSigning } from "./platform/signing.ts";
 import { readUpstreams } from "./relay/config.ts";
 import { createRelay } from "./relay/relay.ts";
 import { openSettling } from "./settling.ts";
+import type { VerifierLimits } from "./verifier/service.ts";
+import { deriveKey, openVerifying } from "./verifying.ts";
 
 export type NetworkOptions = {
   data: string;
@@ -60,6 +72,12 @@ export type NetworkOptions = {
   nodeTokenPath?: string;
   /** SHA-256 of the key whose simulated evidence of nodes is played along with; without it none is. */
   simulatedRoot?: Uint8Array;
+  /** The limits of its own verifier; without them it has none, and no referee: verification is left to others. */
+  verifying?: Partial<VerifierLimits>;
+  /** The token by which verifiers elsewhere come in, made where it is not there; without one, none do. */
+  verifierTokenPath?: string;
+  /** The most that its node keeps of what opens receipts that may be drawn to be checked. */
+  openingBytes?: number;
   /** How long the content of a call with `store: true` is kept; 0 keeps none. */
   contentDays?: number;
   /** Told of every request. */
@@ -87,6 +105,8 @@ export type Network = {
   flush(): Promise<void>;
   /** Appends an epoch at once: what is published by then has its time as soon as the epoch is. */
   writeEpoch(): Promise<void>;
+  /** Resolves once its verifier and its referee have nothing to do at once. */
+  verified(): Promise<void>;
   close(): Promise<void>;
 };
 
@@ -104,7 +124,8 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
   };
   try {
     await rm(folder.file(SNAPSHOTS), { recursive: true, force: true }); // What a backup that was cut short has left.
-    const keyFile = await locateKeys(options.keys ?? {}, folder.file("keys"));
+    const needed = KEY_NAMES.filter((name) => options.verifying !== undefined || !VERIFYING_KEYS.includes(name));
+    const keyFile = await locateKeys(options.keys ?? {}, folder.file("keys"), needed);
     const signing = openSigning(report);
     closers.push(signing.close);
     const keys = await openKeys(keyFile, signing);
@@ -135,7 +156,8 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
     closers.push(networkLog.close);
     const { ledger, noteSigner } = networkLog;
     if (await networkLog.rotate(keys.log, false)) return reopen(options, close);
-    await enrol(ledger, keys);
+    const verifyingKeys = options.verifying && (await openVerifyingKeys(keyFile, signing));
+    await enrol(ledger, { ...keys, ...verifyingKeys });
     if (options.rotateLogKey && (await networkLog.rotate(keys.log, true))) return reopen(options, close);
     const begun = await networkLog.begin(keys.log);
     const hub = createHub({
@@ -153,12 +175,21 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
     closers.push(settling.close);
     const apiKey = await firstApiKey(folder, accounts, nowSeconds(clock));
     const adminToken = await openSecret(keyFile("admin"), () => hex(random(24)));
-    const { nodeTokenPath } = options;
-    const nodeToken = nodeTokenPath && (await openSecret(nodeTokenPath, () => hex(random(24))));
+    const tokenIn = (path: string | undefined) => path && openSecret(path, () => hex(random(24)));
+    const nodeToken = await tokenIn(options.nodeTokenPath);
+    const verifierToken = await tokenIn(options.verifierTokenPath);
+    const lotOpenings = await openLotOpenings({
+      ...{ clock, random, report, folder: folder.file("node-openings"), limitBytes: options.openingBytes },
+      sealingKey: deriveKey(sealingKey, "openings of the node"),
+      fates: () => fatesOf(ledger.fold),
+    });
+    closers.push(lotOpenings.close);
+    ledger.log.follow(sweeping(ledger.fold, lotOpenings));
     const reads = readsOf(ledger.log);
     const operations = openOperations(options, ledger.log);
     closers.push(operations.close);
     measureUpstreams(operations.metrics, relay.view);
+    measureOpenings(operations.metrics, () => lotOpenings.held);
     const { requests } = operations;
     const services = {
       operations,
@@ -178,6 +209,7 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
       apps,
       idempotency,
       openings,
+      lotOpenings,
       settling,
       contents,
       adminToken,
@@ -188,6 +220,16 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
     const logVkey = encodeNoteKey(noteSigner.key);
     const routes = composeRoutes(services, origin);
     closers.push(routes.serving.close);
+    const archive = openDatabase(folder.file("verification.sqlite"));
+    closers.push(() => closeDatabase(archive));
+    const verifying = await openVerifying({
+      ...{ database: archive, ledger, gateway: keys.gateway, keys: verifyingKeys, limits: options.verifying },
+      ...{ chainPath: folder.file("verifier", "chain"), artifacts: folder.file("artifacts"), files: hub.files },
+      ...{ serving: routes.serving, sealingKey, verifierToken, authenticate: routes.authenticate },
+      ...{ own: { id: keyId(keys.node.spki), access: routes.openingAccess }, clock, random, report },
+    });
+    closers.push(verifying.close);
+    routes.app.route("/", verifying.routes);
     const application = (url: string) => withPages(routes, services, { url, origin, logVkey });
     const { flush, writeEpoch } = begun;
     return {
@@ -201,6 +243,7 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
       apiKey,
       flush,
       writeEpoch,
+      verified: verifying.idle,
       close,
     };
   } catch (error) {

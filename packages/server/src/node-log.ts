@@ -43,6 +43,10 @@ export type NodeLog = {
   catchUp(): Promise<void>;
   /** Looks again and again until `isThere`, or for so long. */
   readOn(isThere: () => boolean, withinMs: number): Promise<void>;
+  /** Tells of whatever was taken in from here on. */
+  follow(follower: () => void): void;
+  /** One entry of what was taken in, held to the checkpoint. */
+  readEntry(index: number): Promise<Uint8Array>;
   /** Resolves with why, once the log did what no log may do: nothing can rest on it any more. */
   broken: Promise<OperatorError>;
   close(): Promise<void>;
@@ -65,6 +69,7 @@ export async function openNodeLog(options: NodeLogOptions): Promise<NodeLog> {
   const broken = new Promise<OperatorError>((resolve) => {
     breaking = resolve;
   });
+  const followers: (() => void)[] = [];
   let isBroken = false;
   let looking: Promise<void> | undefined;
   let timer: NodeJS.Timeout | undefined;
@@ -84,6 +89,7 @@ export async function openNodeLog(options: NodeLogOptions): Promise<NodeLog> {
     }
     kept = { origin: checkpoint.origin, size: checkpoint.size, root: checkpoint.root, bytes };
     trust = await followHandovers(trust, fold.handovers);
+    for (const follower of followers) follower();
   }
 
   function catchUp(): Promise<void> {
@@ -114,6 +120,19 @@ export async function openNodeLog(options: NodeLogOptions): Promise<NodeLog> {
     fold,
     catchUp,
     broken,
+    follow: (follower) => void followers.push(follower),
+
+    async readEntry(index) {
+      const { checkpoint } = await readCheckpoint(source, trust);
+      const tree = await openTree(source, checkpoint);
+      if (kept !== undefined && !(await tree.extends(kept)).ok)
+        throw new OperatorError(`the log of ${trust.origin} is not the one that was followed: it has forked`);
+      const bundle = Math.floor(index / TILE_WIDTH);
+      const width = Math.min(TILE_WIDTH, checkpoint.size - bundle * TILE_WIDTH);
+      const entry = parseBundle(await tree.bundle(bundle), width)[index % TILE_WIDTH];
+      if (entry === undefined) throw new Error(`the log has no entry ${index}`);
+      return entry;
+    },
 
     async readOn(isThere, withinMs) {
       for (let leftMs = withinMs; !isThere() && leftMs > 0 && !isBroken && !isClosed; leftMs -= IMPATIENT_MS) {

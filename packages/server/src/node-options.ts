@@ -21,6 +21,7 @@ export type NodeCommand = {
   priceFloorAtomic: bigint;
   modelSizeMostBytes: number;
   keptBytes: number;
+  openingBytes: number;
   host: string;
   port: number;
   tls: TlsFiles | undefined;
@@ -64,6 +65,9 @@ export const NODE_HELP = `tallyd node: runs models for the network of a gateway 
   --model-mib N   models whose files are larger are left to
                   others                                  (256)
   --cache-mib N   models' files to keep                   (4096)
+  --openings-mib N
+                  calls and answers to keep, sealed, until
+                  it is known whether they are checked    (1024)
   --port N        the port to listen on; 0 is any         (8789)
   --host ADDRESS  the address to listen on; for others
                   than this machine it takes TLS          (127.0.0.1)
@@ -94,6 +98,7 @@ export function parseNodeOptions(args: string[]): NodeCommand | "help" {
     "price-floor": { type: "string", default: "0" },
     "model-mib": { type: "string", default: "256" },
     "cache-mib": { type: "string", default: "4096" },
+    "openings-mib": { type: "string", default: "1024" },
     port: { type: "string", default: "8789" },
     host: { type: "string", default: "127.0.0.1" },
     "tls-cert": { type: "string" },
@@ -134,6 +139,7 @@ export function parseNodeOptions(args: string[]): NodeCommand | "help" {
     priceFloorAtomic: BigInt(floor),
     modelSizeMostBytes: wholeNumber("model-mib", values["model-mib"], 1, 256) * 1024 * 1024,
     keptBytes: wholeNumber("cache-mib", values["cache-mib"], 1, 999_999) * 1024 * 1024,
+    openingBytes: wholeNumber("openings-mib", values["openings-mib"], 0, 999_999) * 1024 * 1024,
     port: wholeNumber("port", values.port, 0, 65_535),
   };
 }
@@ -154,7 +160,7 @@ function parseAttest(how: string | undefined, collateralPath: string | undefined
 }
 
 /** The token and every call would be read on the way. */
-function requireTlsAbroad(gateway: string): void {
+export function requireTlsAbroad(gateway: string): void {
   const { protocol, hostname } = new URL(gateway);
   if (protocol === "http:" && !LOOPBACK.test(hostname))
     throw new OperatorError(`--gateway ${gateway} is plain HTTP to another machine: give its https address`);
@@ -176,7 +182,8 @@ function requireReachable(host: string, tls: TlsFiles | undefined, url: string |
   }
 }
 
-function parseTrust(vkey: string, policyPath: string | undefined): LogTrust {
+/** Whom to believe about the log. Throws an OperatorError. */
+export function parseTrust(vkey: string, policyPath: string | undefined): LogTrust {
   try {
     const key = parseNoteKey(vkey);
     if (key.type !== "ed25519") throw new OperatorError(`--log-key ${vkey} is not the Ed25519 key of a log, type 1`);

@@ -16,10 +16,14 @@ import type { Hono } from "hono";
 import { createAttestor } from "./attestation/attestor.ts";
 import type { EvidenceSource } from "./attestation/sources.ts";
 import { type OpenEngine, openEngine } from "./engine.ts";
+import { openSealingKey } from "./founding.ts";
 import { REVISIONS_MOST } from "./gateway/nodes.ts";
 import { openArtifacts } from "./node/artifacts.ts";
 import { createNodeHost, type NodeHost } from "./node/host.ts";
 import { createLoading } from "./node/loading.ts";
+import { fatesOf } from "./node/lot-fates.ts";
+import { openLotOpenings, sweeping } from "./node/lot-openings.ts";
+import { createOpeningAccess, openingHandler } from "./node/opening-access.ts";
 import { nodeRoutes } from "./node/routes.ts";
 import { createNode } from "./node/service.ts";
 import { openSpool, type Posted } from "./node/spool.ts";
@@ -51,10 +55,11 @@ export type NodeRoleOptions = {
   priceFloorAtomic: bigint;
   /** Models whose files are larger together are left to others. */
   modelSizeMostBytes: number;
-  /** Models' files that are kept. */
+  /** Models' files that are kept, and what opens receipts that may be drawn to be checked. */
   keptBytes: number;
   /** How this machine shows what it runs, and SHA-256 of the key by which it ends TLS; without it, it does not. */
   attestation?: { source: EvidenceSource; tlsKey?: Uint8Array } | undefined;
+  openingBytes?: number;
   clock: Clock;
   random: Random;
   report: Report;
@@ -62,6 +67,8 @@ export type NodeRoleOptions = {
   logIntervalMs: number;
   deadlineMs: number;
   generationDeadlineMs: number;
+  /** What runs models, where that is not this process's own execution pool. */
+  openEngine?: typeof openEngine;
 };
 
 export type NodeRole = {
@@ -100,7 +107,7 @@ export async function openNodeRole(options: NodeRoleOptions): Promise<NodeRole> 
     const upstreams = options.upstreamsPath === undefined ? [] : await readUpstreams(options.upstreamsPath);
     const relay = createRelay({ upstreams, clock, report });
     closers.push(relay.close);
-    const engine = await openEngine(options.workerCount, report, relay);
+    const engine = await (options.openEngine ?? openEngine)(options.workerCount, report, relay);
     closers.push(engine.close);
     const { fetch: ask } = systemEdges;
     const source = fetchSource(gateway, {
@@ -109,6 +116,14 @@ export async function openNodeRole(options: NodeRoleOptions): Promise<NodeRole> 
     const folder = join(data, "log");
     const log = await openNodeLog({ source, trust, folder, intervalMs: options.logIntervalMs, report });
     closers.push(log.close);
+    const { fold } = log;
+    const openings = await openLotOpenings({
+      ...{ clock, random: options.random, report, folder: join(data, "openings"), limitBytes: options.openingBytes },
+      sealingKey: await openSealingKey(join(data, "keys", "openings-key"), options.random),
+      fates: () => fatesOf(fold),
+    });
+    closers.push(openings.close);
+    log.follow(sweeping(fold, openings));
     const spool = await openSpool({ folder: join(data, "spool"), post: (entry) => postEntry(peer, entry), report });
     closers.push(spool.close);
     const artifacts = await openArtifacts({
@@ -152,7 +167,6 @@ export async function openNodeRole(options: NodeRoleOptions): Promise<NodeRole> 
         post: (path, body) => registrar.post(path, body, "application/cbor"),
       });
     closers.push(() => attestor?.close());
-    const { fold } = log;
 
     function createHost(): NodeHost {
       const files = artifacts.files;
@@ -161,6 +175,7 @@ export async function openNodeRole(options: NodeRoleOptions): Promise<NodeRole> 
         ...{ deadlineMs: options.deadlineMs, generationDeadlineMs: options.generationDeadlineMs },
         checkRoom: spool.checkRoom,
         append: spool.append,
+        keepOpening: openings.keep,
       });
       const loading = createLoading({ prepare: (model) => engine.engine.prepare(model, files), clock });
       return createNodeHost({
@@ -176,7 +191,9 @@ export async function openNodeRole(options: NodeRoleOptions): Promise<NodeRole> 
       if (host !== undefined) return host;
       throw new ServiceError("unavailable", "this node is starting: ask again in a moment");
     };
-    const app = nodeRoutes({ host: started, id, fold, clock, report, isReady });
+    const access = createOpeningAccess({ fold, openings, readOn: log.readOn });
+    const answerOpening = openingHandler({ access, id, fold, clock });
+    const app = nodeRoutes({ host: started, id, fold, clock, report, isReady, answerOpening });
 
     return {
       id: hex(id),
@@ -240,7 +257,7 @@ function offersOf(engine: OpenEngine, relay: Relay, sizeMostBytes: number): (mod
 }
 
 /** The id of the gateway's key, as the gateway says it: what it signs is held to the log, not to this. */
-async function readGatewayId(gateway: string, trust: LogTrust): Promise<Uint8Array> {
+export async function readGatewayId(gateway: string, trust: LogTrust): Promise<Uint8Array> {
   const answer = await requestOutside(`${gateway}/v1/network`, { timeoutMs: POST_MS, limitBytes: 65_536 }).catch(
     (cause: unknown) => {
       throw new OperatorError(`no answer from ${gateway}: is the network running there?`, { cause });
@@ -255,7 +272,8 @@ async function readGatewayId(gateway: string, trust: LogTrust): Promise<Uint8Arr
   return bytes;
 }
 
-async function fetchArtifact(gateway: string, digest: Uint8Array, sizeBytes: number): Promise<Uint8Array> {
+/** An artifact as the network's hub gives it: whoever asks holds it to its digest. */
+export async function fetchArtifact(gateway: string, digest: Uint8Array, sizeBytes: number): Promise<Uint8Array> {
   const url = `${gateway}/v1/artifacts/${hex(digest)}`;
   const answer = await requestOutside(url, { timeoutMs: FETCH_MS, limitBytes: sizeBytes });
   if (answer.status === 200) return answer.body;

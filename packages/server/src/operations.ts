@@ -89,6 +89,22 @@ export function measureUpstreams(metrics: Metrics, view: () => readonly Upstream
   of("tally_upstream_calls_in_flight", "Calls that an upstream has.", ({ inFlight }) => inFlight);
 }
 
+/** Adds what is measured of openings that are kept for the lot. */
+export function measureOpenings(
+  metrics: Metrics,
+  held: () => { count: number; sizeBytes: number; evictedCount: number },
+): void {
+  metrics.gauge({ name: "tally_node_openings", help: "Openings that are kept for the lot." }, () => held().count);
+  metrics.gauge({ name: "tally_node_openings_bytes", help: "What they take." }, () => held().sizeBytes);
+  metrics.total(
+    {
+      name: "tally_node_openings_evicted_total",
+      help: "Openings that went for want of room before they were needless.",
+    },
+    () => held().evictedCount,
+  );
+}
+
 type NodeState = { id: string; breaker: "closed" | "open"; inFlight: number; waiting: number };
 
 /** Adds what is measured of nodes elsewhere, by their key ids. */

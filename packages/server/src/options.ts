@@ -28,6 +28,12 @@ export type Options = {
   nodeTokenPath?: string;
   /** SHA-256 of the key whose simulated evidence of nodes is played along with. */
   simulatedRoot?: Uint8Array;
+  /** The token by which verifiers elsewhere come in; without one, none do. */
+  verifierTokenPath?: string;
+  /** The share of one core that its own verifier may take; 0 leaves it to verifiers elsewhere. */
+  verifyShare: number;
+  /** The most that its node keeps of what opens receipts. */
+  openingBytes: number;
   behindTlsProxy: boolean;
   /** How long contents of calls with `store: true` are kept. */
   contentDays: number;
@@ -40,6 +46,7 @@ export const HELP = `tallyd: a Tallystick network on this machine: hub, gateway,
   tallyd [--data DIR] [--port N] [--json]
   tallyd keys --keys DIR   makes the keys of a network that others reach
   tallyd node --help       runs models for the network of a gateway elsewhere
+  tallyd verifier --help   runs again what the lots of a log draw for it
   tallyd witness --help    cosigns the checkpoints of other logs
 
   --data DIR      where keys, log and artifacts lie      (.tallystick)
@@ -79,6 +86,16 @@ export const HELP = `tallyd: a Tallystick network on this machine: hub, gateway,
                   play along with simulated evidence of
                   nodes, by the key of this SHA-256: it is
                   never counted as attested               (none)
+  --verify PERCENT
+                  of one core, that running calls again to
+                  check them may take; 0 leaves it to
+                  verifiers elsewhere                     (25)
+  --verifier-token FILE
+                  let verifiers in that have the token in
+                  this file, which is made if need be     (no verifiers elsewhere)
+  --openings-mib N
+                  calls and answers to keep, sealed, until
+                  it is known whether they are checked    (1024)
   --content-days N
                   how long content is kept of calls with
                   store: true; 0 keeps none               (30)
@@ -111,6 +128,9 @@ export function parseOptions(args: string[], defaultModels: string): Options | "
     url: { type: "string" },
     "node-token": { type: "string" },
     "simulated-root": { type: "string" },
+    verify: { type: "string", default: "25" },
+    "verifier-token": { type: "string" },
+    "openings-mib": { type: "string", default: "1024" },
     "content-days": { type: "string", default: "30" },
     "log-level": { type: "string", default: "info" },
     "log-format": { type: "string", default: "json" },
@@ -142,6 +162,8 @@ export function parseOptions(args: string[], defaultModels: string): Options | "
     ...(values.upstreams === undefined ? {} : { upstreamsPath: values.upstreams }),
     behindTlsProxy: values["behind-tls-proxy"],
     contentDays: wholeNumber("content-days", values["content-days"], 0, 3_650),
+    verifyShare: wholeNumber("verify", values.verify, 0, 100) / 100,
+    openingBytes: wholeNumber("openings-mib", values["openings-mib"], 0, 999_999) * 1024 * 1024,
     log: {
       format: oneOf("log-format", LOG_FORMATS, values["log-format"]),
       level: oneOf("log-level", LOG_LEVELS, values["log-level"]),
@@ -151,6 +173,7 @@ export function parseOptions(args: string[], defaultModels: string): Options | "
     ...(url === undefined ? {} : { url }),
     ...(values["node-token"] === undefined ? {} : { nodeTokenPath: values["node-token"] }),
     ...simulatedRoot(values["simulated-root"]),
+    ...(values["verifier-token"] === undefined ? {} : { verifierTokenPath: values["verifier-token"] }),
   };
 }
 

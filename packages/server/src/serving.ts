@@ -14,12 +14,12 @@ import type { Hono } from "hono";
 import type { OpenEngine } from "./engine.ts";
 import { createDispatcher, type Dispatcher, type LocalNode } from "./gateway/dispatcher.ts";
 import { nodeRoutes } from "./gateway/node-routes.ts";
-import { createNodeRegistry, type NodeView } from "./gateway/nodes.ts";
+import { createNodeRegistry, type NodeView, type RegisteredNode } from "./gateway/nodes.ts";
 import { createRemoteNode } from "./gateway/remote-node.ts";
 import type { Ledger } from "./ledger.ts";
 import { type Admission, createAdmission } from "./log/admission.ts";
 import { createLoading } from "./node/loading.ts";
-import { createNode } from "./node/service.ts";
+import { createNode, type NodeParts } from "./node/service.ts";
 import type { Clock } from "./platform/clock.ts";
 import { ServiceError } from "./platform/errors.ts";
 import { openPeer } from "./platform/peer.ts";
@@ -41,6 +41,8 @@ export type ServingParts = {
   /** Whether a header has the token of nodes; never where the operator lets none in. */
   isNode(header: string | undefined): boolean;
   isAdmin(header: string | undefined): boolean;
+  /** Given what opens the receipts that may be drawn. */
+  keepOpening: NonNullable<NodeParts["keepOpening"]>;
 };
 
 export type Serving = {
@@ -50,6 +52,8 @@ export type Serving = {
   routes(url: string): Hono;
   /** How each node elsewhere is, and what it has to do. */
   nodes(): NodeView[];
+  /** A node elsewhere, by the hex of its key's id. */
+  findNode(id: string): RegisteredNode | undefined;
   close(): Promise<void>;
 };
 
@@ -84,7 +88,7 @@ export function openServing(parts: ServingParts): Serving {
   log.follow(node.folded); // After the fold's own, which came first.
   const id = keyId(signers.gateway.spki);
   const routes = (url: string) => nodeRoutes({ registry, fold, clock, id, url, isNode, isAdmin, publish });
-  return { node, admission, routes, nodes: registry.view, close: registry.close };
+  return { node, admission, routes, nodes: registry.view, findNode: registry.find, close: registry.close };
 }
 
 /** The node in this process, as one among others. */
@@ -96,6 +100,7 @@ function createLocalNode(parts: ServingParts): LocalNode {
   const node = createNode({
     ...{ signer: signers.node, engine: engine.engine, fold, clock, random, deadlineMs, generationDeadlineMs, files },
     checkRoom: () => log.checkRoom(),
+    keepOpening: parts.keepOpening,
     append: (receipt) =>
       ledger.appendAdmitted(receipt).catch((error: unknown) => {
         unlogged.add(idOf(receipt));

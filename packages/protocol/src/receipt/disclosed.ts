@@ -2,8 +2,24 @@
 import { equal, utf8 } from "../bytes.ts";
 import { type CommittedField, commitField } from "../call/call.ts";
 import type { ReceiptPayload } from "../entry/payload.ts";
-import { encodeJson } from "../json/canonical.ts";
+import { encodeJson, type Json, type JsonObject } from "../json/canonical.ts";
+import { COMMITTED_TOKENS } from "../limits.ts";
 import type { ReceiptMember } from "../openai/frame.ts";
+
+/**
+ * The tokens of an answer, by choice, that evidence tells: of a language model on an engine that is not exact. Undefined where
+ * it tells none, or what are no tokens.
+ */
+export function tokensIn({ tokens }: JsonObject): number[][] | undefined {
+  if (!Array.isArray(tokens)) return undefined;
+  const found = tokens.map((choice) => (Array.isArray(choice) ? choice.filter(isToken) : []));
+  const isWhole = tokens.every((choice, i) => Array.isArray(choice) && choice.length === found[i]?.length);
+  return isWhole && found.reduce((sum, { length }) => sum + length, 0) <= COMMITTED_TOKENS ? found : undefined;
+}
+
+function isToken(value: Json): value is number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+}
 
 type Told = Pick<ReceiptMember, "responseSalt" | "evidence" | "upstream">;
 

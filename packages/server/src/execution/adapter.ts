@@ -4,7 +4,7 @@
  * and it is deterministic: the same bytes in give the same bytes out on every machine, for the node and the judge alike.
  */
 import type { Tensor } from "@tallystick/protocol";
-import type { Generation, GenerationRequest } from "./generation.ts";
+import type { ClaimedTokens, Generation, GenerationRequest } from "./generation.ts";
 
 /** What an adapter stands on: the revision's sessions, files and options, and nothing else. */
 export type Kit = {
@@ -27,5 +27,5 @@ export type Adapter = {
   /** Answers each call at its own place. What is thrown is a fault of ours or of the graph, never of one input. */
   run(calls: Tensor[][], kit: Kit): Promise<Outcome[]>;
   /** Writes text. What is thrown is a fault likewise; which bits come depends on this request alone. */
-  generate?(request: GenerationRequest, kit: Kit): Generation;
+  generate?(request: GenerationRequest, kit: Kit, claimed?: ClaimedTokens): Generation;
 };

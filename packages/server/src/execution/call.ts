@@ -1,11 +1,10 @@
 /** A call on its way through a pool, and what can come of it. */
-import type { Tensor } from "@tallystick/protocol";
+import type { ExecutionProfile, Tensor } from "@tallystick/protocol";
 import type { Batchable } from "./batch.ts";
 import type { Fault } from "./messages.ts";
-import type { EngineProfile } from "./profile.ts";
 
 export type Execution =
-  | { kind: "answered"; outputs: Tensor[]; unitCount: number; profile: EngineProfile }
+  | { kind: "answered"; outputs: Tensor[]; unitCount: number; profile: ExecutionProfile }
   /** The caller's fault, as the adapter found it. */
   | { kind: "refused"; message: string }
   /** Too many wait already, and this one was not tried. */

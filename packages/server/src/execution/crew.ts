@@ -2,7 +2,9 @@
  * The workers of one engine and the calls that wait for them. What waits for one revision runs as a batch; a batch that fails
  * in any way is taken apart and each of its calls runs alone, once, so that only the culprit fails.
  */
+
 import assert from "node:assert/strict";
+import type { ExecutionProfile } from "@tallystick/protocol";
 import { batchLength, takeBatch } from "./batch.ts";
 import type { Call } from "./call.ts";
 import type { Generating } from "./generating.ts";
@@ -11,13 +13,12 @@ import type { ExecutionLimits } from "./limits.ts";
 import type { Fault, Reply } from "./messages.ts";
 import { pack, unpack } from "./packing.ts";
 import { fits, keptBy, type Line, type Place, seat, writeNext } from "./place.ts";
-import type { EngineProfile } from "./profile.ts";
 import type { CheckedRevision } from "./revision.ts";
 import { createSlot } from "./slot.ts";
 
 export type Crew = {
   /** Opens a revision in one worker, and from then on takes calls for it. */
-  open(revision: CheckedRevision, profile: EngineProfile): Promise<Fault | undefined>;
+  open(revision: CheckedRevision, profile: ExecutionProfile): Promise<Fault | undefined>;
   /** Takes no more calls for a revision, fails those that wait, and unloads it. */
   drop(key: string): Promise<void>;
   find(key: string): Line | undefined;

@@ -17,6 +17,12 @@ const REFUSED = new Map([
   ...["Loop", "Scan", "SequenceMap", "BeamSearch", "WhisperBeamSearch", "GreedySearch", "Sampling"].map(
     (name) => [name, "repeats a graph, perhaps for ever"] as const,
   ),
+  ...["BiasDropout", "BitmaskDropout", "BitmaskBiasDropout"].map(
+    (name) => [name, "draws random numbers, so that no two runs agree"] as const,
+  ),
+  ...["BitCast", "MurmurHash3"].map(
+    (name) => [name, "reads the bits of numbers, and those of a NaN are not the same on every machine"] as const,
+  ),
   ["EPContext", "reads a file of its own choice"] as const,
 ]);
 

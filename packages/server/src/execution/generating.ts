@@ -4,7 +4,13 @@
  */
 
 import type { StopSignal } from "../platform/stop.ts";
-import { type GenerationDelta, type GenerationEnd, type GenerationRequest, promptSize } from "./generation.ts";
+import {
+  type ClaimedTokens,
+  type GenerationDelta,
+  type GenerationEnd,
+  type GenerationRequest,
+  promptSize,
+} from "./generation.ts";
 import type { ExecutionLimits } from "./limits.ts";
 import type { Reply } from "./messages.ts";
 import type { Slot } from "./slot.ts";
@@ -15,6 +21,7 @@ const LOSSES = 3;
 export type Generating = {
   id: number;
   request: GenerationRequest;
+  claimed: ClaimedTokens | undefined;
   sizeBytes: number;
   settled: boolean;
   /** Settles it; what comes later changes nothing. */
@@ -29,6 +36,8 @@ export type Generating = {
 export type GenerateOptions = {
   deadlineMs: number;
   signal?: StopSignal | undefined;
+  /** Nothing is written: each of these tokens is held to what the model would choose, and refused where it would not. */
+  claimed?: ClaimedTokens | undefined;
   onDelta(delta: GenerationDelta): void;
 };
 
@@ -37,7 +46,7 @@ let lastId = 0;
 /** A generation that ends by itself at its deadline or its signal; `onSettled` is told how, once. */
 export function createGenerating(
   request: GenerationRequest,
-  { deadlineMs, signal, onDelta }: GenerateOptions,
+  { deadlineMs, signal, claimed, onDelta }: GenerateOptions,
   onSettled: (end: GenerationEnd) => void,
 ): Generating {
   const message = `not done within the ${deadlineMs} ms that this generation may take`;
@@ -47,6 +56,7 @@ export function createGenerating(
   const one: Generating = {
     id: ++lastId,
     request,
+    claimed,
     sizeBytes: promptSize(request),
     settled: false,
     progress: { begun: false, came: 0, given: 0, losses: 0 },
@@ -91,7 +101,7 @@ export async function advance(
       return one.settle({ kind: "failed", reason: "crashed", message });
     }
     Object.assign(progress, { begun: true, came: 0 });
-    reply = await slot.ask({ kind: "begin", revision, id: one.id, request: one.request });
+    reply = await slot.ask({ kind: "begin", revision, id: one.id, request: one.request, claimed: one.claimed });
     if (reply.kind === "done") reply = await slot.ask(step);
   }
   if (reply.kind === "fault") return one.settle({ kind: "failed", reason: reply.reason, message: reply.message });

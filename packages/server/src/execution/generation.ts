@@ -1,5 +1,6 @@
 /** Text that a model writes, as it is asked for and as it comes: in pieces, with an end that says what came of it. */
 import { utf8 } from "@tallystick/protocol";
+import type { Tolerance } from "./compare.ts";
 import { GENERATION_LIMITS } from "./limits.ts";
 
 export type GenerationRequest = {
@@ -28,7 +29,10 @@ export type Logprob = { token: string; bytes: number[]; logprob: number };
 /** More of the choice `index`. Its text is whole characters, and never of a stop string. */
 export type GenerationDelta = { index: number; text: string; logprobs: TokenLogprob[] };
 
-export type FinishedChoice = { index: number; finishReason: "stop" | "length" };
+export type FinishedChoice = { index: number; finishReason: "stop" | "length"; tokens: number[] };
+
+/** Tokens that somebody says were written, by choice, and how far another run's logits may be from those they came of. */
+export type ClaimedTokens = { tokens: number[][]; tolerance: Tolerance };
 
 export type GenerationEnd =
   | { kind: "answered"; choices: FinishedChoice[]; promptTokens: number; completionTokens: number }

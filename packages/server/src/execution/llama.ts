@@ -57,7 +57,7 @@ export async function openLlama(module: string, generations: number): Promise<(l
         name: NAME,
         run: async (calls) =>
           calls.map(() => refuse("this model takes text: ask for a completion or a chat completion")),
-        generate: (request) => decode(language, request),
+        generate: (request, claimed) => decode(language, request, claimed),
         [Symbol.asyncDispose]: () => model.dispose(),
       };
     } catch (error) {
@@ -104,17 +104,28 @@ function bytesOfPiece(name: string): Uint8Array {
 
 function createSequence(sequence: LlamaSequence, vocabularyLength: number): Sequence {
   let marked = 0;
-  return {
-    async read(tokens) {
-      const input = tokens.map((token, i): number | [number, object] =>
-        i === tokens.length - 1 ? [token, { generateNext: { logits: true } }] : token,
-      );
-      const logits = (await sequence.controlledEvaluate(input)).at(-1)?.next?.logits;
+
+  /** Reads `tokens`, and gives the logits of what follows each of those from the place `from` on. */
+  async function readFrom(tokens: number[], from: number): Promise<Float32Array[]> {
+    const input = tokens.map((token, i): number | [number, object] =>
+      i >= from ? [token, { generateNext: { logits: true } }] : token,
+    );
+    const read = await sequence.controlledEvaluate(input);
+    return tokens.slice(from).map((_, i) => {
+      const logits = read[from + i]?.next?.logits;
       if (logits === undefined) throw new Error("llama.cpp gave no logits");
       const values = new Float32Array(vocabularyLength);
       for (const [token, logit] of logits) values[token] = logit;
       return values;
+    });
+  }
+
+  return {
+    async read(tokens) {
+      const [values = new Float32Array()] = await readFrom(tokens, tokens.length - 1);
+      return values;
     },
+    readEach: (tokens) => readFrom(tokens, 0),
     mark() {
       marked = sequence.nextTokenIndex;
     },

@@ -1,6 +1,6 @@
 /** What is said between a pool and its workers: one request at a time, each with its reply. */
 import type { Manifest } from "@tallystick/protocol";
-import type { GenerationDelta, GenerationOutcome, GenerationRequest } from "./generation.ts";
+import type { ClaimedTokens, GenerationDelta, GenerationOutcome, GenerationRequest } from "./generation.ts";
 import type { Vocabulary } from "./gguf.ts";
 import type { Packed } from "./packing.ts";
 
@@ -15,8 +15,8 @@ export type Request =
     }
   | { kind: "unload"; revision: string }
   | { kind: "run"; revision: string; calls: Packed }
-  /** Opens a generation; nothing of it runs before the first `advance`. */
-  | { kind: "begin"; revision: string; id: number; request: GenerationRequest }
+  /** Opens a generation, or the check of one that was claimed; nothing of it runs before the first `advance`. */
+  | { kind: "begin"; revision: string; id: number; request: GenerationRequest; claimed?: ClaimedTokens | undefined }
   /** Goes on with a generation for a while, by at least one pass of the model. */
   | { kind: "advance"; id: number; sliceMs: number }
   | { kind: "abandon"; id: number };

@@ -1,15 +1,15 @@
 /** A worker's place in a crew, the line of a revision, and who of those that write text sits where. */
+import type { ExecutionProfile } from "@tallystick/protocol";
 import type { Call } from "./call.ts";
 import { advance, type Generating } from "./generating.ts";
 import type { ExecutionLimits } from "./limits.ts";
-import type { EngineProfile } from "./profile.ts";
 import type { CheckedRevision } from "./revision.ts";
 import type { Slot } from "./slot.ts";
 
 /** A revision and the calls that wait for it, oldest first. */
 export type Line = {
   revision: CheckedRevision;
-  profile: EngineProfile;
+  profile: ExecutionProfile;
   waiting: Set<Call>;
   /** Generations that no worker has a seat for. */
   generations: Set<Generating>;

@@ -77,7 +77,7 @@ describe("answers", () => {
     await pool.load(logistic);
     expect(await ask(1)).toMatchObject({
       kind: "answered",
-      profile: { runtime: "onnxruntime-web@1.30.0", exactness: "exact" },
+      profile: { runtime: expect.stringMatching(/^onnxruntime-web@1\.30\.0\//), exactness: "exact" },
     });
   });
 

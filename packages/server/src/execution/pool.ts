@@ -1,6 +1,6 @@
 /** Runs models, for a node or a verifier, in workers that can be ended: what may be asked of execution from outside. */
 import assert from "node:assert/strict";
-import { hex, type Tensor, tensorFault } from "@tallystick/protocol";
+import { type ExecutionProfile, hex, type Tensor, tensorFault } from "@tallystick/protocol";
 import { createCall, type Execution, sizeOf } from "./call.ts";
 import { type Crew, createCrew, type Log } from "./crew.ts";
 import { createGenerating, type GenerateOptions } from "./generating.ts";
@@ -8,7 +8,7 @@ import { type GenerationEnd, type GenerationRequest, generationFault, promptSize
 import { startChild, startLlama, startThread } from "./host.ts";
 import { EXECUTION_LIMITS, type ExecutionLimits } from "./limits.ts";
 import type { Line } from "./place.ts";
-import { type EngineProfile, readJudge, readLlama, readNative } from "./profile.ts";
+import { readJudge, readLlama, readNative } from "./profile.ts";
 import { checkRevision, type Revision } from "./revision.ts";
 
 export type ExecutionPool = {
@@ -20,10 +20,10 @@ export type ExecutionPool = {
   run(digest: Uint8Array, inputs: Tensor[], options: { deadlineMs: number }): Promise<Execution>;
   /**
    * Writes the text that is asked for, in pieces, within `deadlineMs`, waiting included; the signal stops it between two
-   * tokens. Throws when the revision is not loaded.
+   * tokens. With claimed tokens it checks them instead, and gives the text that they are. Throws when the revision is not loaded.
    */
   generate(digest: Uint8Array, request: GenerationRequest, options: GenerateOptions): Promise<GenerationEnd>;
-  profile(digest: Uint8Array): EngineProfile;
+  profile(digest: Uint8Array): ExecutionProfile;
   /** The revisions that some worker has loaded, by the hex of their digests. */
   loaded(): string[];
   /** Fails what is under way and ends every worker. */
@@ -60,7 +60,7 @@ export async function openExecution(options: ExecutionOptions): Promise<Executio
     loadedBytes: limits.llamaLoadedBytes,
     workerGenerations: limits.llamaGenerations,
   };
-  let nativeProfile: EngineProfile | undefined;
+  let nativeProfile: ExecutionProfile | undefined;
   let llama: Awaited<ReturnType<typeof readLlama>> | undefined;
   function startLlamaWorker() {
     assert(llama, "a revision for llama.cpp is opened after its profile was read");
@@ -173,7 +173,7 @@ export async function openExecution(options: ExecutionOptions): Promise<Executio
       });
     },
 
-    async generate(digest, request, { deadlineMs, signal, onDelta }) {
+    async generate(digest, request, { deadlineMs, signal, claimed, onDelta }) {
       if (closed) throw new Error("this pool is closed");
       const { crew, line } = get(digest);
       const fault = generationFault(request);
@@ -181,7 +181,7 @@ export async function openExecution(options: ExecutionOptions): Promise<Executio
       const overload = findOverload(promptSize(request));
       if (overload !== undefined) return overload;
       if (signal?.aborted) return { kind: "cancelled" };
-      const options = { deadlineMs: Math.min(deadlineMs, limits.deadlineMs), signal, onDelta };
+      const options = { deadlineMs: Math.min(deadlineMs, limits.deadlineMs), signal, claimed, onDelta };
       return new Promise((resolve) => {
         const one = createGenerating(request, options, (end) => {
           removePending(one);

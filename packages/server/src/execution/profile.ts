@@ -5,9 +5,6 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { concat, type ExecutionProfile, sha256 } from "@tallystick/protocol";
 
-/** The profile as a receipt has it, and the settings that every kit here pins. */
-export type EngineProfile = ExecutionProfile & { optimisation: "all"; threadCount: 1 };
-
 /** What an operator does who wants a native revision and lacks its engine. */
 const INSTALL = "npm install onnxruntime-node@1.30.0 --ignore-scripts";
 
@@ -18,7 +15,7 @@ const INSTALL_LLAMA =
 const { resolve } = createRequire(import.meta.url);
 
 /** The judge's profile, and the very bytes it is about, compiled once for all its threads. */
-export async function readJudge(): Promise<{ profile: EngineProfile; module: WebAssembly.Module }> {
+export async function readJudge(): Promise<{ profile: ExecutionProfile; module: WebAssembly.Module }> {
   const path = resolve("onnxruntime-web/ort-wasm-simd-threaded.wasm");
   const bytes = new Uint8Array(await readFile(path));
   const runtime = await readRuntime(join(path, "../../package.json"));
@@ -41,7 +38,7 @@ function isInstalled(id: string): boolean {
 }
 
 /** The native engine's profile. Throws, and says what to do, where it is not installed. */
-export async function readNative(find: (id: string) => string = resolve): Promise<EngineProfile> {
+export async function readNative(find: (id: string) => string = resolve): Promise<ExecutionProfile> {
   let path: string;
   try {
     path = find("onnxruntime-node/package.json");
@@ -61,7 +58,7 @@ export async function readNative(find: (id: string) => string = resolve): Promis
  */
 export async function readLlama(
   find: (id: string) => string = resolve,
-): Promise<{ profile: EngineProfile; module: string }> {
+): Promise<{ profile: ExecutionProfile; module: string }> {
   let path: string;
   try {
     path = find("node-llama-cpp");
@@ -75,7 +72,7 @@ export async function readLlama(
   if (names.length === 0) throw new Error(`the llama engine has no binary for ${platform}: ${INSTALL_LLAMA}`);
   const digests: Uint8Array[] = [];
   for (const name of names) digests.push(sha256(await readFile(join(folder, name))));
-  const profile = profileOf(await readRuntime(join(root, "package.json")), concat(...digests), "tolerant");
+  const profile = profileOf(await readRuntime(join(root, "package.json")), concat(...digests), "tolerant", "");
   return { profile, module: pathToFileURL(path).href };
 }
 
@@ -84,6 +81,14 @@ async function readRuntime(path: string): Promise<string> {
   return `${name}@${version}`;
 }
 
-function profileOf(runtime: string, binary: Uint8Array, exactness: "exact" | "tolerant"): EngineProfile {
-  return { runtime, binary: sha256(binary), exactness, optimisation: "all", threadCount: 1 };
+/** What bits depend on beside the engine's binary, at the end of its name: its settings, and the tables by which texts are read. */
+const settingsOf = (optimisation: string) => `${optimisation}/threads-1/unicode-${process.versions.unicode}`;
+
+function profileOf(
+  runtime: string,
+  binary: Uint8Array,
+  exactness: ExecutionProfile["exactness"],
+  optimisation = "/opt-all",
+): ExecutionProfile {
+  return { runtime: `${runtime}${settingsOf(optimisation)}`, binary: sha256(binary), exactness };
 }

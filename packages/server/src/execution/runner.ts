@@ -2,7 +2,8 @@
 import type { Tensor } from "@tallystick/protocol";
 import type { Adapter, Outcome } from "./adapter.ts";
 import type { Engine } from "./engine.ts";
-import type { Generation, GenerationDelta, GenerationRequest } from "./generation.ts";
+import { withOneNaN } from "./floats.ts";
+import type { ClaimedTokens, Generation, GenerationDelta, GenerationRequest } from "./generation.ts";
 import { openKit } from "./kit.ts";
 import type { Reply, Request } from "./messages.ts";
 import { pack, unpack } from "./packing.ts";
@@ -15,7 +16,7 @@ const MESSAGE_LENGTH = 500;
 export type Loaded = AsyncDisposable & {
   name: string;
   run(calls: Tensor[][]): Promise<Outcome[]>;
-  generate?: ((request: GenerationRequest) => Generation) | undefined;
+  generate?: ((request: GenerationRequest, claimed?: ClaimedTokens) => Generation) | undefined;
 };
 export type Load = Request & { kind: "load" };
 export type Runner = (request: Request) => Promise<Reply>;
@@ -33,7 +34,7 @@ export function createOpener(engine: Engine, adapters: Adapters): (load: Load) =
     return {
       name,
       run: (calls) => adapter.run(calls, kit),
-      generate: generate && ((request) => generate(request, kit)),
+      generate: generate && ((request, claimed) => generate(request, kit, claimed)),
       [Symbol.asyncDispose]: () => kit[Symbol.asyncDispose](),
     };
   };
@@ -70,14 +71,14 @@ export function createRunner(open: (load: Load) => Promise<Loaded>): Runner {
     return {
       kind: "answers",
       answers: outcomes.map((one) => (one.ok ? { unitCount: one.unitCount } : { refusal: one.message })),
-      outputs: pack(outcomes.map((one) => (one.ok ? one.outputs : []))),
+      outputs: pack(outcomes.map((one) => (one.ok ? one.outputs.map(withOneNaN) : []))),
     };
   }
 
-  async function begin({ revision, id, request }: Request & { kind: "begin" }): Promise<Reply> {
+  async function begin({ revision, id, request, claimed }: Request & { kind: "begin" }): Promise<Reply> {
     const model = get(revision);
     if (model.generate === undefined) throw new Error(`${model.name} writes no text`);
-    running.set(id, { revision, generation: model.generate(request) });
+    running.set(id, { revision, generation: model.generate(request, claimed) });
     return { kind: "done" };
   }
 

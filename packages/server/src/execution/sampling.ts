@@ -25,23 +25,44 @@ export function drawAt(seed: number, choice: number, position: number): number {
 
 export type Sampling = Pick<GenerationRequest, "temperature" | "topP" | "frequencyPenalty" | "presencePenalty">;
 
-/** The next token. `counts` says how often each was written so far; `draw` is of this place. */
-export function chooseToken(
+/** The logits less their penalties. */
+export function scoresOf(
   logits: Float32Array,
-  { temperature, topP, frequencyPenalty, presencePenalty }: Sampling,
+  { frequencyPenalty, presencePenalty }: Sampling,
   counts: ReadonlyMap<number, number>,
-  draw: number,
-): number {
+): Float64Array {
   const scores = Float64Array.from(logits);
   for (const [token, count] of counts)
     scores[token] = (scores[token] ?? 0) - count * frequencyPenalty - (count > 0 ? presencePenalty : 0);
+  return scores;
+}
+
+/** What each token weighs at a temperature above 0; the heaviest weighs 1. */
+export function weightsOf(scores: Float64Array, temperature: number): Float64Array {
+  const highest = scores[argmax(scores)] ?? 0;
+  return scores.map((score) => exp((score - highest) / temperature));
+}
+
+/** All tokens, the heaviest first; of equal ones, the lower id. */
+export function heaviestFirst(weights: Float64Array): number[] {
+  return [...weights.keys()].sort((a, b) => (weights[b] ?? 0) - (weights[a] ?? 0) || a - b);
+}
+
+/** The next token. `counts` says how often each was written so far; `draw` is of this place. */
+export function chooseToken(
+  logits: Float32Array,
+  sampling: Sampling,
+  counts: ReadonlyMap<number, number>,
+  draw: number,
+): number {
+  const { temperature, topP } = sampling;
+  const scores = scoresOf(logits, sampling, counts);
   const best = argmax(scores);
   if (temperature === 0) return best;
-  const highest = scores[best] ?? 0;
-  const weights = scores.map((score) => exp((score - highest) / temperature));
+  const weights = weightsOf(scores, temperature);
   if (topP === 1) return pick(weights.keys(), weights, draw * sum(weights));
   // A nucleus: the likeliest tokens which together have the share; of equal ones, the lower id.
-  const order = [...weights.keys()].sort((a, b) => (weights[b] ?? 0) - (weights[a] ?? 0) || a - b);
+  const order = heaviestFirst(weights);
   const enough = topP * sum(weights);
   let share = 0;
   let length = 0;
@@ -84,13 +105,13 @@ export function likeliest(values: Float64Array, count: number): number[] {
   return found;
 }
 
-function argmax(values: Float64Array): number {
+export function argmax(values: Float64Array): number {
   let best = 0;
   for (let i = 1; i < values.length; i++) if ((values[i] ?? 0) > (values[best] ?? 0)) best = i;
   return best;
 }
 
-function sum(values: Float64Array): number {
+export function sum(values: Float64Array): number {
   let total = 0;
   for (const value of values) total += value;
   return total;

@@ -1,4 +1,7 @@
-/** What a request says of its sender: the app, by `HTTP-Referer` and `X-Title`, and its class of traffic. Self-declared. */
+/**
+ * What a request says of its sender: the app, by `HTTP-Referer` and `X-Title`, its class of traffic, and to whom it may be
+ * opened. Self-declared.
+ */
 import { ServiceError } from "../platform/errors.ts";
 
 /** An app, as it names itself: the origin of its page and a title; either may be empty. */
@@ -35,4 +38,11 @@ export function trafficOf(header: string | undefined): Traffic {
   throw new ServiceError("invalid_request", `x-tally-traffic is one of ${TRAFFIC.join(", ")}`, {
     param: "x-tally-traffic",
   });
+}
+
+/** Whether a verifier that is drawn for it may see the call, by `x-tally-open`; it may where that is not there. It is signed with the call. */
+export function openOf(header: string | undefined): "none" | "lot" {
+  if (header === undefined || header === "lot") return "lot";
+  if (header === "none") return "none";
+  throw new ServiceError("invalid_request", "x-tally-open is none or lot", { param: "x-tally-open" });
 }

@@ -51,6 +51,8 @@ export type NodeRegistry = {
   /** The operator has it take no more calls, or take them again. Throws not_found. */
   setDrain(id: string, drain: boolean): void;
   candidates(): RegisteredNode[];
+  /** The node of that id, also where it takes no calls. */
+  find(id: string): RegisteredNode | undefined;
   view(): NodeView[];
   /** Lets what is under way at nodes end. */
   close(): Promise<void>;
@@ -166,6 +168,8 @@ export function createNodeRegistry({ clock, connect }: NodesParts): NodeRegistry
       forgetGone();
       return [...rows.values()].map(({ node }) => node);
     },
+
+    find: (id) => rows.get(id)?.node,
 
     view() {
       forgetGone();

@@ -45,6 +45,7 @@ const RequestParameters = z.strictObject({
     .regex(/^[0-9a-f]{32}$/, "must be 32 digits of lower-case hex")
     .exactOptional(),
   traffic: z.enum(["production", "test", "probe"]).exactOptional(),
+  open: z.enum(["none", "lot"]).exactOptional(),
   binary_data_output: z.boolean().exactOptional(),
 });
 
@@ -68,6 +69,8 @@ export type InferenceRequest = {
   maxPrice: bigint;
   decision?: Uint8Array;
   traffic: "production" | "test" | "probe";
+  /** Whether a verifier that is drawn for it may see the call and its answer. */
+  open: "none" | "lot";
 };
 
 /** A request as this protocol has it: with what its response repeats, and in which form it wants each output. */
@@ -94,6 +97,7 @@ export function parseInferRequest(json: unknown, binary?: Uint8Array, manifest?:
     outputs: outputs.map((output) => output.name),
     maxPrice: BigInt(parameters.max_price ?? 0),
     traffic: parameters.traffic ?? "production",
+    open: parameters.open ?? "lot",
     wantsBinary: (output) => forms.get(output) ?? parameters.binary_data_output ?? false,
     ...(id === undefined ? {} : { id }),
     ...(decision === undefined ? {} : { decision }),

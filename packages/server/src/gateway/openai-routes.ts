@@ -21,7 +21,7 @@ import { type Observation, observationOf } from "../platform/requests.ts";
 import { Stop } from "../platform/stop.ts";
 import type { Caller } from "./accounts.ts";
 import { answerOf } from "./answer.ts";
-import { trafficOf } from "./attribution.ts";
+import { openOf, trafficOf } from "./attribution.ts";
 import type { Contents } from "./contents.ts";
 import { type Entrance, signalOf } from "./entrance.ts";
 import { createFrameStream } from "./frame-stream.ts";
@@ -269,6 +269,7 @@ function terms(c: Context, model: PublishedModel, request: OpenAiRequest, keyMax
   return {
     maxPrice: given === undefined ? maxPriceOf(model, request, keyMaximum) : BigInt(given),
     traffic: trafficOf(c.req.header("x-tally-traffic")),
+    open: openOf(c.req.header("x-tally-open")),
     ...(decisionBytes === undefined ? {} : { decision: decisionBytes }),
   };
 }

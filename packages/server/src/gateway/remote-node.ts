@@ -13,6 +13,7 @@ import {
   type JsonObject,
   type Key,
   keyOf,
+  LOT_OPENING_SIZE_BYTES,
   Malformed,
   NodeRecordReader,
   type NodeReply,
@@ -32,7 +33,7 @@ import {
 import { type Clock, nowSeconds } from "../platform/clock.ts";
 import { type ErrorCode, ServiceError, STATUS } from "../platform/errors.ts";
 import { signRequest } from "../platform/http-signature.ts";
-import { type Peer, type PeerAnswer, PeerError } from "../platform/peer.ts";
+import { type Peer, type PeerAnswer, PeerError, readAll } from "../platform/peer.ts";
 import type { StopSignal } from "../platform/stop.ts";
 
 /** What a node gives back: always a receipt; the answer where there is one, else why there is none. */
@@ -56,6 +57,8 @@ export type Waiting = { sink?: (frame: Uint8Array) => void | Promise<void>; sign
 export type RemoteNode = {
   /** A sink that fails is heard no more: the node is told that nobody waits, and says what came of it. */
   dispatch(dispatch: Dispatch, waiting: Waiting): Promise<Dispatched>;
+  /** Asks on for an opening: who may have it is the node's to say, by the headers that its asker signed. Throws a PeerError. */
+  askOpening(path: string, headers: Record<string, string>): Promise<{ status: number; body: Uint8Array }>;
   close(): Promise<void>;
 };
 
@@ -77,6 +80,7 @@ const DISPATCH = "/v1/dispatch";
 const CANCEL = "/v1/dispatch/cancel";
 /** How long a node has for a receipt once it was told that nobody waits. */
 const CANCEL_MS = 10_000;
+const OPENING_MS = 30_000;
 const RECORDS = "application/vnd.tallystick.records";
 
 export function createRemoteNode(parts: RemoteNodeParts): RemoteNode {
@@ -123,7 +127,12 @@ export function createRemoteNode(parts: RemoteNodeParts): RemoteNode {
     }
   }
 
-  return { dispatch, close: peer.close };
+  async function askOpening(path: string, headers: Record<string, string>) {
+    const answer = await peer.get({ path, headers, timeoutMs: OPENING_MS });
+    return { status: answer.status, body: await readAll(answer, LOT_OPENING_SIZE_BYTES) };
+  }
+
+  return { dispatch, askOpening, close: peer.close };
 }
 
 /** An answer that is no reply: of the node itself, which says that it took nothing up; or of whoever is in between. */

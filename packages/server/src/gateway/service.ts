@@ -87,7 +87,7 @@ export type GatewayParts = {
 };
 
 /** What a requester authorises beside the call. */
-export type Terms = Pick<InferenceRequest, "maxPrice" | "decision" | "traffic">;
+export type Terms = Pick<InferenceRequest, "maxPrice" | "decision" | "traffic" | "open">;
 
 /** A call whose requester's half is signed and checked. */
 export type Asked = {
@@ -138,7 +138,7 @@ export function createGateway(parts: GatewayParts): Gateway {
     caller: Caller,
     model: PublishedModel,
     asked: Call,
-    { maxPrice, decision, traffic }: Terms,
+    { maxPrice, decision, traffic, open }: Terms,
     stream?: Dispatch["stream"],
   ): Promise<Asked & { requestSalt: Uint8Array }> {
     requireModel(caller.key, model);
@@ -156,7 +156,7 @@ export function createGateway(parts: GatewayParts): Gateway {
       request: commit("request", requestSalt, bytes),
       tier: "signed",
       maxPrice,
-      openness: "none",
+      openness: open,
       traffic,
       ...(decision === undefined ? {} : { decision }),
     });

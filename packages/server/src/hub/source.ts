@@ -50,6 +50,7 @@ const ModelSource = z.strictObject({
   outputs: z.array(TensorSpec),
   operations: z.array(z.enum(["chat", "completion", "embedding", "response"])).exactOptional(),
   contextLength: z.number().int().positive().exactOptional(),
+  tolerance: z.strictObject({ absolute: z.string(), relative: z.string() }).exactOptional(),
   quality: z.array(z.strictObject({ metric: z.string(), value: z.string(), on: z.string() })),
   /** Atomic units: a call, a million units of input, a million of output. Fixed with the revision. */
   price: atomic.default("0"),
@@ -68,8 +69,22 @@ export type Package = {
   files: Map<string, Uint8Array>;
 };
 
-/** Reads the model in `folder`. Throws an OperatorError where something is missing or not what its digest says. */
+/**
+ * Reads the model in `folder`. Throws an OperatorError where something is missing or not what its digest says, or where nobody
+ * could verify its answers for want of a tolerance.
+ */
 export async function readModelSource(folder: string): Promise<Package> {
+  const found = await readUnmeasuredSource(folder);
+  const { name, version, engine, tolerance } = found.manifest;
+  if (engine === "native" && tolerance === undefined)
+    throw new OperatorError(
+      `${name} ${version} is native and states no tolerance: measure it with models/tolerance.ts, or run it on the judge`,
+    );
+  return found;
+}
+
+/** The same for a model whose tolerance is not measured yet. */
+export async function readUnmeasuredSource(folder: string): Promise<Package> {
   const path = join(folder, "model.json");
   const parsed = ModelSource.safeParse(readJson(await readFile(path, "utf8"), path));
   if (!parsed.success) throw new OperatorError(`${path} is not a model: ${z.prettifyError(parsed.error)}`);

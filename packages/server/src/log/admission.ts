@@ -21,9 +21,12 @@ import {
 } from "@tallystick/protocol";
 import type { Clock } from "../platform/clock.ts";
 import { ServiceError } from "../platform/errors.ts";
+import { checkVerification, isOfVerification } from "./verification-admission.ts";
 
 /** Strangers' keys enrol at most this often, over all strangers: a log is for ever. */
 const ENROLMENTS_PER_MINUTE = 60;
+/** Chains of verifiers: one is good for days. */
+const COMMITS_PER_MINUTE = 60;
 
 export type AdmissionParts = {
   fold: FoldState;
@@ -38,9 +41,13 @@ export type AdmissionParts = {
   caughtUp(): Promise<void>;
 };
 
+export type Submitted = { index: number; alreadyLogged: boolean };
+
 export type Admission = {
   /** Takes a statement in. A receipt is durable when it resolves; with anything else, the fold has it. */
-  submit(bytes: Uint8Array): Promise<{ index: number; alreadyLogged: boolean }>;
+  submit(bytes: Uint8Array): Promise<Submitted>;
+  /** Takes in a dispute whose opening was checked: without one, a dispute is refused. */
+  submitOpened(bytes: Uint8Array): Promise<Submitted>;
   /** The receipt that the log has under an id, also where the fold does not know it yet: its statement's id, and where it is. */
   findReceipt(id: Uint8Array): { statement: Key; index: number } | undefined;
 };
@@ -50,30 +57,38 @@ const RECENT_KEPT = 65_536;
 
 export function createAdmission({ fold, clock, publish, caughtUp, append, ownNode }: AdmissionParts): Admission {
   const receipts = createRecentReceipts({ fold, caughtUp, append });
-  const admitEnrolment = createRateLimit(clock, ENROLMENTS_PER_MINUTE);
+  const admitEnrolment = createRateLimit(clock, ENROLMENTS_PER_MINUTE, "keys enrol");
+  const admitCommit = createRateLimit(clock, COMMITS_PER_MINUTE, "chains are committed to");
   /** Statements on their way into the fold, so that the same one is not appended twice at once. */
   const inFlight = new Map<string, Promise<number>>();
 
-  async function submit(bytes: Uint8Array): Promise<{ index: number; alreadyLogged: boolean }> {
+  async function submit(bytes: Uint8Array, isOpened = false): Promise<Submitted> {
     const entry = parse(bytes);
+    if (entry.kind === "dispute" && !isOpened)
+      throw new ServiceError("forbidden", "a dispute comes with the opening of its receipt: POST /v1/disputes");
     // Whoever was given a receipt may send it here before the fold knows that the node of this process has logged it.
     if (entry.kind === "receipt" && equal(entry.signed.keyId, ownNode)) await caughtUp();
     await checkSignature(fold, entry);
     if (entry.kind === "receipt") return receipts.submit(entry);
-    const { name, index } = checkKind(fold, entry);
+    const { name, index } = isOfVerification(entry) ? checkVerification(fold, entry) : checkKind(fold, entry);
     if (index !== undefined) return { index, alreadyLogged: true };
     const known = inFlight.get(name);
     if (known !== undefined) {
       await known;
-      return submit(bytes); // By then the fold says where it is, or that it was another statement of the same name.
+      return submit(bytes, isOpened); // By then the fold says where it is, or that it was another statement of the same name.
     }
     if (entry.kind === "key") admitEnrolment();
+    if (entry.kind === "lot" && entry.says.action === "commit") admitCommit();
     const published = publish(bytes).finally(() => inFlight.delete(name));
     inFlight.set(name, published);
     return { index: await published, alreadyLogged: false };
   }
 
-  return { submit, findReceipt: receipts.find };
+  return {
+    submit: (bytes) => submit(bytes),
+    submitOpened: (bytes) => submit(bytes, true),
+    findReceipt: receipts.find,
+  };
 }
 
 /**
@@ -181,14 +196,14 @@ function checkEnrolment(
   fold: FoldState,
   says: Extract<Entry, { kind: "key" }>["says"],
 ): { name: string; index?: number } {
-  if (says.action !== "enrol" || says.role !== "relier")
-    throw new ServiceError("forbidden", "only reliers enrol their keys here");
+  if (says.action !== "enrol" || (says.role !== "relier" && says.role !== "disputer"))
+    throw new ServiceError("forbidden", "only reliers and disputers enrol their keys here");
   const kid = keyOf(keyId(says.spki));
   const known = fold.keys.get(kid);
   if (isOperator(fold, kid))
     throw new ServiceError(
       "forbidden",
-      `this key is the network's ${known?.role} key: an operator cannot rely on what it sells`,
+      `this key is the network's ${known?.role} key: an operator cannot rely on what it sells, nor dispute it`,
     );
   const name = `key ${hex(keyId(says.spki))}`;
   return known === undefined ? { name } : { name, index: known.index };
@@ -219,7 +234,7 @@ function getValidReceipt(fold: FoldState, id: Uint8Array): UsedReceipt {
 }
 
 /** A bucket that fills at `perMinute`; taking from an empty one is refused. */
-function createRateLimit(clock: Clock, perMinute: number): () => void {
+function createRateLimit(clock: Clock, perMinute: number, what: string): () => void {
   let tokens = perMinute;
   let filledMs = clock.nowMs();
   return () => {
@@ -228,7 +243,7 @@ function createRateLimit(clock: Clock, perMinute: number): () => void {
     tokens = Math.min(perMinute, tokens + (sinceMs / 60_000) * perMinute);
     filledMs = now;
     if (tokens < 1)
-      throw new ServiceError("rate_limited", `at most ${perMinute} keys enrol in a minute: try again in a minute`);
+      throw new ServiceError("rate_limited", `at most ${perMinute} ${what} in a minute: try again in a minute`);
     tokens--;
   };
 }

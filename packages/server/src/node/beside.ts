@@ -1,30 +1,42 @@
 /** What a receipt commits to beside the answer, and the openings of it that only the requester gets. */
-import { commitField, encodeJson, type JsonObject, type ReceiptPayload, utf8 } from "@tallystick/protocol";
+import {
+  COMMITTED_TOKENS,
+  commitField,
+  encodeJson,
+  type JsonObject,
+  type ReceiptPayload,
+  utf8,
+} from "@tallystick/protocol";
 import type { Attempt, UpstreamWords } from "./generation.ts";
 
 /** What a receipt commits to beside the answer, for the requester to open with the response's salt. */
 export type Disclosure = { evidence?: JsonObject; upstream?: JsonObject };
 
-type Told = { upstream?: UpstreamWords; attempts?: Attempt[] };
+type Told = { upstream?: UpstreamWords; attempts?: Attempt[]; tokens?: number[][] };
 
 /** The receipt's fields for what an engine told, under `salt`, and what they are over. `name` is the upstream's registered one. */
 export function besideAnswer(
-  { upstream, attempts = [] }: Told,
+  { upstream, attempts = [], tokens = [] }: Told,
   salt: Uint8Array,
   name: string | undefined,
 ): { committed: Pick<ReceiptPayload, "upstream" | "evidence">; disclosure: Disclosure } {
-  const evidence: JsonObject = { attempts: attempts.map((attempt) => ({ ...attempt })) };
-  const tried = attempts.length > 0;
+  const count = tokens.reduce((sum, { length }) => sum + length, 0);
+  const isCommitted = tokens.length > 0 && count <= COMMITTED_TOKENS;
+  const evidence: JsonObject = {
+    attempts: attempts.map((attempt) => ({ ...attempt })),
+    ...(isCommitted ? { tokens } : {}),
+  };
+  const tells = attempts.length > 0 || isCommitted;
   return {
     committed: {
       ...(upstream === undefined || name === undefined
         ? {}
         : { upstream: { name, ...committedWords(upstream, salt) } }),
-      ...(tried ? { evidence: commitField("evidence", salt, encodeJson(evidence)) } : {}),
+      ...(tells ? { evidence: commitField("evidence", salt, encodeJson(evidence)) } : {}),
     },
     disclosure: {
       ...(upstream === undefined ? {} : { upstream: wordsJson(upstream) }),
-      ...(tried ? { evidence } : {}),
+      ...(tells ? { evidence } : {}),
     },
   };
 }

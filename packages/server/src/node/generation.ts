@@ -5,6 +5,9 @@
 import type { JsonObject, PublishedModel } from "@tallystick/protocol";
 import type { StopSignal } from "../platform/stop.ts";
 
+/** A model as an engine needs to know it. */
+export type RunModel = Pick<PublishedModel, "revision" | "manifest">;
+
 /** A call as an engine gets it: the body that was committed to, which names no model and says nothing of streams. */
 export type EngineCall = { operation: "chat" | "completion"; body: JsonObject };
 
@@ -60,6 +63,8 @@ export type Generated =
       /** By the index of the choice. */
       finishReasons: FinishReason[];
       usage: Usage;
+      /** By choice, where another run of the model may have other bits: they are under the receipt's evidence. */
+      tokens?: number[][];
       upstream?: UpstreamWords;
       attempts?: Attempt[];
     }
@@ -83,16 +88,16 @@ export type GenerationOptions = {
 
 /** What answers OpenAI's operations: models that run here, and upstreams. */
 export type Generator = {
-  generate(model: PublishedModel, call: EngineCall, options: GenerationOptions): Promise<Generated>;
+  generate(model: RunModel, call: EngineCall, options: GenerationOptions): Promise<Generated>;
   /** One vector for each input, in order. */
   embed(
-    model: PublishedModel,
+    model: RunModel,
     body: JsonObject,
     options: Pick<GenerationOptions, "deadlineMs" | "signal">,
   ): Promise<Embedded>;
   /** What of `body` this model cannot honour, in words for its sender, before anything is signed; undefined where nothing. */
   fault(
-    model: PublishedModel,
+    model: RunModel,
     operation: "chat" | "completion" | "embedding",
     body: JsonObject,
   ): { message: string; param: string } | undefined;

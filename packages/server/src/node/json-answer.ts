@@ -8,7 +8,6 @@ import {
   type JsonCall,
   type JsonObject,
   Malformed,
-  type PublishedModel,
   responseOfChat,
   responseUsage,
   type TokenUsage,
@@ -23,6 +22,7 @@ import type {
   FinishReason,
   GenerationOptions,
   Generator,
+  RunModel,
   Unanswered,
   UpstreamWords,
 } from "./generation.ts";
@@ -39,6 +39,7 @@ export type JsonOutcome =
       finishReasons: FinishReason[];
       upstream?: UpstreamWords;
       attempts?: Attempt[];
+      tokens?: number[][];
     }
   | Unanswered;
 
@@ -63,7 +64,7 @@ export function writerOf(call: JsonCall, heading: Heading): FrameWriter | undefi
 /** Has `call` answered. Total but for faults of ours: what an engine does wrong is an outcome. */
 export async function answerJson(
   generator: Generator,
-  model: PublishedModel,
+  model: RunModel,
   call: JsonCall,
   asking: Asking,
 ): Promise<JsonOutcome> {
@@ -92,7 +93,7 @@ function engineCallOf({ operation, body }: JsonCall): EngineCall {
 
 async function answerText(
   generator: Generator,
-  model: PublishedModel,
+  model: RunModel,
   operation: JsonCall["operation"],
   call: EngineCall,
   { frames, ...options }: Asking,
@@ -151,7 +152,7 @@ function sizeOf({ content = "", reasoning = "", refusal = "", toolCalls = [] }: 
 
 async function answerEmbedding(
   generator: Generator,
-  model: PublishedModel,
+  model: RunModel,
   body: JsonObject,
   options: Asking,
 ): Promise<Told> {

@@ -29,6 +29,8 @@ export type NodeRoutes = {
   report: Report;
   /** Whether calls are taken: the log is followed, and the gateway knows this node. */
   isReady(): boolean;
+  /** Answers verifiers and referees. */
+  answerOpening(c: Context): Promise<Response>;
 };
 
 /** An authorization and a salt beside the call. */
@@ -37,8 +39,9 @@ const RECORDS = "application/vnd.tallystick.records";
 /** Frames that may wait for a gateway that reads slowly. */
 const FRAMES_AHEAD = 16;
 
-export function nodeRoutes({ host, id, fold, clock, report, isReady }: NodeRoutes): Hono {
+export function nodeRoutes({ host, id, fold, clock, report, isReady, answerOpening }: NodeRoutes): Hono {
   const app = new Hono();
+  app.get("/v1/receipts/:id/opening/lot", answerOpening);
 
   /** A body that a gateway of this network signed; nobody else's is so much as read. */
   async function signedBody(c: Context, limitBytes: number): Promise<Uint8Array> {

@@ -11,12 +11,14 @@ import {
   type Dispatch,
   type ExecutionProfile,
   encodeAnswer,
+  encodeJson,
   type FoldState,
   hex,
   type JsonCall,
   type JsonObject,
   keyId,
   keyOf,
+  type LotOpening,
   type Manifest,
   type PublishedModel,
   parseCall,
@@ -70,6 +72,8 @@ export type NodeParts = {
   checkRoom(): void;
   /** Durable when it resolves. */
   append(entry: Uint8Array): Promise<number>;
+  /** Given what opens a receipt that may be drawn to be checked; lacks where nothing is kept. */
+  keepOpening?(receiptId: Uint8Array, opening: LotOpening): void;
 };
 
 /** What the node gives back: always a receipt; the answer where there is one, else why there is none. */
@@ -105,6 +109,8 @@ type TakenUp = {
   authorization: Authorization;
   model: PublishedModel;
   salt: Uint8Array;
+  /** What was asked, and the salt under its commitment. */
+  asked: Pick<LotOpening, "call" | "requestSalt">;
   /** Nodes that did not take it up, as the gateway says. */
   tried: Attempt[];
   /** Whether a receipt may have been signed for it. */
@@ -138,7 +144,8 @@ export function createNode(parts: NodeParts): InferenceNode {
     budgets.take(id, authorization.says, model);
     spent.add(name);
     forget(spent, fold);
-    const taken: TakenUp = { id, authorization, model, salt: random(32), tried, isSigned: false };
+    const opened = { requestSalt: salt, call };
+    const taken: TakenUp = { id, authorization, model, salt: random(32), asked: opened, tried, isSigned: false };
     try {
       return await work(taken, asked);
     } catch (error) {
@@ -176,6 +183,7 @@ export function createNode(parts: NodeParts): InferenceNode {
       price,
       ...committed,
     });
+    keepOpening(taken, answer, disclosure);
     return { ok: true, ...logged, outputs, answer, salt: taken.salt, disclosure };
   }
 
@@ -196,10 +204,18 @@ export function createNode(parts: NodeParts): InferenceNode {
       ...committed,
       ...(call.operation === "embedding" ? {} : { outputUnits: unitStep(usage.completionTokens) }),
     });
+    keepOpening(taken, answer, disclosure);
     return {
       ...{ ok: true, ...logged, answer, salt: taken.salt, disclosure },
       body: bodyOf(call, heading, outcome.answer),
     };
+  }
+
+  /** What opens the receipt is kept where its requester lets it be drawn. A relayed answer can be run again by nobody. */
+  function keepOpening({ id, authorization, model, salt, asked }: TakenUp, answer: Uint8Array, told: Disclosure): void {
+    if (authorization.says.openness !== "lot" || model.manifest.upstream !== undefined) return;
+    const evidence = told.evidence === undefined ? {} : { evidence: encodeJson(told.evidence) };
+    parts.keepOpening?.(id, { ...asked, responseSalt: salt, answer, ...evidence });
   }
 
   /** What was counted costs more than was authorised: how many units there are is known only once the model has run. */
@@ -329,6 +345,7 @@ function toldBy(outcome: NotAnswered | JsonOutcome): Parameters<typeof besideAns
   return {
     ...("upstream" in outcome && outcome.upstream !== undefined ? { upstream: outcome.upstream } : {}),
     ...("attempts" in outcome && outcome.attempts !== undefined ? { attempts: outcome.attempts } : {}),
+    ...("tokens" in outcome && outcome.tokens !== undefined ? { tokens: outcome.tokens } : {}),
   };
 }
 

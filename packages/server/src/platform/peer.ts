@@ -32,6 +32,8 @@ export type PeerRequest = {
 export type Peer = {
   /** A POST. Throws a PeerError; so does the answer's body where it breaks off. */
   post(request: PeerRequest): Promise<PeerAnswer>;
+  /** A GET, which may be sent twice. Throws a PeerError, as does the body. */
+  get(request: Omit<PeerRequest, "body">): Promise<PeerAnswer>;
   /** Lets what is under way end, for a while. */
   close(): Promise<void>;
 };
@@ -45,6 +47,12 @@ const CONNECTIONS = 64;
 /** Opens the role at `url`, an origin. */
 export function openPeer(url: string): Peer {
   const pool = new Pool(url, { connections: CONNECTIONS, pipelining: 1, connect: { timeout: CONNECT_MS } });
+  const times = (timeoutMs: number, signal: AbortSignal | undefined) => ({
+    ...{ headersTimeout: timeoutMs, bodyTimeout: timeoutMs },
+    ...(signal === undefined ? {} : { signal }),
+  });
+  const failureOf = (cause: unknown, isSent: boolean) =>
+    new PeerError(`${url} gave no answer: ${cause instanceof Error ? cause.message : cause}`, isSent, cause);
   return {
     async post({ path, headers, body, signal, timeoutMs }) {
       let isSent = false;
@@ -53,18 +61,24 @@ export function openPeer(url: string): Peer {
         isSent = true;
         yield body;
       };
-      const failure = (cause: unknown) =>
-        new PeerError(`${url} gave no answer: ${cause instanceof Error ? cause.message : cause}`, isSent, cause);
+      const failure = (cause: unknown) => failureOf(cause, isSent);
       try {
         const answer = await pool.request({
           method: "POST",
           path,
           headers: { ...headers, "content-length": String(body.length) },
           body: Readable.from(written(), { objectMode: false }),
-          headersTimeout: timeoutMs,
-          bodyTimeout: timeoutMs,
-          ...(signal === undefined ? {} : { signal }),
+          ...times(timeoutMs, signal),
         });
+        return { status: answer.statusCode, headers: singles(answer.headers), body: pieces(answer.body, failure) };
+      } catch (cause) {
+        throw failure(cause);
+      }
+    },
+    async get({ path, headers, signal, timeoutMs }) {
+      const failure = (cause: unknown) => failureOf(cause, true);
+      try {
+        const answer = await pool.request({ method: "GET", path, headers, ...times(timeoutMs, signal) });
         return { status: answer.statusCode, headers: singles(answer.headers), body: pieces(answer.body, failure) };
       } catch (cause) {
         throw failure(cause);

@@ -2,7 +2,7 @@
  * The engine of models that run elsewhere: any upstream that speaks OpenAI's API (docs/operating/upstreams.md). What an upstream
  * sends is passed on as it comes; an answer counts once it is whole, in order and says what it used.
  */
-import { type JsonObject, keyOf, type PublishedModel, revisionOf } from "@tallystick/protocol";
+import { type JsonObject, keyOf, revisionOf } from "@tallystick/protocol";
 import type {
   Attempt,
   Delta,
@@ -11,6 +11,7 @@ import type {
   Generated,
   GenerationOptions,
   Generator,
+  RunModel,
   Unanswered,
 } from "../node/generation.ts";
 import { type Breaker, createBreaker, type Trial } from "../platform/breaker.ts";
@@ -60,9 +61,9 @@ export function createRelay({ upstreams, clock, report }: RelayParts): Relay {
       packages.push(made);
       served.set(keyOf(revisionOf(made.manifestBytes)), { upstream, model });
     }
-  const find = ({ revision }: PublishedModel) => served.get(keyOf(revision));
+  const find = ({ revision }: RunModel) => served.get(keyOf(revision));
 
-  async function generate(published: PublishedModel, call: EngineCall, options: GenerationOptions): Promise<Generated> {
+  async function generate(published: RunModel, call: EngineCall, options: GenerationOptions): Promise<Generated> {
     const found = find(published);
     if (found === undefined) return notServed(published);
     const { config } = found.upstream;
@@ -94,7 +95,7 @@ export function createRelay({ upstreams, clock, report }: RelayParts): Relay {
   }
 
   async function embed(
-    published: PublishedModel,
+    published: RunModel,
     body: JsonObject,
     options: Pick<GenerationOptions, "deadlineMs" | "signal">,
   ): Promise<Embedded> {
@@ -281,7 +282,7 @@ function overloaded(message: string): Extract<Unanswered, { kind: "overloaded" }
   return { kind: "overloaded", message };
 }
 
-function notServed({ manifest }: PublishedModel): Extract<Unanswered, { kind: "overloaded" }> {
+function notServed({ manifest }: RunModel): Extract<Unanswered, { kind: "overloaded" }> {
   return overloaded(
     `${manifest.name} ${manifest.version} is relayed to an upstream that this node is not configured for`,
   );

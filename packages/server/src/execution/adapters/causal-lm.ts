@@ -33,7 +33,7 @@ export const causalLm: Adapter = {
   name: "causal-lm",
   version: 1,
   run: async (calls) => calls.map(() => refuse("this model takes text: ask for a completion or a chat completion")),
-  generate: (request, kit) => decode(openModel(kit), request),
+  generate: (request, kit, claimed) => decode(openModel(kit), request, claimed),
 };
 
 const openModel = remembered((kit: Kit): LanguageModel => {
@@ -111,26 +111,38 @@ function createSequence(kit: Kit, { layers, heads, headSize, extraInputs }: Opti
   let length = 0;
   let marked = { cache, length };
 
+  /** The logits of all places that the graph gives: of each token, or of the last alone. */
+  async function readTokens(tokens: number[]): Promise<Tensor> {
+    const extra = {
+      attention_mask: () => integers("attention_mask", new Array<number>(length + tokens.length).fill(1)),
+      position_ids: () =>
+        integers(
+          "position_ids",
+          Array.from(tokens, (_, i) => length + i),
+        ),
+    };
+    const feeds = [integers("input_ids", tokens), ...extraInputs.map((name) => extra[name]()), ...cache];
+    const outputs = new Map((await kit.run(MODEL_PATH, feeds)).map((output) => [output.name, output]));
+    const get = (name: string): Tensor => {
+      const output = outputs.get(name);
+      if (output === undefined) throw new Error(`the graph gives no "${name}"`);
+      return output;
+    };
+    cache = names.map((name) => ({ ...get(`present.${name}`), name: `past_key_values.${name}` }));
+    length += tokens.length;
+    return get("logits");
+  }
+
   return {
     async read(tokens) {
-      const extra = {
-        attention_mask: () => integers("attention_mask", new Array<number>(length + tokens.length).fill(1)),
-        position_ids: () =>
-          integers(
-            "position_ids",
-            Array.from(tokens, (_, i) => length + i),
-          ),
-      };
-      const feeds = [integers("input_ids", tokens), ...extraInputs.map((name) => extra[name]()), ...cache];
-      const outputs = new Map((await kit.run(MODEL_PATH, feeds)).map((output) => [output.name, output]));
-      const get = (name: string): Tensor => {
-        const output = outputs.get(name);
-        if (output === undefined) throw new Error(`the graph gives no "${name}"`);
-        return output;
-      };
-      cache = names.map((name) => ({ ...get(`present.${name}`), name: `past_key_values.${name}` }));
-      length += tokens.length;
-      return lastRow(get("logits"));
+      return lastRow(await readTokens(tokens));
+    },
+    async readEach(tokens) {
+      const logits = await readTokens(tokens);
+      const width = logits.shape.at(-1) ?? 0;
+      if (logits.shape.at(-2) !== tokens.length || logits.data.length !== 4 * tokens.length * width)
+        throw new Error("the graph gives no logits after each token, and so no other engine's tokens can be checked");
+      return tokens.map((_, i) => new Float32Array(logits.data.slice(4 * i * width, 4 * (i + 1) * width).buffer));
     },
     mark() {
       marked = { cache, length };

@@ -1,0 +1,91 @@
+/** What verifiers, disputers and referees may append: each statement once, about what the log knows. */
+import {
+  type Entry,
+  type EntryOf,
+  type FoldState,
+  hex,
+  keyOf,
+  lastReveal,
+  precedes,
+  revealDue,
+  signedId,
+} from "@tallystick/protocol";
+import { ServiceError } from "../platform/errors.ts";
+
+type OfVerification = Extract<Entry, { kind: "verification" | "lot" | "appraisal" | "dispute" | "resolution" }>;
+const KINDS: ReadonlySet<string> = new Set(["verification", "lot", "appraisal", "dispute", "resolution"]);
+
+export function isOfVerification(entry: Entry): entry is OfVerification {
+  return KINDS.has(entry.kind);
+}
+
+/** What the statement is called. Its signer's role was checked. Throws where it says nothing that may be said. */
+export function checkVerification(fold: FoldState, entry: OfVerification): { name: string; index?: number } {
+  if (entry.kind === "verification") return checkOutcome(fold, entry);
+  if (entry.kind === "lot") return checkLot(fold, entry);
+  if (entry.kind === "dispute") return checkDispute(fold, entry);
+  if (entry.kind === "resolution") return checkResolution(fold, entry);
+  const { key } = entry.says;
+  if (fold.keys.get(keyOf(key))?.role !== "node")
+    throw new ServiceError("not_found", `no node has the key ${hex(key)}`);
+  return { name: `appraisal ${hex(signedId(entry.signed))}` };
+}
+
+function checkOutcome(fold: FoldState, { says, signed }: EntryOf<"verification">): { name: string } {
+  const { receipt, epoch } = says;
+  const id = keyOf(receipt);
+  const verifier = keyOf(signed.keyId);
+  if (!fold.receipts.has(id)) throw unknownReceipt(receipt);
+  const { draw, checks = [] } = fold.proofs.examinations.get(id) ?? {};
+  const isDrawn = draw?.verifier === verifier && draw.epoch === epoch && !draw.omitted;
+  if (epoch !== undefined && !isDrawn)
+    throw new ServiceError("forbidden", `no lot of epoch entry ${epoch} drew this verifier for ${hex(receipt)}`);
+  if (epoch === undefined && says.outcome === "unopened")
+    throw new ServiceError("forbidden", `nobody had to open ${hex(receipt)} to this verifier: no lot drew it`);
+  if (checks.some((check) => check.verifier === verifier && check.drawn === isDrawn))
+    throw new ServiceError("conflict", `this verifier has said what came of ${hex(receipt)} already`);
+  return { name: `verification ${hex(signed.keyId)} ${hex(receipt)} ${isDrawn}` };
+}
+
+function checkLot(fold: FoldState, { says, signed }: EntryOf<"lot">): { name: string } {
+  const verifier = keyOf(signed.keyId);
+  const own = hex(signed.keyId);
+  const last = lastReveal(fold, verifier);
+  if (says.action === "commit") {
+    if (last !== undefined && keyOf(last) === keyOf(says.anchor))
+      throw new ServiceError("conflict", "this verifier has committed to that chain already");
+    return { name: `commit ${own} ${hex(says.anchor)}` };
+  }
+  const [due] = revealDue(fold, verifier);
+  if (due !== says.epoch)
+    throw new ServiceError(
+      "conflict",
+      due === undefined ? "no lot waits for this verifier" : `the lot of epoch entry ${due} waits for this verifier`,
+    );
+  if (last === undefined || !precedes(says.value, last))
+    throw new ServiceError("invalid_request", "what is revealed does not hash to what this verifier revealed last");
+  return { name: `reveal ${own} ${says.epoch}` };
+}
+
+function checkDispute(fold: FoldState, { says, signed }: EntryOf<"dispute">): { name: string } {
+  const { receipt } = says;
+  if (!fold.receipts.has(keyOf(receipt))) throw unknownReceipt(receipt);
+  const disputes = fold.proofs.examinations.get(keyOf(receipt))?.disputes ?? [];
+  if (disputes.some(({ disputer }) => disputer === keyOf(signed.keyId)))
+    throw new ServiceError("conflict", `this key disputes ${hex(receipt)} already`);
+  return { name: `dispute ${hex(signed.keyId)} ${hex(receipt)}` };
+}
+
+function checkResolution(fold: FoldState, { says }: EntryOf<"resolution">): { name: string } {
+  const id = keyOf(says.dispute);
+  const receipt = fold.proofs.disputed.get(id);
+  const dispute = fold.proofs.examinations.get(receipt ?? "")?.disputes.find((one) => one.id === id);
+  if (dispute === undefined) throw new ServiceError("not_found", `the log has no dispute ${hex(says.dispute)}`);
+  if (dispute.outcome !== undefined)
+    throw new ServiceError("conflict", `the dispute ${hex(says.dispute)} is ${dispute.outcome} already`);
+  return { name: `resolution ${hex(says.dispute)}` };
+}
+
+function unknownReceipt(id: Uint8Array): ServiceError {
+  return new ServiceError("not_found", `no published receipt ${hex(id)}: wait a second for the next checkpoint`);
+}

@@ -1,0 +1,23 @@
+/** What the fold gives a verifier, and a referee, to do. */
+import { bytesOf, drawnFor, type FoldState, keyOf, lastReveal, revealDue } from "@tallystick/protocol";
+import type { OpenDispute } from "./referee.ts";
+import type { Lots } from "./service.ts";
+
+export function lotsOf(fold: FoldState, verifier: Uint8Array): Lots {
+  const key = keyOf(verifier);
+  return {
+    drawn: () => drawnFor(fold, key).map(({ receipt, ...rest }) => ({ receipt: bytesOf(receipt), ...rest })),
+    revealDue: () => revealDue(fold, key),
+    lastReveal: () => lastReveal(fold, key),
+  };
+}
+
+/** The disputes that no referee has looked at, in the order of the log. */
+export function openDisputes({ proofs, receipts }: FoldState): OpenDispute[] {
+  return [...proofs.disputed].flatMap(([id, receipt]) => {
+    const dispute = proofs.examinations.get(receipt)?.disputes.find((one) => one.id === id);
+    const index = receipts.get(receipt)?.index;
+    if (dispute === undefined || dispute.outcome !== undefined || index === undefined) return [];
+    return [{ id: bytesOf(id), receipt: bytesOf(receipt), index }];
+  });
+}
