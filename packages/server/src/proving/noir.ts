@@ -9,6 +9,7 @@ import {
   type DenseStep,
   fieldOf,
   inputDomain,
+  PACKED_BITS,
   type ParameterGroup,
   type Plan,
   type PoolStep,
@@ -18,8 +19,6 @@ import {
   weightsDomain,
 } from "@tallystick/protocol";
 import { NOIR_LIBRARY } from "./noir-library.ts";
-
-const PACKED_BITS = 248;
 
 /** The program that proves `calls` calls of `architecture` at once. */
 export function noirProgram(architecture: Architecture, calls: number): string {
