@@ -42,7 +42,7 @@ test("a model that is changed is another revision beside the first: a name means
   expect(await named("?version=1.0.0")).toBe("1.0.0");
   expect(await named(`?version=${first?.tallystick.revision}`)).toBe("1.0.0");
   expect((await network.infer(CREDIT, [creditInput()])).status).toBe(402);
-  expect((await network.infer(`${CREDIT}/versions/1.0.0`, [creditInput()])).status).toBe(200);
+  expect((await network.infer(`${CREDIT}/versions/1.1.0`, [creditInput()])).status).toBe(200);
   await network.restart();
   expect(await listed(network)).toHaveLength(2);
 });

@@ -9,7 +9,16 @@ import {
   sha256,
 } from "@tallystick/protocol";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { CRS_FOLDER, callOf, FIXTURE_NAMES, fixtureRevision, WEIGHTS_SALT } from "../../../../test/proving.ts";
+import {
+  CRS_FOLDER,
+  CRS_SUITE,
+  callOf,
+  FIXTURE_NAMES,
+  fixtureRevision,
+  PROGRAMS_FOLDER,
+  PROVING_TIMEOUT_MS,
+  WEIGHTS_SALT,
+} from "../../../../test/proving.ts";
 import { interpret } from "./interpreter.ts";
 import { openProver, type Prover } from "./prover.ts";
 

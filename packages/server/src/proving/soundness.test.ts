@@ -78,7 +78,6 @@ describe.skipIf(CRS_FOLDER === undefined)(CRS_SUITE, { timeout: PROVING_TIMEOUT_
       const first = [...stack.witness].find(([, value]) => BigInt(value) === BigInt(commitment))?.[0] ?? 0;
       const weightAt = 5 + call.values.length;
       const edits = new Map([
-        ["the receipt", 0],
         ["a salt", 2],
         ["an input", 4],
         ["a weight", weightAt],
@@ -107,7 +106,7 @@ describe.skipIf(CRS_FOLDER === undefined)(CRS_SUITE, { timeout: PROVING_TIMEOUT_
 
   const LIES: [name: string, what: string, from: string, to: string][] = [
     ["mlp", "every sign is turned", "{ 1 } else { 0 }", "{ 0 } else { 1 }"],
-    ["mlp", "every sign is said to be 2", "{ 1 } else { 0 }", "{ 2 } else { 2 }"],
+    ["mlp", "a sign below 0 is said to be 2", "{ 1 } else { 0 }", "{ 1 } else { 2 }"],
     ["gbt", "every branch is turned", "{ 1 } else { 0 }", "{ 0 } else { 1 }"],
     ["cnn", "every activation is passed on", "{ 1 } else { 0 }", "{ 1 } else { 1 }"],
     ["mlp", "another class is the greatest", "    best\n}", "    (best + 1) % N\n}"],
