@@ -18,6 +18,7 @@ const LAYERS: [place: string, may: string[]][] = [
   ["packages/client/src/cli", ["packages/client/src", "@tallystick/protocol", "node:"]],
   ["packages/client/src/openai.ts", ["packages/client/src", "openai"]],
   ["packages/client/src/ai-sdk.ts", ["packages/client/src", "@ai-sdk/openai-compatible"]],
+  ["packages/client/src/proof.ts", ["packages/client/src", "@tallystick/protocol", "@aztec/bb.js"]],
   ["packages/client/src/langchain.ts", ["packages/client/src", "@langchain/core"]],
   ["packages/client/src", ["@tallystick/protocol"]],
   ["packages/explorer/src/islands", ["packages/explorer/src", "@tallystick/protocol"]],

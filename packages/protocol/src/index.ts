@@ -52,6 +52,8 @@ export * from "./openai/usage.ts";
 export * from "./policy/acceptance.ts";
 export * from "./policy/satisfies.ts";
 export * from "./proof/answer.ts";
+export * from "./proof/ceremony.ts";
+export * from "./proof/check.ts";
 export * from "./proof/circuit.ts";
 export * from "./proof/commitment.ts";
 export * from "./proof/evidence.ts";

@@ -171,6 +171,7 @@ test("receipt.md explains every failure that a verdict can have", () => {
     not_published: true,
     broken_terms: true,
     wrong_opening: true,
+    bad_proof: true,
     not_in_log: true,
     bad_checkpoint: true,
     out_of_order: true,

@@ -4,14 +4,9 @@
  */
 import { open, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { hex, sha256 } from "@tallystick/protocol";
+import { CEREMONY, hex, sha256 } from "@tallystick/protocol";
 import { OperatorError } from "../platform/errors.ts";
 
-/** The ceremony, by which trust in it can be revoked: SHA-256 of its G2 point as Barretenberg has it. */
-export const CEREMONY = {
-  name: "Aztec Ignition",
-  digest: "01797bfc4de5a96f0e516a9ea4537d18786dc30cb991aca4274c95822b69c32f",
-} as const;
 /** SHA-256 of its first points, which every longer file begins with. */
 const FIRST_POINTS = { count: 32_769, digest: "d769ac6c98f8fab858a7e9967f2b7f181d8ad9fdcdf55438c915696febf0e99c" };
 const POINT_SIZE_BYTES = 64;
