@@ -65,7 +65,7 @@ export async function fixtureRevision(prover: Prover, name: string) {
     sizeBytes: bytes.length,
     digest: sha256(bytes),
   }));
-  const manifest: Manifest = {
+  const manifest = {
     name: `test/${name}`,
     version: "1",
     category: "risk",
@@ -81,7 +81,7 @@ export async function fixtureRevision(prover: Prover, name: string) {
     unit: "row",
     quality: [],
     circuit: { ...claims, agreeing: 0, measured: 0 },
-  };
+  } satisfies Manifest;
   return { manifest, files, circuit, weights };
 }
 
