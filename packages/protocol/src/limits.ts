@@ -68,3 +68,16 @@ export const RECEIPT_FILE_SIZE_BYTES = 3 * CALL_SIZE_BYTES;
 export const TIME_SECONDS = 0xffff_ffff;
 /** A request to a witness: the old size, a consistency proof, a checkpoint. */
 export const ADD_CHECKPOINT_SIZE_BYTES: number = NOTE_SIZE_BYTES + 45 * PROOF_HASHES + 22;
+/** The description of a circuit, which a browser reads. */
+export const CIRCUIT_FILE_SIZE_BYTES = 65_536;
+/** Layers of a circuit, values of a row of its input, outputs of a layer, and parameters in all. */
+export const CIRCUIT_LAYERS = 16;
+export const CIRCUIT_INPUTS = 4_096;
+export const CIRCUIT_OUTPUTS = 4_096;
+export const CIRCUIT_PARAMETERS = 262_144;
+/** Bits of the largest number inside a circuit: with a sign it has to be one of 128 bits. */
+export const CIRCUIT_ACCUMULATOR_BITS = 124;
+/** Calls that one proof is of. */
+export const PROOF_CALLS = 64;
+/** A proof's own bytes: those of 2^20 gates are below this. */
+export const PROOF_SIZE_BYTES = 16_384;

@@ -10,6 +10,7 @@ export type Failure =
   | "not_published"
   | "broken_terms"
   | "wrong_opening"
+  | "bad_proof"
   | "not_in_log"
   | "bad_checkpoint"
   | "out_of_order";
