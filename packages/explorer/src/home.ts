@@ -1,6 +1,7 @@
 /** The page: rendered whole on the server from one view, complete without a script. */
 import { html } from "./html.ts";
 import { mark } from "./mark.ts";
+import { coverage } from "./sections/coverage.ts";
 import { days } from "./sections/days.ts";
 import { firstCall } from "./sections/first-call.ts";
 import { footer } from "./sections/footer.ts";
@@ -40,7 +41,7 @@ export function renderHome(view: HomeView): string {
 <p class="lead">A network for AI inference whose every answer leaves a receipt signed by both sides, and whose every figure anybody can recompute.</p>
 </header>
 <main id="main" tabindex="-1">
-${headline(view)}${empty ? firstCall(view) : undefined}${usage(view)}${models(figures)}${days(figures)}${receipts(view.latest)}${verify(view)}${empty ? undefined : firstCall(view)}</main>
+${headline(view)}${empty ? firstCall(view) : undefined}${usage(view)}${models(figures)}${coverage(figures)}${days(figures)}${receipts(view.latest)}${verify(view)}${empty ? undefined : firstCall(view)}</main>
 ${footer(view)}</body>
 </html>
 `.markup;

@@ -68,7 +68,13 @@ export * from "./receipt/verify.ts";
 export { keyId, parseSigned, type Signed, type Signer, signedId, signPayload, verifySigned } from "./sign/cose.ts";
 export type { ClosedDay, DayCoverage, DayFigures } from "./usage/closed-days.ts";
 export type { Counts, Revenue } from "./usage/counts.ts";
-export type { Bound, CoverageFigures, NodeFigures, VerifierFigures } from "./usage/coverage-figures.ts";
+export {
+  type Bound,
+  type CoverageFigures,
+  type NodeFigures,
+  percentOf,
+  type VerifierFigures,
+} from "./usage/coverage-figures.ts";
 export * from "./usage/credits.ts";
 export * from "./usage/credits-state.ts";
 export * from "./usage/day.ts";

@@ -2,8 +2,9 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { sha256 } from "#platform";
 import { readVectors, type Vector } from "../../../test/vectors.ts";
-import { base64, hex, parseHex, utf8 } from "./bytes.ts";
+import { base64, hex, parseBase64, parseHex, utf8 } from "./bytes.ts";
 import { commit, parseAnyAnswer, parseCall } from "./call/call.ts";
 import { floats } from "./call/tensor.ts";
 import { parseAuthorization, parseEntry } from "./entry/entry.ts";
@@ -13,6 +14,10 @@ import { createNoteKey, encodeNoteKey, type NoteKey, parseNoteKey } from "./log/
 import { isQuorum, parsePolicy } from "./log/policy.ts";
 import { parseLogProof, proves } from "./log/proof.ts";
 import { trustInLog, verifyCheckpoint } from "./log/trust.ts";
+import { mostWrong, upperBound } from "./lot/bound.ts";
+import { lotSeedOf, ticketOf, verifierIndexOf } from "./lot/draw.ts";
+import { dueOf } from "./lot/due.ts";
+import { addShape, type Shapes } from "./lot/shapes.ts";
 import { withoutReceipt } from "./openai/frame.ts";
 import { answerOf } from "./proof/answer.ts";
 import { parseCircuitFile } from "./proof/circuit.ts";
@@ -20,6 +25,9 @@ import { commitInput, commitWeights, packValues } from "./proof/commitment.ts";
 import { quantiseRow } from "./proof/quantise.ts";
 import { extendStream, openStream, sealMessage } from "./receipt/stream.ts";
 import { signedId } from "./sign/cose.ts";
+import { applyEntry } from "./usage/fold.ts";
+import { isDrawn } from "./usage/lots.ts";
+import { createFold, keyOf } from "./usage/state.ts";
 import type { Failure } from "./verdict.ts";
 
 const FOLDER = join(import.meta.dirname, "../../../docs/spec");
@@ -51,6 +59,8 @@ test("every block that is said to be something is checked below", () => {
     "json figures",
     "json circuit",
     "text commitments",
+    "json lot",
+    "json bound",
   ];
   expect(new Set(blocks.map(({ is }) => is))).toEqual(new Set(known));
 });
@@ -183,6 +193,50 @@ test("proof.md: the commitments and the answer are those of the circuit, input, 
   };
   const written = Object.entries(rows).map(([name, value]) => `${name.padEnd(15)}${value}\n`);
   expect(blocksOf("text commitments")[0]?.body).toBe(written.join(""));
+});
+
+type WorkedLot = {
+  epoch: number;
+  epochDigest: string;
+  reveals: { verifier: string; value: string }[];
+  seed: string;
+  drawn: { receipt: string; ticket: string; verifier: number }[];
+};
+
+test("lot.md: the seed, the tickets and the drawn are those of the vector that the text names", () => {
+  const lot = JSON.parse(blocksOf("json lot")[0]?.body ?? "") as WorkedLot;
+  const [, , , , , , seventh] = readVectors<Vector & { entries: string[] }>("usage/logs.json");
+  const parsed = (seventh?.entries ?? []).map((entry) => parseEntry(parseBase64(entry) ?? new Uint8Array(0)));
+  const fromHex = (text: string) => parseHex(text) ?? new Uint8Array(0);
+  expect(hex(sha256(parsed[lot.epoch]?.signed.bytes ?? new Uint8Array(0)))).toBe(lot.epochDigest);
+  const reveals = parsed.flatMap((entry) =>
+    entry.kind === "lot" && entry.says.action === "reveal" && entry.says.epoch === lot.epoch
+      ? [{ verifier: hex(entry.signed.keyId), value: hex(entry.says.value) }]
+      : [],
+  );
+  expect(lot.reveals).toEqual(reveals.sort((a, b) => (a.verifier < b.verifier ? -1 : 1)));
+  const values = lot.reveals.map(({ verifier, value }) => ({ verifier: fromHex(verifier), value: fromHex(value) }));
+  const seed = lotSeedOf(fromHex(lot.epochDigest), values);
+  expect(hex(seed)).toBe(lot.seed);
+  const fold = createFold();
+  for (const entry of parsed) applyEntry(fold, entry);
+  for (const { receipt, ticket, verifier } of lot.drawn) {
+    expect(hex(ticketOf(seed, fromHex(receipt)))).toBe(ticket);
+    expect(verifierIndexOf(fromHex(ticket), values.length)).toBe(verifier);
+    const drawn = { verifier: keyOf(values[verifier]?.verifier ?? new Uint8Array(0)), epoch: lot.epoch };
+    expect(isDrawn(fold, keyOf(fromHex(receipt)))).toEqual(drawn);
+  }
+  expect(fold.proofs.examinations.size).toBe(lot.drawn.length + 1); // And the one of the later lot.
+});
+
+test("lot.md: the bounds, and how many are due, are as worked out there", () => {
+  type Worked = { strata: Record<"population" | "drawn", number>[]; wrongAtMost: number[]; upperBound: string[] };
+  const worked = JSON.parse(blocksOf("json bound")[0]?.body ?? "") as Worked & { due: Record<string, number> };
+  const shapes: Shapes = new Map();
+  for (const { population, drawn } of worked.strata) addShape(shapes, { population, checked: drawn }, 1);
+  expect([0, 1, 2].map((failures) => mostWrong(shapes, failures))).toEqual(worked.wrongAtMost);
+  expect([0, 1, 2].map((failures) => upperBound(shapes, failures))).toEqual(worked.upperBound);
+  for (const [population, due] of Object.entries(worked.due)) expect(dueOf(new Map(), Number(population))).toBe(due);
 });
 
 test("receipt.md explains every failure that a verdict can have", () => {

@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { type Figures, hex, parseReceiptFile, verifyReceiptFile } from "@tallystick/protocol";
 import { createClient } from "../client.ts";
 import type { Context } from "./context.ts";
+import { COVERAGE_COLUMNS, coverageLines, coverageRows } from "./coverage-text.ts";
 import { creditsText, revenueText } from "./money.ts";
 import { findNetwork, type NetworkOptions, trustOf } from "./networks.ts";
 import { findReceipt } from "./receipts.ts";
@@ -83,15 +84,8 @@ export async function usage({ json, ...options }: NetworkOptions & { json: boole
 }
 
 /** Figures for a person's eyes; gross and valid always side by side. */
-export function figuresText({
-  totals,
-  days,
-  models: rows,
-  size,
-  rules,
-  exclusions,
-  settlementFaults,
-}: Figures): string {
+export function figuresText(figures: Figures): string {
+  const { totals, days, models: rows, size, rules, exclusions, settlementFaults } = figures;
   const head = [
     `decisions relied on   ${totals.decisionsReliedOn}`,
     `decisions enforced    ${totals.decisionsEnforced}   (until contracts exist)`,
@@ -99,6 +93,7 @@ export function figuresText({
     `inferences, valid     ${totals.valid}`,
     `requesters            ${totals.requesters}   (payer keys, not people)`,
     `revenue               ${revenueText(totals.revenue)}`,
+    ...coverageLines(figures),
     `models                ${totals.models}, of which ${totals.idleModels} idle`,
     ...Object.entries(settlementFaults).map(([fault, count]) => `settlement faults     ${count} ${fault}`),
     ...Object.entries(exclusions).map(([reason, count]) => `excluded              ${count} ${reason}`),
@@ -129,6 +124,7 @@ export function figuresText({
     `${head.map(printable).join("\n")}\n`,
     table(["DAY", "GROSS", "VALID", "REQUESTERS", "RELIED ON", "REVENUE", "SUBSIDISED"], dayRows),
     table(["#", "MODEL", "STATE", "GROSS", "VALID", "REQUESTERS", "RELIED ON", "REVENUE", "SUBSIDISED"], modelRows),
+    table(COVERAGE_COLUMNS, coverageRows(figures)),
     `${printable(`${size} entries, ${rules}. "open" is what no epoch covers yet.`)}\n`,
   ].join("\n");
 }

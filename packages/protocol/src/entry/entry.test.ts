@@ -188,3 +188,30 @@ test("a fault in an entry repeats no more of it than a name's length", () => {
     }
   });
 });
+
+test("the longest entries of verification have the sizes that entry.md says", async () => {
+  const signer = { spki: new Uint8Array(91), sign: async () => new Uint8Array(64) };
+  const [digest, most, time] = [new Uint8Array(32), Number.MAX_SAFE_INTEGER, 0xffff_ffff];
+  const profile = { runtime: "a".repeat(64), binary: digest, exactness: "exact" } as const;
+  const evidence = digest;
+  const release = "a".repeat(64);
+  const entries = [
+    await signEntry(signer, "verification", {
+      ...{ version: 1, receipt: digest, method: "proof", outcome: "passed", evidence, cost: most },
+      ...{ profile, epoch: most, ceremony: digest },
+    }),
+    await signEntry(signer, "appraisal", {
+      ...{ version: 1, key: digest, technology: "simulated", outcome: "passed", evidence, measurement: digest },
+      ...{ root: digest, appraised: time, expiry: time },
+    }),
+    await signEntry(signer, "resolution", { version: 1, dispute: digest, outcome: "upheld", evidence, profile }),
+    await signEntry(signer, "reference", {
+      ...{ version: 1, action: "approve", technology: "nitro", measurement: digest, release },
+    }),
+    await signEntry(signer, "dispute", { version: 1, receipt: digest, ground: "mismatch", evidence }),
+    await signEntry(signer, "revocation", { version: 1, kind: "key", root: digest, reason: "broken", since: time }),
+    await signEntry(signer, "lot", { version: 1, action: "reveal", epoch: most, value: digest }),
+  ];
+  expect(entries.map(({ signed }) => signed.bytes.length)).toEqual([396, 314, 337, 264, 228, 204, 199]);
+  for (const entry of entries) expect(parseEntry(entry.signed.bytes).says).toEqual(entry.says);
+});

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { allocations, chooseExactly, coverageOfBound, lotOf, randomOf } from "../../../../test/lots.ts";
+import { ln } from "../elementary.ts";
 import { ALPHA, keepsBound, mostUnseen, mostWrong, upperBound } from "./bound.ts";
 import { dueOf } from "./due.ts";
-import { ln } from "./ln.ts";
 import { addShape, listShapes, type Shape, type Shapes } from "./shapes.ts";
 
 function shapesOf(strata: readonly Shape[]): Shapes {

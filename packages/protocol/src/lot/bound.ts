@@ -2,7 +2,7 @@
  * The estimator: how many receipts may be wrong, at 99 % confidence, where so many of each stratum were drawn, checked, and
  * found right or wrong (docs/spec/lot.md, "The bound"). Of IEEE additions, multiplications and divisions alone.
  */
-import { ln } from "./ln.ts";
+import { ln } from "../elementary.ts";
 import { listShapes, populationOf, type Shapes, type Strata } from "./shapes.ts";
 
 /** The chance that more are wrong than the bound says. */

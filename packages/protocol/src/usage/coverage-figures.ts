@@ -63,6 +63,12 @@ export function sumCoverage(cells: readonly Coverage[]): CoverageFigures {
   };
 }
 
+/** A share in percent with two digits, rounded up: a bound is not made less by being shown. */
+export function percentOf(share: string): string {
+  const hundredths = Math.ceil(Number(share.replace(".", "")) / 100);
+  return `${Math.floor(hundredths / 100)}.${String(hundredths % 100).padStart(2, "0")} %`;
+}
+
 /** What of the trailing day, by the log's clock, was drawn, checked and found. */
 export function recentOf({ lots }: FoldState, model: Key): Bound {
   const bounded: { shapes: Shapes; lost: number } = { shapes: new Map(), lost: 0 };

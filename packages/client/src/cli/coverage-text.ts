@@ -1,0 +1,58 @@
+/** Proof coverage for a person's eyes: what of valid answers is verified how, and how much may be wrong. */
+import { type Bound, type Figures, percentOf } from "@tallystick/protocol";
+
+/** The lines of all models together. */
+export function coverageLines({ totals, independentVerifiers }: Figures): string[] {
+  const { tiers, unopenable, checked, failures, population, upperBound, disputesUpheld } = totals.verification;
+  const { omitted, undecided, undrawnEpochs, missingReveals } = totals.verification;
+  const revoked = tiers.none > 0 ? [`${tiers.none} of no tier`] : [];
+  const byTier = [
+    ...(["proved", "reexecuted", "attested", "signed"] as const).map((tier) => `${tiers[tier]} ${tier}`),
+    ...revoked,
+  ];
+  const undone = {
+    "checks omitted": omitted,
+    undecided,
+    "epochs undrawn": undrawnEpochs,
+    "reveals missing": missingReveals,
+  };
+  const missed = Object.entries(undone).flatMap(([name, count]) => (count > 0 ? [`${count} ${name}`] : []));
+  return [
+    `valid, by tier        ${byTier.join(", ")}`,
+    `no lot can draw       ${unopenable}`,
+    `checked by lot        ${checked} of ${population}, ${failures} wrong; ${boundText(upperBound)}`,
+    ...(missed.length > 0 ? [`not done              ${missed.join(", ")}`] : []),
+    ...(disputesUpheld > 0 ? [`disputes upheld       ${disputesUpheld}`] : []),
+    ...(independentVerifiers === 0 ? ["no protection against grinding: nobody but the log's operator verifies"] : []),
+  ];
+}
+
+export const COVERAGE_COLUMNS = [
+  "MODEL",
+  "PROVED",
+  "REEXECUTED",
+  "ATTESTED",
+  "SIGNED",
+  "CHECKED, 24 H",
+  "WRONG",
+  "AT MOST WRONG",
+];
+
+/** A row for each model that was used. */
+export function coverageRows({ models }: Figures): (string | number)[][] {
+  return models
+    .filter(({ gross }) => gross > 0)
+    .map(({ name, verification: { tiers, recent } }) => [
+      name,
+      ...[tiers.proved, tiers.reexecuted, tiers.attested, tiers.signed],
+      ...[`${recent.checked} of ${recent.population}`, recent.failures, shareText(recent)],
+    ]);
+}
+
+function boundText(upperBound: string | null): string {
+  return upperBound === null ? "no bound yet" : `at most ${percentOf(upperBound)} at 99 % confidence`;
+}
+
+function shareText({ upperBound }: Bound): string {
+  return upperBound === null ? "not known" : percentOf(upperBound);
+}

@@ -1,0 +1,39 @@
+/** How answers are verified, and how many may be wrong for all that. */
+import { type Figures, type ModelFigures, percentOf } from "@tallystick/protocol";
+import { countOf } from "../format.ts";
+import { type Html, html } from "../html.ts";
+import { cell, section, table } from "../parts.ts";
+
+const COLUMNS = [
+  { label: "Model" },
+  { label: "Proved", kind: "count" },
+  { label: "Re-executed", kind: "count" },
+  { label: "Attested", kind: "count" },
+  { label: "Signed", kind: "count" },
+  { label: "Checked in 24 hours", kind: "count" },
+  { label: "Wrong", kind: "count" },
+  { label: "At most wrong", kind: "count" },
+];
+
+export function coverage(figures: Figures): Html | undefined {
+  const used = figures.models.filter(({ gross }) => gross > 0);
+  if (used.length === 0) return undefined;
+  const { tiers, unopenable } = figures.totals.verification;
+  const verified = tiers.proved + tiers.reexecuted;
+  const margin = html`<p class="share">${countOf(verified)} of ${countOf(figures.totals.valid)} run again or proved</p>`;
+  const body = [
+    table("Valid inferences by tier, and what the lot found", COLUMNS, used.map(row), "models cards"),
+    html`<p class="note">Receipts are drawn by lot and run again by a verifier. “At most wrong” is the share of the last 24 hours that may be wrong for all that, at 99 % confidence. ${countOf(unopenable)} valid inferences no lot can draw: nothing bounds those.</p>`,
+    figures.independentVerifiers > 0
+      ? undefined
+      : html`<p class="note">No protection against grinding: nobody but the operator of this log verifies.</p>`,
+  ];
+  return section("coverage", "How much is checked?", margin, body);
+}
+
+function row({ name, revision, verification: { tiers, recent } }: ModelFigures): Html {
+  const bound = recent.upperBound === null ? "not known" : percentOf(recent.upperBound);
+  return html`<tr role="row"><th role="rowheader" scope="row" class="model" title="revision ${revision}"><span class="name">${name}</span></th>
+${cell("Proved", countOf(tiers.proved), "count")}${cell("Re-executed", countOf(tiers.reexecuted), "count")}${cell("Attested", countOf(tiers.attested), "count")}${cell("Signed", countOf(tiers.signed), "count")}${cell("Checked in 24 hours", `${countOf(recent.checked)} of ${countOf(recent.population)}`, "count")}${cell("Wrong", countOf(recent.failures), "count")}${cell("At most wrong", bound, "count")}</tr>
+`;
+}
