@@ -55,7 +55,8 @@ async function start({ hasFront = true, idleMs = LONG_MS, findTile, tls }: Setup
   const reads = createReads({ published, findTile: findTile ?? (async (tile) => TILES[tilePath(tile)]) });
   const admission = {
     submit: () => Promise.reject(new ServiceError("unavailable", "not here")),
-    submitOpened: () => Promise.reject(new Error("not asked")), findReceipt: () => undefined,
+    submitOpened: () => Promise.reject(new Error("not asked")),
+    findReceipt: () => undefined,
   };
   const app = new Hono();
   app.route("/", logRoutes({ admission, published, reads }));
