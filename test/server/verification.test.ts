@@ -17,11 +17,14 @@ import {
   signEntry,
   type Tensor,
 } from "@tallystick/protocol";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { openSigner } from "../../packages/server/src/platform/keys.ts";
 import { fixedSigner } from "../fixed-keys.ts";
 import { creditInput, startNetwork, type TestNetwork, tensorOf } from "../network.ts";
 import { openRequester, postDispatch, submit } from "./requester.ts";
+
+// A judge is a process, which takes its time to start on a machine that is busy.
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 120_000 });
 
 const CREDIT = "statlog/credit-default";
 const CANCER = "wisconsin/breast-cancer";

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fetchSource, openTree, readCheckpoint, systemEdges } from "@tallystick/client";
 import { hex, keyId, parseBundle, parseEntry, parseHex, type Signer, signEntry } from "@tallystick/protocol";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { type OpenEngine, openEngine } from "../../packages/server/src/engine.ts";
 import { signRequest } from "../../packages/server/src/platform/http-signature.ts";
 import { openSigner } from "../../packages/server/src/platform/keys.ts";
@@ -19,6 +19,9 @@ import { startVerifier } from "../verifier.ts";
 import { submit } from "./requester.ts";
 
 const TALLYD = join(import.meta.dirname, "..", "..", "packages", "server", "bin", "tallyd.js");
+// A judge is a process, which takes its time to start on a machine that is busy.
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 120_000 });
+
 const CREDIT = "statlog/credit-default";
 
 let network: TestNetwork;

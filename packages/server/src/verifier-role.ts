@@ -85,8 +85,9 @@ export async function openVerifierRole(options: VerifierRoleOptions): Promise<Ve
     const name = options.name ?? `verifier-${hex(id).slice(0, 8)}`;
     const peer = openPeer(gateway);
     closers.push(peer.close);
+    const { fetch: ask } = systemEdges;
     const source = fetchSource(gateway, {
-      fetch: (url, init) => systemEdges.fetch(url, { ...init, signal: AbortSignal.timeout(FETCH_MS) }),
+      fetch: (url, init) => ask(url, { ...init, signal: AbortSignal.timeout(FETCH_MS) }),
     });
     const folder = join(data, "log");
     const log = await openNodeLog({ source, trust, folder, intervalMs: options.logIntervalMs, report });
