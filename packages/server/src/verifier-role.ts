@@ -107,7 +107,11 @@ export async function openVerifierRole(options: VerifierRoleOptions): Promise<Ve
       takeChecks: () => takeChecks(asking).catch(() => []), // It is asked again in a moment.
       submit: (statement) => submit(asking, log, statement),
     });
-    closers.push(verifier.close, judge.close);
+    closers.push(async () => {
+      const closing = verifier.close();
+      await judge.close(); // Else it would be waited for in the middle of a check.
+      await closing;
+    });
     let timer: NodeJS.Timeout | undefined;
     closers.push(() => clearInterval(timer));
 

@@ -142,6 +142,7 @@ export function createVerifier(parts: VerifierParts): Verifier {
       const looked = caseOf(fold, receipt, await parts.readEntry(index));
       await look(looked, why);
     } catch (error) {
+      if (closing.signal.aborted) return; // Its judge was ended under it: the next start begins again.
       tryLater(receipt);
       if (error instanceof ServiceError && error.code === "conflict") return; // It is said already.
       report("a receipt could not be verified", { receipt: hex(receipt), error: String(error) });
