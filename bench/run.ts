@@ -6,15 +6,17 @@ const BENCHES: Record<string, () => Promise<Row[]>> = {
   gateway: async () => (await import("./gateway.bench.ts")).benchGateway(),
   streams: async () => (await import("./gateway.bench.ts")).benchStreams(),
   receipt: async () => (await import("./receipt.bench.ts")).benchReceipt(),
+  attestation: async () => (await import("./attestation.bench.ts")).benchAttestation(),
   reading: async () => (await import("./reading.bench.ts")).benchReading(),
   audit: async () => (await import("./audit.bench.ts")).benchAudit(),
   admission: async () => (await import("./admission.bench.ts")).benchAdmission(),
   log: async () => (await import("./log.bench.ts")).benchLog(),
   "log-tree": async () => (await import("./log-tree.bench.ts")).benchLogTree(),
+  proofs: async () => (await import("./proofs.bench.ts")).benchProofs(),
   "log-memory": async () => (await import("./log-memory.bench.ts")).benchLogMemory(),
 };
 /** Only where they are named. */
-const LONG = new Set(["log-memory"]);
+const LONG = new Set(["log-memory", "proofs"]);
 
 const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(BENCHES).filter((name) => !LONG.has(name));
 for (const name of names) {

@@ -10,12 +10,15 @@ const root = join(import.meta.dirname, "..");
 
 /** Folder or file (`*` is one folder's name) and what it may import besides itself. The first row that fits speaks. */
 const LAYERS: [place: string, may: string[]][] = [
-  ["packages/protocol/platform/node.ts", ["node:crypto"]],
-  ["packages/protocol/platform/web.ts", ["@noble/hashes"]],
+  ["packages/protocol/platform/node.ts", ["#platform", "node:crypto"]],
+  ["packages/protocol/platform/web.ts", ["#platform", "@noble/hashes"]],
+  // One hash function, of circuits: 250 kB of constants and integers without a dependency, the same on every platform.
+  ["packages/protocol/src/proof/commitment.ts", ["packages/protocol/src", "#platform", "@zkpassport/poseidon2"]],
   ["packages/protocol/src", ["#platform"]],
   ["packages/client/src/cli", ["packages/client/src", "@tallystick/protocol", "node:"]],
   ["packages/client/src/openai.ts", ["packages/client/src", "openai"]],
   ["packages/client/src/ai-sdk.ts", ["packages/client/src", "@ai-sdk/openai-compatible"]],
+  ["packages/client/src/proof.ts", ["packages/client/src", "@tallystick/protocol", "@aztec/bb.js"]],
   ["packages/client/src/langchain.ts", ["packages/client/src", "@langchain/core"]],
   ["packages/client/src", ["@tallystick/protocol"]],
   ["packages/explorer/src/islands", ["packages/explorer/src", "@tallystick/protocol"]],
@@ -46,6 +49,18 @@ const LAYERS: [place: string, may: string[]][] = [
       "fflate",
       "@huggingface/tokenizers",
       "zod",
+    ],
+  ],
+  [
+    "packages/server/src/proving",
+    [
+      "packages/server/src/platform",
+      "@tallystick/protocol",
+      "node:",
+      "@aztec/bb.js",
+      "@noir-lang/noir_js",
+      "@noir-lang/noir_wasm",
+      "onnx-proto",
     ],
   ],
   // What an engine is to a node is the node's to say; of the rest of it an engine knows nothing.

@@ -21,13 +21,15 @@ const examples = {
   targets: numbers(table, "malignant"),
 };
 
+const parts = split(examples, SEED);
+/** Three quarters of the data. */
+export const trained = parts.train;
+/** The quarter that the model has not seen. */
+export const heldOut = parts.test;
+
 /** The model, trained on three quarters of the data. */
 export function train(): Uint8Array {
-  const { train } = split(examples, SEED);
-  return encodeLogistic("breast-cancer", fitLogistic(train, PENALTY), "malignant_probability");
+  return encodeLogistic("breast-cancer", fitLogistic(trained, PENALTY), "malignant_probability");
 }
-
-/** The quarter that the model has not seen. */
-export const heldOut = split(examples, SEED).test;
 
 if (isScript(import.meta)) writeModel(import.meta.url, train());

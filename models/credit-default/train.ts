@@ -53,14 +53,16 @@ function readExamples(): { examples: Examples; columns: string[] } {
   return { examples: { features, targets: numbers(table, "defaulted") }, columns: named.map(({ name }) => name) };
 }
 
+const parts = split(examples, SEED);
+/** Three quarters of the data. */
+export const trained = parts.train;
+/** The quarter that the model has not seen. */
+export const heldOut = parts.test;
+
 /** The model, trained on three quarters of the data. */
 export function train(): Uint8Array {
-  const { train } = split(examples, SEED);
-  return encodeLogistic("credit-default", fitLogistic(train, PENALTY), "default_probability");
+  return encodeLogistic("credit-default", fitLogistic(trained, PENALTY), "default_probability");
 }
-
-/** The quarter that the model has not seen. */
-export const heldOut = split(examples, SEED).test;
 
 /** The area under the ROC curve that a way to learn has on average over 20 other ways to cut the data. */
 export function meanRocAuc(learn: (train: Examples) => (row: number[]) => number): number {

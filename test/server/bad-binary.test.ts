@@ -129,7 +129,7 @@ test.each(Object.entries(REFUSED))("%s is refused, and says what is wrong", asyn
 
 test("the slash in a model's name may be encoded", async () => {
   for (const path of [CREDIT, encodeURIComponent(CREDIT)])
-    for (const rest of ["", "/ready", "/versions/1.0.0", "/versions/1.0.0/ready"]) {
+    for (const rest of ["", "/ready", "/versions/1.1.0", "/versions/1.1.0/ready"]) {
       const answer = await network.fetch(`/v2/models/${path}${rest}`);
       expect({ path: `${path}${rest}`, status: answer.status, body: await answer.json() }).toMatchObject({
         status: 200,

@@ -31,18 +31,18 @@ test("a model's artifacts are served by their digests, and hash to them", async 
 test("a model that is changed is another revision beside the first: a name means the newest, a version or digest means its own", async () => {
   await using network = await startNetwork({ models: ["credit-default"] });
   const [first] = await listed(network);
-  await network.restart(() => change(network, { version: "1.0.1", price: "7" }));
+  await network.restart(() => change(network, { version: "1.1.1", price: "7" }));
   expect((await listed(network)).map(({ tallystick: { version, price } }) => [version, price])).toEqual([
-    ["1.0.0", "0"],
-    ["1.0.1", "7"],
+    ["1.1.0", "0"],
+    ["1.1.1", "7"],
   ]);
   const named = async (suffix: string) =>
     ((await (await network.fetch(`/v1/models/${CREDIT}${suffix}`)).json()) as Described).tallystick.version;
-  expect(await named("")).toBe("1.0.1");
-  expect(await named("?version=1.0.0")).toBe("1.0.0");
-  expect(await named(`?version=${first?.tallystick.revision}`)).toBe("1.0.0");
+  expect(await named("")).toBe("1.1.1");
+  expect(await named("?version=1.1.0")).toBe("1.1.0");
+  expect(await named(`?version=${first?.tallystick.revision}`)).toBe("1.1.0");
   expect((await network.infer(CREDIT, [creditInput()])).status).toBe(402);
-  expect((await network.infer(`${CREDIT}/versions/1.0.0`, [creditInput()])).status).toBe(200);
+  expect((await network.infer(`${CREDIT}/versions/1.1.0`, [creditInput()])).status).toBe(200);
   await network.restart();
   expect(await listed(network)).toHaveLength(2);
 });
@@ -50,7 +50,7 @@ test("a model that is changed is another revision beside the first: a name means
 test("a revision has one price: another in its model.json keeps the network from starting, and says what to do", async () => {
   await using network = await startNetwork({ models: ["credit-default"] });
   await expect(network.restart(() => change(network, { price: "7" }))).rejects.toThrow(
-    /statlog\/credit-default 1\.0\.0 was published at the price 0.*publish 7 under another version/,
+    /statlog\/credit-default 1\.1\.0 was published at the price 0.*publish 7 under another version/,
   );
   await network.restart(() => change(network, { price: "0" }));
 });

@@ -1,4 +1,3 @@
-import { floats, floatTensor, type TensorCall } from "@tallystick/protocol";
 import { expect, test } from "vitest";
 import { modelFolders } from "../../models/load.ts";
 import { variants } from "../../models/tolerance.ts";

@@ -1,5 +1,6 @@
 /** The platform on Node.js: OpenSSL, with each key imported once. */
-import { createHash, createPublicKey, hash, type KeyObject, verify } from "node:crypto";
+import { constants, createHash, createPublicKey, hash, type KeyObject, verify } from "node:crypto";
+import type { SignatureAlgorithm } from "#platform";
 
 /** The most keys kept imported; the oldest makes room. */
 const KEYS_KEPT = 4096;
@@ -9,17 +10,16 @@ const keys = new Map<string, KeyObject | undefined>();
 function importKey(bytes: Uint8Array, isRight: (key: KeyObject) => boolean): KeyObject | undefined {
   const der = bufferOf(bytes);
   const name = der.toString("latin1");
-  if (keys.has(name)) return keys.get(name);
-  let key: KeyObject | undefined;
+  let key = keys.get(name);
+  if (keys.has(name)) return key !== undefined && isRight(key) ? key : undefined;
   try {
     key = createPublicKey({ key: der, format: "der", type: "spki" });
   } catch {
     key = undefined; // Not a key: every signature by it is false.
   }
-  if (key !== undefined && !isRight(key)) key = undefined;
   if (keys.size >= KEYS_KEPT) keys.delete(keys.keys().next().value ?? "");
   keys.set(name, key);
-  return key;
+  return key !== undefined && isRight(key) ? key : undefined;
 }
 
 /** Up to here one call on joined parts costs less than a hash object. */
@@ -47,6 +47,12 @@ function joinSmall(parts: readonly Uint8Array[]): Uint8Array | undefined {
     sizeBytes += part.length;
   }
   return joined.subarray(0, sizeBytes);
+}
+
+export function sha384(...parts: Uint8Array[]): Uint8Array {
+  const object = createHash("sha384");
+  for (const part of parts) object.update(part);
+  return new Uint8Array(object.digest());
 }
 
 export async function verifyEs256(spki: Uint8Array, message: Uint8Array, signature: Uint8Array): Promise<boolean> {
@@ -100,4 +106,22 @@ export function equal(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
   return true;
+}
+
+const PSS_SHA384 = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 48 };
+
+export async function verifySignature(
+  algorithm: SignatureAlgorithm,
+  spki: Uint8Array,
+  message: Uint8Array,
+  signature: Uint8Array,
+): Promise<boolean> {
+  if (algorithm === "es256") return verifyEs256(spki, message, signature);
+  if (algorithm === "ps384") {
+    const key = importKey(spki, ({ asymmetricKeyType }) => asymmetricKeyType === "rsa");
+    return key !== undefined && verify("sha384", message, { key, ...PSS_SHA384 }, signature);
+  }
+  const key = importKey(spki, ({ asymmetricKeyDetails }) => asymmetricKeyDetails?.namedCurve === "secp384r1");
+  if (key === undefined || signature.length !== 96) return false;
+  return verify("sha384", message, { key, dsaEncoding: "ieee-p1363" }, signature);
 }

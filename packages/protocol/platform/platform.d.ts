@@ -1,7 +1,10 @@
-/** What the protocol asks of the platform it runs on: one hash, two signature schemes, both verify-only, and spellings of bytes. */
+/** What the protocol asks of the platform it runs on: hashes, signature schemes, verify-only, and spellings of bytes. */
 
 /** SHA-256 (FIPS 180-4) of `parts`, one after another. */
 export function sha256(...parts: Uint8Array[]): Uint8Array;
+
+/** SHA-384 (FIPS 180-4) of `parts`, one after another. */
+export function sha384(...parts: Uint8Array[]): Uint8Array;
 
 /** Whether `signature` (r ‖ s, 64 bytes) over `message` is by the P-256 key of the DER `spki` (FIPS 186-5 ECDSA, SHA-256). */
 export function verifyEs256(spki: Uint8Array, message: Uint8Array, signature: Uint8Array): Promise<boolean>;
@@ -23,3 +26,14 @@ export function hex(bytes: Uint8Array): string;
 
 /** Whether two byte strings are the same. Not for secrets: it stops at the first difference. */
 export function equal(a: Uint8Array, b: Uint8Array): boolean;
+
+/** ECDSA on P-256 with SHA-256 and on P-384 with SHA-384 (r ‖ s), RSASSA-PSS with SHA-384, MGF1 of it and a salt of 48 bytes. */
+export type SignatureAlgorithm = "es256" | "es384" | "ps384";
+
+/** Whether `signature` over `message` is by the key of the DER `spki`, as hardware vendors sign. */
+export function verifySignature(
+  algorithm: SignatureAlgorithm,
+  spki: Uint8Array,
+  message: Uint8Array,
+  signature: Uint8Array,
+): Promise<boolean>;

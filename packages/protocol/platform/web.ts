@@ -1,5 +1,7 @@
 /** The platform in a browser: WebCrypto for signatures, noble for hashing, since WebCrypto's hash is asynchronous. */
-import { sha256 as nobleSha256 } from "@noble/hashes/sha2.js";
+
+import { sha256 as nobleSha256, sha384 as nobleSha384 } from "@noble/hashes/sha2.js";
+import type { SignatureAlgorithm } from "#platform";
 
 export function sha256(...parts: Uint8Array[]): Uint8Array {
   const hash = nobleSha256.create();
@@ -7,9 +9,15 @@ export function sha256(...parts: Uint8Array[]): Uint8Array {
   return hash.digest();
 }
 
+export function sha384(...parts: Uint8Array[]): Uint8Array {
+  const hash = nobleSha384.create();
+  for (const part of parts) hash.update(part);
+  return hash.digest();
+}
+
 async function verifyWith(
-  algorithm: AlgorithmIdentifier | EcKeyImportParams,
-  parameters: AlgorithmIdentifier | EcdsaParams,
+  algorithm: AlgorithmIdentifier | EcKeyImportParams | RsaHashedImportParams,
+  parameters: AlgorithmIdentifier | EcdsaParams | RsaPssParams,
   format: "spki" | "raw",
   publicKey: Uint8Array,
   message: Uint8Array,
@@ -68,4 +76,18 @@ export function base64(bytes: Uint8Array): string {
 
 export function equal(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, i) => byte === b[i]);
+}
+
+const ES384 = { name: "ECDSA", namedCurve: "P-384", hash: "SHA-384" };
+const PS384 = { name: "RSA-PSS", hash: "SHA-384", saltLength: 48 };
+
+export function verifySignature(
+  algorithm: SignatureAlgorithm,
+  spki: Uint8Array,
+  message: Uint8Array,
+  signature: Uint8Array,
+): Promise<boolean> {
+  if (algorithm === "es256") return verifyEs256(spki, message, signature);
+  const scheme = algorithm === "es384" ? ES384 : PS384;
+  return verifyWith(scheme, scheme, "spki", spki, message, signature);
 }

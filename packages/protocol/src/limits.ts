@@ -8,6 +8,14 @@ export const RECEIPT_SIZE_BYTES = 1_024;
 export const STREAM_FRAMES = 0xffff_ffff;
 /** A request authorization: the longest has 317, and a receipt with every field at its longest has room for this. */
 export const AUTHORIZATION_SIZE_BYTES = 384;
+/** Evidence of hardware with its collateral, archived: Intel's is some 20 kB, most of it a list that grows. */
+export const EVIDENCE_SIZE_BYTES = 1024 * 1024;
+/** The text of an acceptance policy: it travels in a header. */
+export const ACCEPTANCE_SIZE_BYTES = 4_096;
+/** Models, publishers and roots in an acceptance policy, of each. */
+export const ACCEPTANCE_ROWS = 64;
+/** Certificates, lists and the like beside one piece of evidence. */
+export const EVIDENCE_COLLATERAL = 16;
 /** Receipts that one settlement charges: 34 bytes each, they and the rest fit in an entry. */
 export const CHARGED_RECEIPTS = 1_000;
 /** Reveals of one hash chain of a verifier: at an epoch each ten seconds, some four months. */
@@ -60,3 +68,16 @@ export const RECEIPT_FILE_SIZE_BYTES = 3 * CALL_SIZE_BYTES;
 export const TIME_SECONDS = 0xffff_ffff;
 /** A request to a witness: the old size, a consistency proof, a checkpoint. */
 export const ADD_CHECKPOINT_SIZE_BYTES: number = NOTE_SIZE_BYTES + 45 * PROOF_HASHES + 22;
+/** The description of a circuit, which a browser reads. */
+export const CIRCUIT_FILE_SIZE_BYTES = 65_536;
+/** Layers of a circuit, values of a row of its input, outputs of a layer, and parameters in all. */
+export const CIRCUIT_LAYERS = 16;
+export const CIRCUIT_INPUTS = 4_096;
+export const CIRCUIT_OUTPUTS = 4_096;
+export const CIRCUIT_PARAMETERS = 262_144;
+/** Bits of the largest number inside a circuit: with a sign it has to be one of 128 bits. */
+export const CIRCUIT_ACCUMULATOR_BITS = 124;
+/** Calls that one proof is of. */
+export const PROOF_CALLS = 64;
+/** A proof's own bytes: those of 2^20 gates are below this. */
+export const PROOF_SIZE_BYTES = 16_384;

@@ -1,3 +1,4 @@
+import { generateKeyPairSync, sign } from "node:crypto";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { fixedNoteSigner, fixedSigner, p256Signer } from "../../../test/fixed-keys.ts";
@@ -79,6 +80,57 @@ test("Node.js and the browser agree on every key and signature with a byte chang
     }),
     RUNS,
   );
+});
+
+test.each(platforms)("SHA-384 on %s is that of FIPS 180-4, over its parts one after another", (_, { sha384 }) => {
+  const abc = "cb00753f45a35e8bb5a03d699ac65007272c32ab0eded1631a8b605a43ff5bed8086072ba1e7cc2358baeca134c825a7";
+  expect(hex(sha384(utf8("abc")))).toBe(abc);
+  expect(hex(sha384(utf8("a"), new Uint8Array(0), utf8("bc")))).toBe(abc);
+});
+
+/** One key and signature of each algorithm by which hardware vendors sign. */
+const vendorKeys = (["es256", "es384", "ps384"] as const).map((algorithm) => {
+  const { publicKey, privateKey } =
+    algorithm === "ps384"
+      ? generateKeyPairSync("rsa", { modulusLength: 2048 })
+      : generateKeyPairSync("ec", { namedCurve: algorithm === "es256" ? "P-256" : "P-384" });
+  const shape = algorithm === "ps384" ? { padding: 6, saltLength: 48 } : { dsaEncoding: "ieee-p1363" as const };
+  const hash = algorithm === "es256" ? "sha256" : "sha384";
+  const spki = new Uint8Array(publicKey.export({ format: "der", type: "spki" }));
+  const by = (options: object) => new Uint8Array(sign(hash, message, { key: privateKey, ...options }));
+  return { algorithm, spki, signature: by(shape), by };
+});
+
+test.each(vendorKeys)("Node.js and the browser agree on $algorithm with a byte changed", async (vendorKey) => {
+  const { algorithm, spki, signature } = vendorKey;
+  const change = fc.record({ at: fc.nat(1_000), by: fc.integer({ min: 0, max: 255 }), part: fc.nat(2) });
+  await fc.assert(
+    fc.asyncProperty(change, async ({ at, by, part }) => {
+      const [key, text, signed] = [spki, message, signature].map((bytes, i) =>
+        i === part ? bytes.map((byte, k) => (k === at % bytes.length ? byte ^ by : byte)) : bytes,
+      );
+      if (key === undefined || text === undefined || signed === undefined) throw new Error("three parts");
+      const holds = await node.verifySignature(algorithm, key, text, signed);
+      expect(await web.verifySignature(algorithm, key, text, signed)).toBe(holds);
+      if (by === 0 || part !== 0) expect(holds).toBe(by === 0);
+    }),
+    RUNS,
+  );
+});
+
+test.each(platforms)("a key of one algorithm verifies nothing of another on %s", async (_, platform) => {
+  for (const { algorithm, spki, signature } of vendorKeys)
+    for (const other of vendorKeys)
+      expect(await platform.verifySignature(other.algorithm, spki, message, signature)).toBe(
+        other.algorithm === algorithm,
+      );
+  const rsa = vendorKeys.find(({ algorithm }) => algorithm === "ps384");
+  if (rsa === undefined) throw new Error("no RSA key");
+  for (const options of [{ padding: 1 }, { padding: 6, saltLength: 32 }])
+    expect(await platform.verifySignature("ps384", rsa.spki, message, rsa.by(options))).toBe(false);
+  for (const sizeBytes of [0, 64, 95, 97, 256])
+    for (const { algorithm, spki } of vendorKeys)
+      expect(await platform.verifySignature(algorithm, spki, message, zeros(sizeBytes))).toBe(false);
 });
 
 const zeros = (length: number) => new Uint8Array(length);

@@ -5,6 +5,7 @@ import { expect, test } from "vitest";
 import { readVectors, type Vector } from "../../../test/vectors.ts";
 import { base64, hex, parseHex, utf8 } from "./bytes.ts";
 import { commit, parseAnyAnswer, parseCall } from "./call/call.ts";
+import { floats } from "./call/tensor.ts";
 import { parseAuthorization, parseEntry } from "./entry/entry.ts";
 import { parseCheckpoint } from "./log/checkpoint.ts";
 import { parseCoseReceipt, verifyCoseReceipt } from "./log/cose-receipt.ts";
@@ -13,6 +14,10 @@ import { isQuorum, parsePolicy } from "./log/policy.ts";
 import { parseLogProof, proves } from "./log/proof.ts";
 import { trustInLog, verifyCheckpoint } from "./log/trust.ts";
 import { withoutReceipt } from "./openai/frame.ts";
+import { answerOf } from "./proof/answer.ts";
+import { parseCircuitFile } from "./proof/circuit.ts";
+import { commitInput, commitWeights, packValues } from "./proof/commitment.ts";
+import { quantiseRow } from "./proof/quantise.ts";
 import { extendStream, openStream, sealMessage } from "./receipt/stream.ts";
 import { signedId } from "./sign/cose.ts";
 import type { Failure } from "./verdict.ts";
@@ -44,6 +49,8 @@ test("every block that is said to be something is checked below", () => {
     "text mldsa",
     "text policy",
     "json figures",
+    "json circuit",
+    "text commitments",
   ];
   expect(new Set(blocks.map(({ is }) => is))).toEqual(new Set(known));
 });
@@ -161,6 +168,23 @@ test("usage.md: the figures are those of the vector that the text names", () => 
   expect(JSON.stringify(JSON.parse(figures?.body ?? ""))).toBe(JSON.stringify(second?.figures));
 });
 
+test("proof.md: the commitments and the answer are those of the circuit, input, weights and salts that the text names", () => {
+  const circuit = parseCircuitFile(utf8(blocksOf("json circuit")[0]?.body ?? ""));
+  const salt = new Uint8Array(32).fill(7);
+  const { values } = quantiseRow(circuit, [1.5, -200, 0.25]);
+  const output = 384n * 3n + -200n * -2n + 4096n + 100n;
+  const rows = {
+    integers: values.join(" "),
+    "packed input": packValues(values, 16, true).map((element) => element.toString(16)),
+    input: hex(commitInput(circuit, values, salt)),
+    weights: hex(commitWeights(circuit, [[3n, -2n, 1n], [100n]], salt)),
+    output,
+    answer: floats(answerOf(circuit, "y", [output])).join(),
+  };
+  const written = Object.entries(rows).map(([name, value]) => `${name.padEnd(15)}${value}\n`);
+  expect(blocksOf("text commitments")[0]?.body).toBe(written.join(""));
+});
+
 test("receipt.md explains every failure that a verdict can have", () => {
   const all: Record<Failure, true> = {
     malformed: true,
@@ -171,6 +195,7 @@ test("receipt.md explains every failure that a verdict can have", () => {
     not_published: true,
     broken_terms: true,
     wrong_opening: true,
+    bad_proof: true,
     not_in_log: true,
     bad_checkpoint: true,
     out_of_order: true,

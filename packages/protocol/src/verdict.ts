@@ -10,14 +10,15 @@ export type Failure =
   | "not_published"
   | "broken_terms"
   | "wrong_opening"
+  | "bad_proof"
   | "not_in_log"
   | "bad_checkpoint"
   | "out_of_order";
 
 /** One thing that was looked at. `passed` says what is now known, `not_checked` why it is not. */
-export type Check = { name: string; detail: string } & (
+export type Check<F extends string = Failure> = { name: string; detail: string } & (
   | { state: "passed" }
-  | { state: "failed"; failure: Failure }
+  | { state: "failed"; failure: F }
   | { state: "not_checked" }
 );
 

@@ -1,5 +1,6 @@
-import { base64, encodeNote, hex, keyId, timeOf } from "@tallystick/protocol";
+import { base64, encodeNote, hex, keyId, type Signer, timeOf } from "@tallystick/protocol";
 import { Hono } from "hono";
+import { openAttesting } from "./attesting.ts";
 import { backupRoutes, SNAPSHOTS } from "./backup/routes.ts";
 import type { OpenEngine } from "./engine.ts";
 import type { Keys } from "./founding.ts";
@@ -55,6 +56,8 @@ export type Services = {
   options: NetworkOptions;
   folder: DataFolder;
   keys: Keys;
+  /** The key of the network's own verifier. */
+  verifier: Signer;
   ledger: Ledger;
   reads: LogReads;
   hub: Hub;
@@ -101,7 +104,21 @@ export function readsOf(log: Log, keptBytes?: number): LogReads {
 
 /** Joins the services, and what each serves over HTTP. */
 export function composeRoutes(
-  { options, folder, database, networkLog, begun, keys, ledger, reads, hub, engine, signing, ...gates }: Services,
+  {
+    options,
+    folder,
+    database,
+    networkLog,
+    begun,
+    keys,
+    verifier,
+    ledger,
+    reads,
+    hub,
+    engine,
+    signing,
+    ...gates
+  }: Services,
   origin: string,
 ): Routes {
   const { clock, random, deadlineMs } = options;
@@ -137,12 +154,13 @@ export function composeRoutes(
     publish,
   });
   const isAdmin = (header: string | undefined) => sameSecret(header, `Bearer ${adminToken}`);
+  const isNode = (header: string | undefined) => nodeToken !== undefined && sameSecret(header, `Bearer ${nodeToken}`);
   const serving = openServing({
     ...{ ledger, engine, workerCount: options.workerCount, files: hub.files, clock, random, deadlineMs, isAdmin },
     signers: keys,
     generationDeadlineMs: GENERATION_DEADLINE_MS,
     keepOpening: lotOpenings.keep,
-    isNode: (header) => nodeToken !== undefined && sameSecret(header, `Bearer ${nodeToken}`),
+    isNode,
   });
   const { node, admission } = serving;
   const findModel = hub.get;
@@ -165,6 +183,9 @@ export function composeRoutes(
   measureNodes(operations.metrics, serving.nodes);
   app.use(cors);
   app.route("/", logRoutes({ admission, published, reads }));
+  const signers = { gateway: keys.gateway, verifier };
+  const { simulatedRoot } = options;
+  app.route("/", openAttesting({ database, fold, clock, random, signers, simulatedRoot, isNode, publish }));
   const { witnesses, history } = networkLog;
   app.route(
     "/",

@@ -32,6 +32,7 @@ import { type Clock, nowSeconds } from "./platform/clock.ts";
 import { closeDatabase, openDatabase } from "./platform/database.ts";
 import { LOCKED_FILE, openDataFolder } from "./platform/folder.ts";
 import type { Report } from "./platform/http.ts";
+import { openSigner } from "./platform/keys.ts";
 import type { RequestLog } from "./platform/logging.ts";
 import type { Random } from "./platform/random.ts";
 import type { RequestLimits, Requests } from "./platform/requests.ts";
@@ -69,6 +70,8 @@ export type NetworkOptions = {
   deadlineMs: number;
   /** The token by which nodes elsewhere come in, made where it is not there; without one, none do. */
   nodeTokenPath?: string;
+  /** SHA-256 of the key whose simulated evidence of nodes is played along with; without it none is. */
+  simulatedRoot?: Uint8Array;
   /** The limits of its own verifier; without them it has none, and no referee: verification is left to others. */
   verifying?: Partial<VerifierLimits>;
   /** The token by which verifiers elsewhere come in, made where it is not there; without one, none do. */
@@ -126,6 +129,7 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
     const signing = openSigning(report);
     closers.push(signing.close);
     const keys = await openKeys(keyFile, signing);
+    const verifier = await openSigner(keyFile("verifier"), signing.signer);
     const accounts = createAccounts(database, random);
     const sealingKey = await openSealingKey(keyFile("sealing"), random);
     const openings = createOpenings({ database, sealingKey, random, report });
@@ -195,6 +199,7 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
       options,
       folder,
       keys,
+      verifier,
       ledger,
       reads,
       hub,

@@ -1,5 +1,6 @@
 /** `tallyd node`: opens a node, listens, comes in at its gateway, and ends once no call is left. */
 import { readFile } from "node:fs/promises";
+import { openEvidenceSource } from "./evidence-source.ts";
 import { type Listening, listen } from "./listen.ts";
 import { NODE_HELP, type NodeCommand, parseNodeOptions } from "./node-options.ts";
 import { openNodeRole } from "./node-role.ts";
@@ -7,7 +8,7 @@ import { systemClock } from "./platform/clock.ts";
 import type { Report } from "./platform/http.ts";
 import { requirePrivate } from "./platform/private-files.ts";
 import { createSystemRandom } from "./platform/random.ts";
-import { readTls } from "./platform/tls.ts";
+import { readTls, tlsKeyOf } from "./platform/tls.ts";
 
 /** Runs until `stopped` resolves. Throws where it cannot start, and where its log is not to be believed any more. */
 export async function runNode(args: string[], stopped: Promise<void>): Promise<void> {
@@ -22,10 +23,13 @@ export async function runNode(args: string[], stopped: Promise<void>): Promise<v
   await requirePrivate(command.tokenPath, "file", "give the token of the gateway's operator with --token-file");
   const token = (await readFile(command.tokenPath, "utf8")).trim();
   const tls = command.tls && (await readTls(command.tls, hostOf(command)));
+  const random = createSystemRandom();
+  const source = command.attest && (await openEvidenceSource(command.attest, { data: command.data, random, report }));
   const node = await openNodeRole({
     ...{ ...command, token, report },
+    attestation: source && { source, ...(tls && { tlsKey: tlsKeyOf(tls.cert) }) },
     clock: systemClock,
-    random: createSystemRandom(),
+    random,
     logIntervalMs: 1_000,
     deadlineMs: 30_000,
     generationDeadlineMs: 600_000,

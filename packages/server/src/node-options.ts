@@ -16,6 +16,7 @@ export type NodeCommand = {
   keyPath: string;
   name: string | undefined;
   upstreamsPath: string | undefined;
+  attest: Attest | undefined;
   workerCount: number;
   priceFloorAtomic: bigint;
   modelSizeMostBytes: number;
@@ -28,6 +29,12 @@ export type NodeCommand = {
   url: string | undefined;
   json: boolean;
 };
+
+/** How a node shows what its machine runs. */
+export type Attest =
+  | { kind: "tsm"; collateralPath: string | undefined }
+  | { kind: "command"; path: string }
+  | { kind: "simulated" };
 
 export const NODE_HELP = `tallyd node: runs models for the network of a gateway elsewhere
 
@@ -45,6 +52,13 @@ export const NODE_HELP = `tallyd node: runs models for the network of a gateway 
   --name NAME     what the gateway shows it as            (one that follows from its key)
   --upstreams FILE
                   whom models are relayed to              (nobody)
+  --attest HOW    how it shows what this machine runs: tsm, the
+                  kernel's of a TDX or SEV-SNP guest; the path
+                  of a command that prints evidence; or
+                  simulated, which never counts           (not at all)
+  --attest-collateral FILE
+                  for tsm: certificates in PEM, or Intel's
+                  collateral in JSON, read each time      (what the host gives)
   --workers N     processes' worth of model execution     (one a core)
   --price-floor N atomic units: calls whose maximum is less
                   are left to others                      (0)
@@ -78,6 +92,8 @@ export function parseNodeOptions(args: string[]): NodeCommand | "help" {
     key: { type: "string" },
     name: { type: "string" },
     upstreams: { type: "string" },
+    attest: { type: "string" },
+    "attest-collateral": { type: "string" },
     workers: { type: "string", default: String(Math.min(4, availableParallelism())) },
     "price-floor": { type: "string", default: "0" },
     "model-mib": { type: "string", default: "256" },
@@ -118,6 +134,7 @@ export function parseNodeOptions(args: string[]): NodeCommand | "help" {
     trust: parseTrust(required(values["log-key"], "--log-key VKEY", "the key of the network's log"), values.policy),
     keyPath: key ?? join(data, "keys", "node.pem"),
     upstreamsPath: values.upstreams,
+    attest: parseAttest(values.attest, values["attest-collateral"]),
     workerCount: wholeNumber("workers", values.workers, 1, 64),
     priceFloorAtomic: BigInt(floor),
     modelSizeMostBytes: wholeNumber("model-mib", values["model-mib"], 1, 256) * 1024 * 1024,
@@ -130,6 +147,16 @@ export function parseNodeOptions(args: string[]): NodeCommand | "help" {
 function required(value: string | undefined, option: string, what: string): string {
   if (value !== undefined) return value;
   throw new OperatorError(`a node needs ${what}: give it with ${option}`);
+}
+
+function parseAttest(how: string | undefined, collateralPath: string | undefined): Attest | undefined {
+  if (collateralPath !== undefined && how !== "tsm")
+    throw new OperatorError("--attest-collateral goes with --attest tsm: a command prints its collateral itself");
+  if (how === undefined) return undefined;
+  if (how === "tsm") return { kind: "tsm", collateralPath };
+  if (how === "simulated") return { kind: "simulated" };
+  if (how.includes("/")) return { kind: "command", path: how };
+  throw new OperatorError(`--attest takes tsm, simulated or the path of a command, not ${JSON.stringify(how)}`);
 }
 
 /** The token and every call would be read on the way. */

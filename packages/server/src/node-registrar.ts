@@ -39,6 +39,8 @@ export type Registrar = {
   register(url: string): Promise<void>;
   /** Says how the node is, from now on and until it is closed. */
   begin(): Promise<void>;
+  /** Asks the gateway for something else, signed by this node. */
+  post(path: string, body: Uint8Array, contentType: string): Promise<{ status: number; json: Record<string, unknown> }>;
   /** Says so once, without waiting for its turn. */
   tell(): Promise<void>;
   /** Whether the gateway heard it the last time. */
@@ -56,24 +58,26 @@ export function createRegistrar(parts: RegistrarParts): Registrar {
   let isKnown = false;
   let isClosed = false;
 
-  async function post(path: string, says: unknown): Promise<{ status: number; json: Record<string, unknown> }> {
-    const body = utf8(JSON.stringify(says));
+  const say = (path: string, says: unknown) => post(path, utf8(JSON.stringify(says)), "application/json");
+
+  async function post(path: string, body: Uint8Array, contentType: string) {
     const asked = { method: "POST", path, body, to: gatewayId, nowSeconds: nowSeconds(clock) };
     const headers = {
       ...(await signRequest(signer, asked)),
       authorization: `Bearer ${parts.token}`,
-      "content-type": "application/json",
+      "content-type": contentType,
       "tallystick-key": base64(signer.spki),
     };
     const answer = await peer.post({ path, headers, body, timeoutMs: ANSWER_MS });
     const text = new TextDecoder().decode(await readAll(answer, 65_536));
-    return { status: answer.status, json: JSON.parse(text) };
+    const json: Record<string, unknown> = JSON.parse(text);
+    return { status: answer.status, json };
   }
 
   const reported = () => ({ ...status(), url });
 
   async function register(): Promise<void> {
-    const { status: code, json } = await post("/v1/nodes/register", {
+    const { status: code, json } = await say("/v1/nodes/register", {
       report: reported(),
       enrolment: base64(enrolment),
     });
@@ -83,7 +87,7 @@ export function createRegistrar(parts: RegistrarParts): Registrar {
   }
 
   async function tell(): Promise<void> {
-    const { status: code, json } = await post("/v1/nodes/heartbeat", reported());
+    const { status: code, json } = await say("/v1/nodes/heartbeat", reported());
     if (code === 404) return register(); // It was started again, and knows nobody yet.
     if (code !== 200) throw new Error(wordsOf(json));
     parts.setDrain(json.drain === true);
@@ -107,6 +111,7 @@ export function createRegistrar(parts: RegistrarParts): Registrar {
       await register();
     },
     begin: beat,
+    post,
     tell: () => tell().catch((error: unknown) => report("the gateway was not told", { error: String(error) })),
     get isKnown() {
       return isKnown;

@@ -13,6 +13,8 @@ import {
   signEntry,
 } from "@tallystick/protocol";
 import type { Hono } from "hono";
+import { createAttestor } from "./attestation/attestor.ts";
+import type { EvidenceSource } from "./attestation/sources.ts";
 import { type OpenEngine, openEngine } from "./engine.ts";
 import { openSealingKey } from "./founding.ts";
 import { REVISIONS_MOST } from "./gateway/nodes.ts";
@@ -55,6 +57,8 @@ export type NodeRoleOptions = {
   modelSizeMostBytes: number;
   /** Models' files that are kept, and what opens receipts that may be drawn to be checked. */
   keptBytes: number;
+  /** How this machine shows what it runs, and SHA-256 of the key by which it ends TLS; without it, it does not. */
+  attestation?: { source: EvidenceSource; tlsKey?: Uint8Array } | undefined;
   openingBytes?: number;
   clock: Clock;
   random: Random;
@@ -155,6 +159,14 @@ export async function openNodeRole(options: NodeRoleOptions): Promise<NodeRole> 
       setDrain: (drain) => host?.setDrain(drain || isLeaving),
     });
     closers.push(registrar.close);
+    const { attestation } = options;
+    const attestor =
+      attestation &&
+      createAttestor({
+        ...{ source: attestation.source, tlsKey: attestation.tlsKey, key: id, clock, report },
+        post: (path, body) => registrar.post(path, body, "application/cbor"),
+      });
+    closers.push(() => attestor?.close());
 
     function createHost(): NodeHost {
       const files = artifacts.files;
@@ -203,6 +215,7 @@ export async function openNodeRole(options: NodeRoleOptions): Promise<NodeRole> 
           throw new OperatorError("the log has not published this node's receipts yet: start again in a moment");
         host = createHost();
         await registrar.begin();
+        await attestor?.begin();
       },
 
       async drain() {

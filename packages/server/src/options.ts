@@ -1,6 +1,7 @@
 /** What an operator may say at the start. */
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
+import { parseHex } from "@tallystick/protocol";
 import { requireSafeExposure } from "./exposure.ts";
 import { KEY_NAMES, type KeyName, type KeyPlaces } from "./keys.ts";
 import { OperatorError } from "./platform/errors.ts";
@@ -25,6 +26,8 @@ export type Options = {
   url?: string;
   /** The token by which nodes elsewhere come in; without one, none do. */
   nodeTokenPath?: string;
+  /** SHA-256 of the key whose simulated evidence of nodes is played along with. */
+  simulatedRoot?: Uint8Array;
   /** The token by which verifiers elsewhere come in; without one, none do. */
   verifierTokenPath?: string;
   /** The share of one core that its own verifier may take; 0 leaves it to verifiers elsewhere. */
@@ -79,6 +82,10 @@ export const HELP = `tallyd: a Tallystick network on this machine: hub, gateway,
   --node-token FILE
                   let nodes in that have the token in
                   this file, which is made if need be     (no nodes elsewhere)
+  --simulated-root HEX
+                  play along with simulated evidence of
+                  nodes, by the key of this SHA-256: it is
+                  never counted as attested               (none)
   --verify PERCENT
                   of one core, that running calls again to
                   check them may take; 0 leaves it to
@@ -120,6 +127,7 @@ export function parseOptions(args: string[], defaultModels: string): Options | "
     "new-witnesses": { type: "boolean", default: false },
     url: { type: "string" },
     "node-token": { type: "string" },
+    "simulated-root": { type: "string" },
     verify: { type: "string", default: "25" },
     "verifier-token": { type: "string" },
     "openings-mib": { type: "string", default: "1024" },
@@ -164,6 +172,7 @@ export function parseOptions(args: string[], defaultModels: string): Options | "
     ...(tls === undefined ? {} : { tls }),
     ...(url === undefined ? {} : { url }),
     ...(values["node-token"] === undefined ? {} : { nodeTokenPath: values["node-token"] }),
+    ...simulatedRoot(values["simulated-root"]),
     ...(values["verifier-token"] === undefined ? {} : { verifierTokenPath: values["verifier-token"] }),
   };
 }
@@ -197,6 +206,13 @@ export function parseUrl(name: string, text: string): string {
   throw new OperatorError(
     `--${name} takes a URL of scheme, host and port, as https://tallystick.example, not ${JSON.stringify(text)}`,
   );
+}
+
+function simulatedRoot(text: string | undefined): { simulatedRoot?: Uint8Array } {
+  if (text === undefined) return {};
+  const root = parseHex(text);
+  if (root?.length === 32) return { simulatedRoot: root };
+  throw new OperatorError("--simulated-root takes the 64 digits of hex that a node with --attest simulated reports");
 }
 
 function keyFiles(given: readonly string[]): Partial<Record<KeyName, string>> {

@@ -5,13 +5,13 @@ import type { JsonObject } from "../json/canonical.ts";
 
 /**
  * Members that no call commits to: the revision stands for the model, a stream is the same answer in pieces, floats and base64
- * are the same vector.
+ * are the same vector, and a policy is of what is accepted.
  */
 const WIRE_MEMBERS: Record<JsonOperation, readonly string[]> = {
-  chat: ["model", "stream", "stream_options"],
-  completion: ["model", "stream", "stream_options"],
-  embedding: ["model", "encoding_format"],
-  response: ["model", "stream", "stream_options"],
+  chat: ["model", "stream", "stream_options", "tally_policy"],
+  completion: ["model", "stream", "stream_options", "tally_policy"],
+  embedding: ["model", "encoding_format", "tally_policy"],
+  response: ["model", "stream", "stream_options", "tally_policy"],
 };
 
 /** The call that a request body of OpenAI's API makes. */

@@ -76,18 +76,18 @@ export function checkRequestMessage(says: { receipt: Uint8Array; verifier: Uint8
 }
 
 /** Evidence about one verification: a few facts, and no content. */
-export const EVIDENCE_SIZE_BYTES = 16_384;
+export const VERIFICATION_EVIDENCE_SIZE_BYTES = 16_384;
 
 const submission = struct({
   version,
   entry: required(1, byteString(ENTRY_SIZE_BYTES)),
-  evidence: optional(2, byteString(EVIDENCE_SIZE_BYTES)),
+  evidence: optional(2, byteString(VERIFICATION_EVIDENCE_SIZE_BYTES)),
   opening: optional(3, byteString(LOT_OPENING_SIZE_BYTES)),
 });
 /** A statement for the log with what it names: its evidence, to be archived, and an opening, for the referee alone. */
 export type Submission = Omit<Infer<typeof submission>, "version">;
 export const SUBMISSION_SIZE_BYTES: number =
-  ENTRY_SIZE_BYTES + EVIDENCE_SIZE_BYTES + LOT_OPENING_SIZE_BYTES + HEADS_BYTES;
+  ENTRY_SIZE_BYTES + VERIFICATION_EVIDENCE_SIZE_BYTES + LOT_OPENING_SIZE_BYTES + HEADS_BYTES;
 
 export function encodeSubmission(value: Submission): Uint8Array {
   return encode(submission, { version: 1, ...value });

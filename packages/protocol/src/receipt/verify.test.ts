@@ -42,8 +42,9 @@ test.each(vectors)("$desc: $outcome $failure", async ({ file, vkey, outcome, fai
   expect(verdict.failure).toBe(failure);
 });
 
+// A proof lies beside the file of a receipt: proof/check.test.ts reaches the failure that is of it.
 test("every failure that a verdict can have is reached by a vector", () => {
-  const all: Record<Failure, true> = {
+  const all: Record<Exclude<Failure, "bad_proof">, true> = {
     malformed: true,
     wrong_id: true,
     bad_signature: true,

@@ -2,8 +2,7 @@
  * Which token comes next, from a model's logits and a seed: the same on every machine that has the same logits. All is in
  * 64-bit floats, summed in the order of the tokens' ids; docs/design/generation.md says why it is done like this.
  */
-import { concat, sha256, utf8 } from "@tallystick/protocol";
-import { exp, ln } from "./elementary.ts";
+import { concat, exp, ln, sha256, utf8 } from "@tallystick/protocol";
 import type { GenerationRequest } from "./generation.ts";
 
 const DOMAIN = utf8("tallystick/sampling/v1\0");

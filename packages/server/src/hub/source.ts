@@ -6,6 +6,7 @@ import { join } from "node:path";
 import {
   type Artifact,
   CATEGORIES,
+  type Circuit,
   DATATYPES,
   encodeManifest,
   filesRoot,
@@ -27,6 +28,18 @@ const TensorSpec = z.strictObject({
 });
 
 const atomic = z.string().regex(/^(0|[1-9][0-9]{0,18})$/, "must be a decimal number of atomic units");
+
+const sha256Hex = z.string().regex(/^[0-9a-f]{64}$/, "must be 32 bytes in hex");
+
+/** What models/circuit.ts prints; the salt of the weights is the publisher's, and stays out of the manifest. */
+const CircuitSource = z.strictObject({
+  program: sha256Hex,
+  verificationKey: sha256Hex,
+  weights: sha256Hex,
+  agreeing: z.number().int().nonnegative(),
+  measured: z.number().int().nonnegative(),
+  weightsSalt: sha256Hex,
+});
 
 const ModelSource = z.strictObject({
   name: z.string(),
@@ -51,6 +64,7 @@ const ModelSource = z.strictObject({
   operations: z.array(z.enum(["chat", "completion", "embedding", "response"])).exactOptional(),
   contextLength: z.number().int().positive().exactOptional(),
   tolerance: z.strictObject({ absolute: z.string(), relative: z.string() }).exactOptional(),
+  circuit: CircuitSource.exactOptional(),
   quality: z.array(z.strictObject({ metric: z.string(), value: z.string(), on: z.string() })),
   /** Atomic units: a call, a million units of input, a million of output. Fixed with the revision. */
   price: atomic.default("0"),
@@ -66,6 +80,8 @@ export type Package = {
   manifestBytes: Uint8Array;
   price: Price;
   yanked: boolean;
+  /** By which a node here opens the commitment to the weights of a model that has a circuit. */
+  weightsSalt?: Uint8Array;
   files: Map<string, Uint8Array>;
 };
 
@@ -88,7 +104,16 @@ export async function readUnmeasuredSource(folder: string): Promise<Package> {
   const path = join(folder, "model.json");
   const parsed = ModelSource.safeParse(readJson(await readFile(path, "utf8"), path));
   if (!parsed.success) throw new OperatorError(`${path} is not a model: ${z.prettifyError(parsed.error)}`);
-  const { artifacts: sources, adapter, price: perCall, unitPrice, outputUnitPrice, yanked, ...rest } = parsed.data;
+  const {
+    artifacts: sources,
+    adapter,
+    price: perCall,
+    unitPrice,
+    outputUnitPrice,
+    yanked,
+    circuit,
+    ...rest
+  } = parsed.data;
   const price: Price = {
     priceAtomic: BigInt(perCall),
     unitPriceAtomic: BigInt(unitPrice),
@@ -107,8 +132,30 @@ export async function readUnmeasuredSource(folder: string): Promise<Package> {
     artifacts.push({ path: source.path, role: source.role, sizeBytes: bytes.length, digest });
   }
   const options = JSON.stringify(adapter.options);
-  const manifest: Manifest = { ...rest, artifacts, filesRoot: filesRoot(artifacts), adapter: { ...adapter, options } };
-  return { manifest, manifestBytes: encodeOrRefuse(manifest, path), price, yanked, files };
+  const manifest: Manifest = {
+    ...rest,
+    artifacts,
+    filesRoot: filesRoot(artifacts),
+    adapter: { ...adapter, options },
+    ...(circuit === undefined ? {} : { circuit: readCircuit(circuit) }),
+  };
+  const terms = { manifest, manifestBytes: encodeOrRefuse(manifest, path), price, yanked, files };
+  return circuit === undefined ? terms : { ...terms, weightsSalt: bytesOf(circuit.weightsSalt) };
+}
+
+function readCircuit(source: z.infer<typeof CircuitSource>): Circuit {
+  const { program, verificationKey, weights, agreeing, measured } = source;
+  return {
+    program: bytesOf(program),
+    verificationKey: bytesOf(verificationKey),
+    weights: bytesOf(weights),
+    agreeing,
+    measured,
+  };
+}
+
+function bytesOf(text: string): Uint8Array {
+  return new Uint8Array(Buffer.from(text, "hex"));
 }
 
 function readJson(text: string, path: string): unknown {

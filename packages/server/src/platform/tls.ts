@@ -3,6 +3,7 @@ import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { isIP } from "node:net";
 import { createSecureContext } from "node:tls";
+import { sha256 } from "@tallystick/protocol";
 import { OperatorError } from "./errors.ts";
 import { requirePrivate } from "./private-files.ts";
 
@@ -35,6 +36,11 @@ export async function readTls({ certPath, keyPath }: TlsFiles, host: string): Pr
     throw new OperatorError(`TLS does not take ${certPath} with ${keyPath}: ${why}`, { cause });
   }
   return { cert, key };
+}
+
+/** SHA-256 of the SubjectPublicKeyInfo of a certificate in PEM. */
+export function tlsKeyOf(cert: string): Uint8Array {
+  return sha256(new Uint8Array(new X509Certificate(cert).publicKey.export({ format: "der", type: "spki" })));
 }
 
 function parseCertificate(pem: string, path: string): X509Certificate {
