@@ -212,11 +212,11 @@ test("what only the network's own roles may say is refused from strangers, and f
     expect(
       await submit(network, await entryOf(signer, "model", { version: 1, action: "yank", revision })),
     ).toMatchObject({ status: 403 });
-  for (const role of ["node", "gateway", "publisher", "log"] as const) {
+  for (const role of ["node", "gateway", "publisher", "log", "verifier", "referee"] as const) {
     const says = { version: 1, action: "enrol", role, spki: stranger.spki, name: "me" } as const;
     expect(await submit(network, await entryOf(stranger, "key", says))).toMatchObject({
       status: 403,
-      error: { message: expect.stringMatching(/only reliers enrol their keys here/) },
+      error: { message: expect.stringMatching(/only reliers and disputers enrol their keys here/) },
     });
   }
   const retirement = { version: 1, action: "retire", role: "relier", spki: stranger.spki, name: "me" } as const;

@@ -5,6 +5,7 @@ import { type Answer, createClient, type InferOptions } from "@tallystick/client
 import {
   base64,
   checkRequestMessage,
+  type EntryKind,
   encodeLotOpening,
   encodeSubmission,
   hex,
@@ -16,11 +17,14 @@ import {
   signEntry,
   type Tensor,
 } from "@tallystick/protocol";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { openSigner } from "../../packages/server/src/platform/keys.ts";
 import { fixedSigner } from "../fixed-keys.ts";
 import { creditInput, startNetwork, type TestNetwork, tensorOf } from "../network.ts";
 import { openRequester, postDispatch, submit } from "./requester.ts";
+
+// A judge is a process, which takes its time to start on a machine that is busy.
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 120_000 });
 
 const CREDIT = "statlog/credit-default";
 const CANCER = "wisconsin/breast-cancer";
@@ -34,6 +38,7 @@ type Statement = {
   kind: string;
   outcome?: string;
   by: string;
+  epoch?: number | null;
   evidence: { content: Record<string, unknown> | null };
 };
 
@@ -184,4 +189,36 @@ test("a check that the session's own key signs is made from the opening that cam
   expect(await check(await sign(requester.signer))).toMatchObject({ status: 202 });
   await network.verified();
   expect(wordsOf(await statementsOf(network, receiptId))).toEqual(["verification passed"]);
+});
+
+test("what a verifier or a referee may not say is refused, from their very keys", async () => {
+  const { receiptId = "" } = await network.infer(CREDIT, [creditInput(13)]);
+  await network.closeEpoch();
+  await network.verified();
+  const key = (name: string) => openSigner(join(network.data, "keys", `${name}.pem`));
+  const [verifier, referee, stranger] = [await key("verifier"), await key("referee"), fixedSigner("stranger")];
+  const zeros = new Uint8Array(32);
+  const say = async <K extends EntryKind>(by: Signer, kind: K, says: Parameters<typeof signEntry<K>>[2]) =>
+    submit(network, (await signEntry(by, kind, says)).signed.bytes);
+  const verification = { version: 1, method: "reexecution", evidence: zeros, cost: 0 } as const;
+  const passed = { ...verification, outcome: "passed", receipt: bytesOf(receiptId) } as const;
+  expect(await say(stranger, "verification", passed)).toMatchObject({ status: 403 });
+  expect(await say(referee, "verification", passed)).toMatchObject({ status: 403 });
+  expect(await say(verifier, "verification", { ...passed, receipt: zeros })).toMatchObject({ status: 404 });
+  expect(await say(verifier, "verification", { ...passed, epoch: 1 })).toMatchObject({ status: 403 });
+  expect(await say(verifier, "verification", { ...passed, outcome: "unopened" })).toMatchObject({ status: 403 });
+  expect(await say(verifier, "verification", passed)).toMatchObject({ status: 200 }); // Once, beside what the lot drew.
+  expect(await say(verifier, "verification", { ...passed, outcome: "failed" })).toMatchObject({ status: 409 });
+  const epoch = (await statementsOf(network, receiptId))[0]?.epoch ?? 0;
+  expect(await say(verifier, "verification", { ...passed, epoch })).toMatchObject({ status: 409 });
+  const reveal = { version: 1, action: "reveal", epoch, value: zeros } as const;
+  expect(await say(verifier, "lot", reveal)).toMatchObject({ status: 409, error: { message: /no lot waits/ } });
+  const resolution = { version: 1, dispute: zeros, outcome: "upheld", evidence: zeros } as const;
+  expect(await say(referee, "resolution", resolution)).toMatchObject({ status: 404 });
+  expect(await say(verifier, "resolution", resolution)).toMatchObject({ status: 403 });
+  const submission = encodeSubmission({
+    entry: (await signEntry(verifier, "verification", passed)).signed.bytes,
+    evidence: Uint8Array.of(1),
+  });
+  expect(await post("/v1/verifications", submission)).toMatchObject({ status: 400 });
 });

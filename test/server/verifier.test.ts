@@ -5,17 +5,23 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { hex, keyId, parseHex, type Signer } from "@tallystick/protocol";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { fetchSource, openTree, readCheckpoint, systemEdges } from "@tallystick/client";
+import { hex, keyId, parseBundle, parseEntry, parseHex, type Signer, signEntry } from "@tallystick/protocol";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { type OpenEngine, openEngine } from "../../packages/server/src/engine.ts";
 import { signRequest } from "../../packages/server/src/platform/http-signature.ts";
 import { openSigner } from "../../packages/server/src/platform/keys.ts";
+import { type Chain, findChain } from "../../packages/server/src/verifier/chain.ts";
 import { fixedSigner } from "../fixed-keys.ts";
 import { creditInput, startNetwork, type TestNetwork } from "../network.ts";
 import { startNode, tokenFile } from "../node.ts";
 import { startVerifier } from "../verifier.ts";
+import { submit } from "./requester.ts";
 
 const TALLYD = join(import.meta.dirname, "..", "..", "packages", "server", "bin", "tallyd.js");
+// A judge is a process, which takes its time to start on a machine that is busy.
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 120_000 });
+
 const CREDIT = "statlog/credit-default";
 
 let network: TestNetwork;
@@ -127,6 +133,54 @@ test("a wrong token lets no verifier in, and its key enrols by no other door", a
   await using closed = await startNetwork({ workerCount: 0 });
   await expect(startVerifier(closed, verifierToken)).rejects.toThrow(/token/);
 });
+
+test("a reveal that does not follow, or is for another lot, is refused; a verifier that was away reveals when it is back", async () => {
+  await using own = await startNetwork({ verifierTokenPath: verifierToken });
+  const data = await mkdtemp(join(tmpdir(), "tallystick-verifier-"));
+  const away = await startVerifier(own, verifierToken, { data });
+  await until(() => isKnown(own, away.id));
+  await away.stop();
+  await own.closeEpoch();
+  const receipt = await infer(own, 20);
+  await own.closeEpoch();
+  const signer = await openSigner(join(data, "keys", "verifier.pem"));
+  const last = (await chainIn(data)).anchor;
+  const epoch = (await epochsOf(own)).at(-1) ?? 0;
+  const reveal = async (value: Uint8Array, of: number) => {
+    const says = { version: 1, action: "reveal", epoch: of, value } as const;
+    return (await submit(own, (await signEntry(signer, "lot", says)).signed.bytes)).status;
+  };
+  expect(await reveal(new Uint8Array(32), epoch)).toBe(400);
+  expect(await reveal(last, epoch)).toBe(400);
+  expect(await reveal((await chainIn(data)).before(last) ?? last, epoch - 1)).toBe(409);
+  await using back = await startVerifier(own, verifierToken, { data });
+  await until(async () => wordsOf(await statementsOf(own, receipt)).length > 0);
+  expect(await statementsOf(own, receipt)).toMatchObject([{ outcome: "passed", by: back.id }]);
+  await rm(data, { recursive: true, force: true });
+});
+
+async function chainIn(data: string): Promise<Chain> {
+  const chain = await findChain(join(data, "chain"));
+  if (chain === undefined) throw new Error("there is no chain");
+  return chain;
+}
+
+/** The indexes of the epoch entries of a network's log. */
+async function epochsOf(on: TestNetwork): Promise<number[]> {
+  await on.idle();
+  const source = fetchSource(on.url, systemEdges);
+  const { checkpoint } = await readCheckpoint(source, on.trust);
+  const tree = await openTree(source, checkpoint);
+  const entries = parseBundle(await tree.bundle(0), checkpoint.size);
+  return entries.flatMap((bytes, index) => (parseEntry(bytes).kind === "epoch" ? [index] : []));
+}
+
+/** Whether a verifier's chain is in the log. */
+async function isKnown(on: TestNetwork, id: string): Promise<boolean> {
+  await on.idle();
+  const { verifiers } = (await (await on.fetch("/v1/usage")).json()) as { verifiers: { key: string }[] };
+  return verifiers.some(({ key }) => key === id);
+}
 
 /** `tallyd verifier` as a process of its own. */
 function spawnVerifier(on: TestNetwork, data: string) {

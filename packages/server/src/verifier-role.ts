@@ -85,8 +85,9 @@ export async function openVerifierRole(options: VerifierRoleOptions): Promise<Ve
     const name = options.name ?? `verifier-${hex(id).slice(0, 8)}`;
     const peer = openPeer(gateway);
     closers.push(peer.close);
+    const { fetch: ask } = systemEdges;
     const source = fetchSource(gateway, {
-      fetch: (url, init) => systemEdges.fetch(url, { ...init, signal: AbortSignal.timeout(FETCH_MS) }),
+      fetch: (url, init) => ask(url, { ...init, signal: AbortSignal.timeout(FETCH_MS) }),
     });
     const folder = join(data, "log");
     const log = await openNodeLog({ source, trust, folder, intervalMs: options.logIntervalMs, report });
@@ -106,7 +107,11 @@ export async function openVerifierRole(options: VerifierRoleOptions): Promise<Ve
       takeChecks: () => takeChecks(asking).catch(() => []), // It is asked again in a moment.
       submit: (statement) => submit(asking, log, statement),
     });
-    closers.push(verifier.close, judge.close);
+    closers.push(async () => {
+      const closing = verifier.close();
+      await judge.close(); // Else it would be waited for in the middle of a check.
+      await closing;
+    });
     let timer: NodeJS.Timeout | undefined;
     closers.push(() => clearInterval(timer));
 

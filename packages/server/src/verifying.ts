@@ -119,7 +119,6 @@ export async function openVerifying(parts: VerifyingParts): Promise<Verifying> {
         askOpening: ask(referee),
       }),
     );
-    for (const role of roles) closers.push(role.close);
   }
   log.follow((entries, head) => {
     statements.follow(entries, head.size - entries.length);
@@ -147,8 +146,9 @@ export async function openVerifying(parts: VerifyingParts): Promise<Verifying> {
     },
 
     async close() {
-      // First the judges: a role would wait for what they are in the middle of.
-      for (const closer of closers.splice(0)) await closer();
+      const closing = roles.map((role) => role.close());
+      for (const closer of closers.splice(0)) await closer(); // Else a role would wait for what its judge is in the middle of.
+      await Promise.all(closing);
       archive.note([], fold.size);
     },
   };

@@ -6,14 +6,7 @@
 import { createCipheriv, createDecipheriv } from "node:crypto";
 import { open, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import {
-  encodeLotOpening,
-  type FoldState,
-  hex,
-  type LotOpening,
-  parseHex,
-  parseLotOpening,
-} from "@tallystick/protocol";
+import type { FoldState, LotOpening } from "@tallystick/protocol";
 import { type Clock, nowSeconds } from "../platform/clock.ts";
 import { makeFolder } from "../platform/files.ts";
 import type { Report } from "../platform/http.ts";
@@ -56,7 +49,7 @@ const FILE_SIZE_BYTES = 1024 * 1024;
 /** Openings that wait for a disk which does not take them. */
 const WAITING_SIZE_BYTES = 64 * 1024 * 1024;
 
-type Waiting = { id: string; bytes: Uint8Array; keptSeconds: number };
+type Waiting = { id: string; opening: LotOpening; sizeBytes: number; keptSeconds: number };
 type Batch = { name: string; ids: readonly string[]; sizeBytes: number; keptSeconds: number };
 
 export async function openLotOpenings(parts: LotOpeningsParts): Promise<LotOpenings> {
@@ -104,7 +97,7 @@ export async function openLotOpenings(parts: LotOpeningsParts): Promise<LotOpeni
     try {
       for (const openings of filesOf(leaving.values())) await writeBatch(openings);
     } finally {
-      for (const opening of leaving.values()) put(opening); // What the disk did not take waits for the next time.
+      for (const { id, opening, keptSeconds } of leaving.values()) put(id, opening, keptSeconds); // What the disk did not take waits for the next time.
     }
     await evict();
   }
@@ -157,19 +150,21 @@ export async function openLotOpenings(parts: LotOpeningsParts): Promise<LotOpeni
     const drawn = batch.ids.filter((_, i) => fates[i] === "drawn");
     for (const id of drawn) {
       const opening = openings.get(id);
-      if (opening !== undefined) put({ id, bytes: encodeLotOpening(opening), keptSeconds: batch.keptSeconds });
+      if (opening !== undefined) put(id, opening, batch.keptSeconds);
     }
     await write();
     await destroy(batch);
   }
 
-  function put(one: Waiting): void {
-    waiting.set(one.id, one);
-    sums.waitingBytes += one.bytes.length;
+  function put(id: string, opening: LotOpening, keptSeconds: number): void {
+    const sizeBytes = sizeOf(opening);
+    waiting.set(id, { id, opening, sizeBytes, keptSeconds });
+    sums.waitingBytes += sizeBytes;
+    if (sums.waitingBytes <= WAITING_SIZE_BYTES) return;
     for (const oldest of waiting.values()) {
       if (sums.waitingBytes <= WAITING_SIZE_BYTES) break;
       waiting.delete(oldest.id);
-      sums.waitingBytes -= oldest.bytes.length;
+      sums.waitingBytes -= oldest.sizeBytes;
       sums.evictedCount++;
     }
   }
@@ -177,14 +172,14 @@ export async function openLotOpenings(parts: LotOpeningsParts): Promise<LotOpeni
   return {
     keep(receiptId, opening) {
       if (limitBytes === 0) return;
-      put({ id: hex(receiptId), bytes: encodeLotOpening(opening), keptSeconds: nowSeconds(clock) });
+      put(nameOf(receiptId), opening, nowSeconds(clock));
       timer ??= setTimeout(() => void inTurn(write), FLUSH_MS);
     },
 
     async find(receiptId) {
-      const id = hex(receiptId);
+      const id = nameOf(receiptId);
       const unwritten = waiting.get(id) ?? leaving.get(id);
-      if (unwritten !== undefined) return parseLotOpening(unwritten.bytes);
+      if (unwritten !== undefined) return unwritten.opening;
       const batch = batches.get(places.get(id) ?? "");
       if (batch === undefined || nowSeconds(clock) - batch.keptSeconds > OPENING_WINDOW_SECONDS) return undefined;
       return (await read(batch)).get(id);
@@ -217,7 +212,10 @@ export function sweeping({ epochs, lots }: FoldState, { sweep }: Pick<LotOpening
   };
 }
 
-const bytesOf = (id: string) => parseHex(id) ?? new Uint8Array(0);
+/** Hex by Node's own code: each call spells an id. */
+const bytesOf = (id: string) => Buffer.from(id, "hex");
+const nameOf = ({ buffer, byteOffset, byteLength }: Uint8Array) =>
+  Buffer.from(buffer, byteOffset, byteLength).toString("hex");
 
 /** What goes into a file together. */
 function filesOf(openings: Iterable<Waiting>): Waiting[][] {
@@ -225,12 +223,12 @@ function filesOf(openings: Iterable<Waiting>): Waiting[][] {
   let sizeBytes = 0;
   for (const opening of openings) {
     const last = files.at(-1);
-    if (last === undefined || sizeBytes + opening.bytes.length > FILE_SIZE_BYTES) {
+    if (last === undefined || sizeBytes + opening.sizeBytes > FILE_SIZE_BYTES) {
       files.push([opening]);
-      sizeBytes = opening.bytes.length;
+      sizeBytes = opening.sizeBytes;
     } else {
       last.push(opening);
-      sizeBytes += opening.bytes.length;
+      sizeBytes += opening.sizeBytes;
     }
   }
   return files;
@@ -249,17 +247,39 @@ function seal({ sealingKey, random }: Sealing, openings: readonly Waiting[]): Bu
   const clear = Buffer.concat([head, ...openings.map(({ id }) => bytesOf(id))]);
   const nonce = random(12);
   const cipher = createCipheriv("aes-256-gcm", sealingKey, nonce).setAAD(clear);
-  const sealed = openings.map(({ bytes }) => cipher.update(Buffer.concat([lengthOf(bytes), bytes])));
+  const sealed = cipher.update(Buffer.concat(openings.flatMap(({ opening }) => partsOf(opening))));
   cipher.final();
-  return Buffer.concat([clear, nonce, cipher.getAuthTag(), ...sealed]);
+  return Buffer.concat([clear, nonce, cipher.getAuthTag(), sealed]);
 }
 
 const HEAD_BYTES = 8;
 
-function lengthOf(bytes: Uint8Array): Buffer {
-  const length = Buffer.alloc(4);
-  length.writeUInt32BE(bytes.length);
-  return length;
+/** The lengths of call, answer and evidence, four bytes each; both salts; then those three. Evidence of no bytes is none. */
+function partsOf({ requestSalt, call, responseSalt, answer, evidence = NONE }: LotOpening): Uint8Array[] {
+  const lengths = Buffer.allocUnsafe(12);
+  lengths.writeUInt32BE(call.length, 0);
+  lengths.writeUInt32BE(answer.length, 4);
+  lengths.writeUInt32BE(evidence.length, 8);
+  return [lengths, requestSalt, responseSalt, call, answer, evidence];
+}
+
+const NONE = new Uint8Array(0);
+
+function sizeOf({ call, answer, evidence = NONE }: LotOpening): number {
+  return 76 + call.length + answer.length + evidence.length;
+}
+
+function readParts(plain: Buffer, at: number): LotOpening {
+  let end = at + 12;
+  const take = (length: number) => {
+    end += length;
+    return new Uint8Array(plain.subarray(end - length, end));
+  };
+  const [requestSalt, responseSalt] = [take(32), take(32)];
+  const call = take(plain.readUInt32BE(at));
+  const answer = take(plain.readUInt32BE(at + 4));
+  const evidence = take(plain.readUInt32BE(at + 8));
+  return { requestSalt, call, responseSalt, answer, ...(evidence.length === 0 ? {} : { evidence }) };
 }
 
 function unseal({ sealingKey }: Sealing, file: Uint8Array): Map<string, LotOpening> {
@@ -273,10 +293,9 @@ function unseal({ sealingKey }: Sealing, file: Uint8Array): Map<string, LotOpeni
   const openings = new Map<string, LotOpening>();
   let at = 0;
   for (let i = 0; i < count; i++) {
-    const id = bytes.subarray(HEAD_BYTES + 32 * i, HEAD_BYTES + 32 * (i + 1));
-    const next = at + 4 + plain.readUInt32BE(at);
-    openings.set(hex(id), parseLotOpening(new Uint8Array(plain.subarray(at + 4, next))));
-    at = next;
+    const opening = readParts(plain, at);
+    openings.set(bytes.toString("hex", HEAD_BYTES + 32 * i, HEAD_BYTES + 32 * (i + 1)), opening);
+    at += sizeOf(opening);
   }
   return openings;
 }
@@ -293,7 +312,7 @@ async function readHead(folder: string, name: string): Promise<Batch | undefined
     if (sizeBytes < HEAD_BYTES + idsBytes + 28) return undefined;
     const ids = Buffer.alloc(idsBytes);
     await handle.read(ids, 0, ids.length, HEAD_BYTES);
-    const names = Array.from({ length: ids.length / 32 }, (_, i) => hex(ids.subarray(32 * i, 32 * (i + 1))));
+    const names = Array.from({ length: ids.length / 32 }, (_, i) => ids.toString("hex", 32 * i, 32 * (i + 1)));
     return { name, ids: names, sizeBytes, keptSeconds: head.readUInt32BE(0) };
   } finally {
     await handle.close();

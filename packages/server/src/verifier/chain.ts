@@ -1,6 +1,6 @@
 /** A verifier's hash chain: what it reveals for the lots, one value before the other (docs/spec/lot.md). */
 import { readFile } from "node:fs/promises";
-import { equal, hex, keyOf, parseHex, sha256 } from "@tallystick/protocol";
+import { hex, keyOf, parseHex, sha256 } from "@tallystick/protocol";
 import { OperatorError, systemCode } from "../platform/errors.ts";
 import { writeDurably } from "../platform/files.ts";
 import type { Random } from "../platform/random.ts";
@@ -70,9 +70,4 @@ export async function makeChain(path: string, random: Random, length: number = C
   const secret = random(32);
   await writeDurably(path, `${hex(secret)} ${length}\n`, 0o600);
   return createChain(secret, length);
-}
-
-/** Whether `value` is the end of the chain, so that nothing of it is revealed yet. */
-export function isAnchor({ anchor }: Chain, value: Uint8Array | undefined): boolean {
-  return value !== undefined && equal(anchor, value);
 }

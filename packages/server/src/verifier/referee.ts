@@ -42,6 +42,7 @@ export type Referee = { wake(): void; idle(): Promise<void>; close(): Promise<vo
 export function createReferee(parts: RefereeParts): Referee {
   const { signer, fold, clock, report, judge } = parts;
   const own = keyId(signer.spki);
+  let isClosed = false;
   /** When a dispute was tried first, and when it is tried next. */
   const tried = new Map<string, { firstMs: number; nextMs: number }>();
 
@@ -53,9 +54,10 @@ export function createReferee(parts: RefereeParts): Referee {
     if (due !== undefined) {
       const firstMs = tried.get(hex(due.id))?.firstMs ?? clock.nowMs();
       tried.set(hex(due.id), { firstMs, nextMs: clock.nowMs() + parts.pauseMs });
-      await look(due, clock.nowMs() - firstMs >= parts.patienceMs).catch((error: unknown) =>
-        report("a dispute could not be decided; it is tried again", { dispute: hex(due.id), error: String(error) }),
-      );
+      await look(due, clock.nowMs() - firstMs >= parts.patienceMs).catch((error: unknown) => {
+        if (isClosed) return; // Its judge was ended under it.
+        report("a dispute could not be decided; it is tried again", { dispute: hex(due.id), error: String(error) });
+      });
       return deciding.wake();
     }
     const nextMs = Math.min(...[...tried.values()].map((one) => one.nextMs));
@@ -87,7 +89,14 @@ export function createReferee(parts: RefereeParts): Referee {
   }
 
   const deciding = createLoop(decide, report);
-  return { wake: deciding.wake, idle: deciding.idle, close: deciding.close };
+  return {
+    wake: deciding.wake,
+    idle: deciding.idle,
+    close() {
+      isClosed = true;
+      return deciding.close();
+    },
+  };
 }
 
 /** Only what anybody could show is held against a node. */

@@ -34,8 +34,10 @@ export type Lots = {
   drawn(): readonly Drawn[];
   /** The epoch entries, by index, for which it has yet to reveal; the oldest first. */
   revealDue(): readonly number[];
-  /** What it revealed last, or committed to; undefined before. */
+  /** What its next reveal has to hash to: what it revealed last of the chain that the lot rests on, or that chain's anchor. */
   lastReveal(): Uint8Array | undefined;
+  /** The same of the chain that it committed to last; undefined before the first. */
+  newest(): Uint8Array | undefined;
 };
 
 export type VerifierParts = {
@@ -94,24 +96,26 @@ export function createVerifier(parts: VerifierParts): Verifier {
   }
 
   /** Commits to the chain that is kept, or to a new one where that one is at its end or no part of this log. */
-  async function commit(): Promise<Uint8Array> {
-    const last = lots.lastReveal();
-    chain ??= await findChain(parts.chainPath);
-    if (chain !== undefined && last !== undefined && chain.before(last) !== undefined) return last;
-    const isUnused = chain !== undefined && last === undefined;
-    chain = isUnused && chain !== undefined ? chain : await makeChain(parts.chainPath, random, parts.chainLength);
-    const { anchor, length } = chain;
-    await say({ version: 1, action: "commit", anchor, length });
-    return anchor;
+  async function commit(): Promise<Chain> {
+    const newest = lots.newest();
+    const kept = chain ?? (await findChain(parts.chainPath));
+    chain = kept;
+    if (kept !== undefined && newest !== undefined && kept.before(newest) !== undefined) return kept;
+    const made =
+      kept !== undefined && newest === undefined
+        ? kept // It was made, and nothing was said of it.
+        : await makeChain(parts.chainPath, random, parts.chainLength);
+    chain = made;
+    await say({ version: 1, action: "commit", anchor: made.anchor, length: made.length });
+    return made;
   }
 
   async function reveal(): Promise<void> {
-    let last = await commit();
+    const own = await commit();
     for (const epoch of lots.revealDue()) {
-      const value = chain?.before(last);
-      if (value === undefined) return revealing.wake(); // It is at its end: the next round commits to another.
+      const value = own.before(lots.lastReveal() ?? own.anchor);
+      if (value === undefined) return; // That lot rests on a chain that is lost: it closes without this verifier.
       await say({ version: 1, action: "reveal", epoch, value });
-      last = value;
     }
   }
 
@@ -138,6 +142,7 @@ export function createVerifier(parts: VerifierParts): Verifier {
       const looked = caseOf(fold, receipt, await parts.readEntry(index));
       await look(looked, why);
     } catch (error) {
+      if (closing.signal.aborted) return; // Its judge was ended under it: the next start begins again.
       tryLater(receipt);
       if (error instanceof ServiceError && error.code === "conflict") return; // It is said already.
       report("a receipt could not be verified", { receipt: hex(receipt), error: String(error) });
