@@ -6,7 +6,7 @@ import { exampleCall, openTestNode, readSource, type Source } from "../test/clai
 import { issueReceipt } from "../test/one-receipt.ts";
 import { median, type Row } from "./ratio.ts";
 
-const ROUNDS = 5;
+const ROUNDS = 3;
 /** As many calls to a round as take about this long, and one at least. */
 const ROUND_MS = 300;
 
