@@ -12,6 +12,8 @@ export function marginOf(logits: Float32Array, { absolute, relative }: Tolerance
   return absolute + relative * logits.reduce((most, logit) => Math.max(most, Math.abs(logit)), 0);
 }
 
+/** So that even a margin without end leaves numbers that can be divided. */
+const SMALLEST = 1e-300;
 /** For sums of 64-bit floats, of as many terms as there are tokens. */
 const ROUNDING = 1e-9;
 
@@ -34,7 +36,7 @@ export function mayBeChosen(
   if (temperature === 0) return score >= (scores[argmax(scores)] ?? 0) - 2 * margin;
   const weights = weightsOf(scores, temperature);
   // Each weight may be larger or smaller by the factor exp(margin / temperature): so a share's odds by that factor twice.
-  const factor = exp((-2 * margin) / temperature);
+  const factor = Math.max(SMALLEST, exp((-2 * margin) / temperature));
   const least = (share: number) => (share * factor) / (share * factor + 1 - share);
   const most = (share: number) => share / (share + (1 - share) * factor);
   if (topP === 1) {
