@@ -45,7 +45,7 @@ test("tallyd keys makes every role's key for its user alone, prints the public h
   for (const name of FILES) expect((await stat(join(folder, name))).mode & 0o777, name).toBe(0o600);
   for (const name of ["admin-token", "sealing-key"])
     expect(first).not.toContain((await readFile(join(folder, name), "utf8")).trim());
-  expect([...publicHalves(first).keys()]).toEqual(["checkpoint", "log", "gateway", "node", "publisher"]);
+  expect([...publicHalves(first).keys()]).toEqual(["checkpoint", "log", "gateway", "node", "publisher", "verifier"]);
   await rm(join(folder, "node.pem"));
   const second = await tallydKeys("--keys", folder);
   expect(second).toMatch(/ node +made /);
