@@ -18,6 +18,7 @@ import { type Context, Hono } from "hono";
 import { ServiceError } from "../platform/errors.ts";
 import { errorBody, parseJson, type Report, readBody, withoutRetries } from "../platform/http.ts";
 import { type Observation, observationOf } from "../platform/requests.ts";
+import { policiesOf } from "./acceptance.ts";
 import type { Caller } from "./accounts.ts";
 import { answerOf } from "./answer.ts";
 import { trafficOf } from "./attribution.ts";
@@ -73,7 +74,8 @@ export function openAiRoutes(parts: OpenAiRoutes): Hono {
       }
       const signed = await gateway.signerOf(half.authorization);
       const { bytes, request, stream } = await readRequest(parts, c, operation);
-      const asked = gateway.check(dispatchOf(half, request, stream), signed);
+      const policies = policiesOf(c.req.header("x-tally-policy"), request.body);
+      const asked = gateway.check(dispatchOf(half, request, stream), signed, policies);
       requireNamed(asked, request);
       return entrance.once(c, asked.caller, bytes, () => answer(parts, c, request, asked));
     });
@@ -269,6 +271,7 @@ function terms(c: Context, model: PublishedModel, request: OpenAiRequest, keyMax
   return {
     maxPrice: given === undefined ? maxPriceOf(model, request, keyMaximum) : BigInt(given),
     traffic: trafficOf(c.req.header("x-tally-traffic")),
+    policies: policiesOf(c.req.header("x-tally-policy"), request.body),
     ...(decisionBytes === undefined ? {} : { decision: decisionBytes }),
   };
 }
