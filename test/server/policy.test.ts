@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createClient } from "@tallystick/client";
-import { hex, type JsonObject, keyOf, parseAcceptancePolicy, satisfies } from "@tallystick/protocol";
+import { hex, type JsonObject, parseEntry, parseReceiptFile } from "@tallystick/protocol";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { creditInput, startNetwork, type TestNetwork, tensorOf } from "../network.ts";
 import { CREDIT } from "./refusals.ts";
@@ -28,14 +28,6 @@ const receiptCount = async () => {
   return usage.totals.gross;
 };
 
-/** The ids of the keys that the parts of a receipt's file are signed by. */
-async function keysOf(receiptId: string) {
-  const client = createClient({ url: network.url, trust: network.trust });
-  const verdict = await client.receipt(receiptId);
-  if (verdict.outcome !== "verified") throw new Error(verdict.outcome);
-  return verdict.value;
-}
-
 test("a call is answered where its policy can be met, and refused by the name of the demand where it cannot", async () => {
   const before = await receiptCount();
   for (const policy of [{}, { tier: "signed", provenance: "executed", withoutRoots: [`key:${OTHER}`] }])
@@ -58,13 +50,19 @@ test("a call is answered where its policy can be met, and refused by the name of
 
 test("a node or a gateway that the policy excludes is not asked", async () => {
   const { receiptId = "" } = await network.infer(CREDIT, [creditInput()]);
-  const { grant } = await keysOf(receiptId);
-  const file = (await (await network.fetch(`/v1/receipts/${receiptId}`)).json()) as object;
-  expect(file).toBeDefined();
-  const gateway = await ask({ withoutRoots: [`key:${hex(grant.gateway)}`] });
-  expect(gateway.status).toBe(412);
-  const { nodes } = (await (await network.fetch("/v1/network")).json()) as { nodes?: unknown };
-  expect(nodes).toBeUndefined();
+  const bytes = await createClient({ url: network.url, trust: network.trust }).receiptFile(receiptId);
+  const { parts } = parseReceiptFile(bytes);
+  for (const [part, reason] of [
+    ["node", "none of the 1 nodes"],
+    ["gateway", "policy: roots"],
+  ] as const) {
+    const id = hex(parseEntry(parts[part].bytes).signed.keyId);
+    const before = await receiptCount();
+    const answer = await ask({ withoutRoots: [`key:${id}`] });
+    expect(answer.status).toBe(412);
+    expect(((await answer.json()) as Refused).error).toContain(reason);
+    expect(await receiptCount()).toBe(before);
+  }
 });
 
 test("a policy that is not understood is refused, whoever states it", async () => {
@@ -95,22 +93,14 @@ test("an API key's policy holds whatever the call says, and a session that it wa
   await expect(client.infer(model, [tensorOf(creditInput())])).rejects.toMatchObject({ code: "policy_unmet" });
 });
 
-test("OpenAI's body may say it, and what is said there is no part of the call", async () => {
-  const body = { model: CREDIT, messages: [{ role: "user", content: "x" }], tally_policy: { publishers: [OTHER] } };
+test("OpenAI's body may say it, and one that is not understood names the member", async () => {
   const headers = { authorization: `Bearer ${network.apiKey}`, "content-type": "application/json" };
-  const answer = await network.fetch("/v1/chat/completions", { method: "POST", headers, body: JSON.stringify(body) });
-  // A model in tensors takes no chat: it is refused for that, and not for a member that nobody knows.
-  const { error } = (await answer.json()) as { error: { message: string } };
-  expect(error.message).not.toContain("tally_policy");
-});
-
-test("the log's own facts meet what the answer met, and no more", async () => {
-  expect(keyOf(new Uint8Array(1))).toHaveLength(1);
-  expect(
-    satisfies(parseAcceptancePolicy({}), {
-      receipt: { provenance: "executed" },
-      model: { name: "", publisher: undefined },
-      grounds: [],
-    }),
-  ).toEqual([]);
+  const chat = async (tally_policy: unknown) => {
+    const body = JSON.stringify({ model: CREDIT, messages: [{ role: "user", content: "x" }], tally_policy });
+    const answer = await network.fetch("/v1/chat/completions", { method: "POST", headers, body });
+    return ((await answer.json()) as { error: { param: string | null; message: string } }).error;
+  };
+  expect(await chat("signed")).toMatchObject({ param: "tally_policy" });
+  // A model in tensors takes no chat, which is what is wrong with this one.
+  expect((await chat({ tier: "signed" })).message).not.toContain("policy");
 });
