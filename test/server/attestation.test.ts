@@ -1,10 +1,12 @@
 /** A node elsewhere that shows what its machine runs: simulated here, from the nonce to the entry in the log. */
 import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import {
   appraise,
   bindingOf,
   hex,
   keyId,
+  measurementOf,
   parseEntry,
   parseEvidence,
   parseHex,
@@ -16,6 +18,7 @@ import { expect, test } from "vitest";
 import { commandSource, type EvidenceSource, simulatedSource } from "../../packages/server/src/attestation/sources.ts";
 import { systemClock } from "../../packages/server/src/platform/clock.ts";
 import { signRequest } from "../../packages/server/src/platform/http-signature.ts";
+import { approveReference } from "../../packages/server/src/reference-main.ts";
 import { fixedSigner } from "../fixed-keys.ts";
 import { startNetwork, type TestNetwork } from "../network.ts";
 import { startNode, type TestNode, tokenFile } from "../node.ts";
@@ -121,6 +124,42 @@ test("a stranger appraises nobody: the log takes appraisals from verifiers alone
   } as const;
   const nothing = new Uint8Array(32);
   const entry = await signEntry(root, "appraisal", { ...says, evidence: nothing, measurement: nothing, root: nothing });
-  const answer = await network.fetch("/v1/entries", { method: "POST", body: entry.signed.bytes as Uint8Array<ArrayBuffer> });
+  const answer = await network.fetch("/v1/entries", {
+    method: "POST",
+    body: entry.signed.bytes as Uint8Array<ArrayBuffer>,
+  });
   expect(answer.status).toBeGreaterThanOrEqual(400);
+});
+
+test("the operator has the publisher approve a measurement, and withdraw it; nobody else does, and nothing simulated", async () => {
+  await using network = await startNetwork();
+  const tokenPath = join(network.data, "keys", "admin-token");
+  const asked = [
+    "tdx",
+    "v1.0.0",
+    "--register",
+    `0=${"ab".repeat(48)}`,
+    "--network",
+    network.url,
+    "--token-file",
+    tokenPath,
+  ];
+  for (const action of ["approve", "withdraw"]) await approveReference([action, ...asked], () => {});
+  await network.idle();
+  const entries = (await entriesAt(network.url)).map(parseEntry);
+  const references = entries.flatMap((entry) => (entry.kind === "reference" ? [entry.says] : []));
+  const measurement = measurementOf(new Map([[0, new Uint8Array(48).fill(0xab)]]));
+  expect(references).toEqual(
+    ["approve", "withdraw"].map((action) => ({
+      version: 1,
+      action,
+      technology: "tdx",
+      measurement,
+      release: "v1.0.0",
+    })),
+  );
+  const body = { action: "approve", technology: "tdx", measurement: hex(measurement), release: "v1" };
+  const init = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
+  expect((await network.fetch("/v1/references", init)).status).toBe(403);
+  expect((await network.operate("POST", "/v1/references", { ...body, technology: "simulated" })).status).toBe(400);
 });

@@ -10,7 +10,7 @@ import { callDaemon, expectOneSentence, runOnce, startDaemon } from "./daemon.ts
 const TALLYD = join(import.meta.dirname, "..", "..", "packages", "server", "bin", "tallyd.js");
 const FILES = [
   ...["admin-token", "checkpoint.pem", "gateway.pem", "log.pem", "node.pem", "publisher.pem", "sealing-key"],
-  ...["witness-1.pem", "witness-2.pem"],
+  ...["verifier.pem", "witness-1.pem", "witness-2.pem"],
 ];
 
 let root: string;
@@ -45,7 +45,7 @@ test("tallyd keys makes every role's key for its user alone, prints the public h
   for (const name of FILES) expect((await stat(join(folder, name))).mode & 0o777, name).toBe(0o600);
   for (const name of ["admin-token", "sealing-key"])
     expect(first).not.toContain((await readFile(join(folder, name), "utf8")).trim());
-  expect([...publicHalves(first).keys()]).toEqual(["checkpoint", "log", "gateway", "node", "publisher"]);
+  expect([...publicHalves(first).keys()]).toEqual(["checkpoint", "log", "gateway", "node", "publisher", "verifier"]);
   await rm(join(folder, "node.pem"));
   const second = await tallydKeys("--keys", folder);
   expect(second).toMatch(/ node +made /);

@@ -3,6 +3,10 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { readVectors, type Vector } from "../../../test/vectors.ts";
+import type { AttestationFailure } from "./attest/appraisal.ts";
+import { measurementOf } from "./attest/appraisal.ts";
+import { bindingOf, encodeEvidence, parseEvidence } from "./attest/evidence.ts";
+import { VENDOR_ROOTS } from "./attest/roots.ts";
 import { base64, hex, parseHex, utf8 } from "./bytes.ts";
 import { commit, parseAnyAnswer, parseCall } from "./call/call.ts";
 import { parseAuthorization, parseEntry } from "./entry/entry.ts";
@@ -37,6 +41,7 @@ test("every block that is said to be something is checked below", () => {
     "hex answer",
     "hex cose",
     "hex seal",
+    "hex evidence",
     "text stream",
     "text vkey",
     "text checkpoint",
@@ -178,4 +183,37 @@ test("receipt.md explains every failure that a verdict can have", () => {
   const { text = "" } = specs.find(({ name }) => name === "receipt.md") ?? {};
   const explained = [...text.matchAll(/^\| `(\w+)` +\| [a-z]/gm)].map(([, code]) => code);
   for (const code of Object.keys(all)) expect(explained).toContain(code);
+});
+
+const attestation = specs.find(({ name }) => name === "attestation.md")?.text ?? "";
+
+test("attestation.md: the evidence is read and written as it stands, and binds what the text says", () => {
+  const [block] = blocksOf("hex evidence");
+  const bytes = block === undefined ? new Uint8Array(0) : bytesOf(block);
+  const evidence = parseEvidence(bytes);
+  expect(encodeEvidence(evidence)).toEqual(bytes);
+  expect(attestation).toContain(hex(evidence.binding === undefined ? bytes : bindingOf(evidence.binding)));
+  expect(attestation).toContain(hex(measurementOf(new Map([[0, new Uint8Array(48).fill(0xaa)]]))));
+});
+
+test("attestation.md explains every failure of an appraisal, and names the roots of the enclave and of AMD", () => {
+  const all: Record<AttestationFailure, true> = {
+    malformed: true,
+    unknown_root: true,
+    bad_chain: true,
+    bad_signature: true,
+    not_valid_now: true,
+    revoked: true,
+    wrong_binding: true,
+    wrong_platform: true,
+    debug: true,
+    out_of_date: true,
+  };
+  const explained = [...attestation.matchAll(/^\| `(\w+)` +\| [a-z]/gm)].map(([, code]) => code);
+  for (const code of Object.keys(all)) expect(explained).toContain(code);
+  for (const { technology, name, digest } of VENDOR_ROOTS)
+    if (technology === "nitro" || technology === "snp") {
+      expect(attestation).toContain(name);
+      expect(attestation).toContain(hex(digest));
+    }
 });

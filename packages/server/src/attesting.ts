@@ -3,6 +3,7 @@ import { type FoldState, keyId, keyOf, type Signer, signEntry } from "@tallystic
 import type { Hono } from "hono";
 import { createAppraiser } from "./attestation/appraiser.ts";
 import { createEvidenceArchive } from "./attestation/archive-store.ts";
+import { referenceRoutes } from "./attestation/references.ts";
 import { attestationRoutes } from "./attestation/routes.ts";
 import type { Clock } from "./platform/clock.ts";
 import type { Database } from "./platform/database.ts";
@@ -13,14 +14,15 @@ export type AttestingParts = {
   fold: FoldState;
   clock: Clock;
   random: Random;
-  signers: { gateway: Signer; verifier: Signer };
+  signers: { gateway: Signer; verifier: Signer; publisher: Signer };
   simulatedRoot: Uint8Array | undefined;
   isNode(header: string | undefined): boolean;
+  isAdmin(header: string | undefined): boolean;
   publish(entry: Uint8Array): Promise<number>;
 };
 
 export function openAttesting(parts: AttestingParts): Hono {
-  const { database, fold, clock, random, signers, simulatedRoot, isNode, publish } = parts;
+  const { database, fold, clock, random, signers, simulatedRoot, isNode, isAdmin, publish } = parts;
   const archive = createEvidenceArchive(database);
   const appraiser = createAppraiser({
     ...{ signer: signers.verifier, clock, random, archive, simulatedRoot },
@@ -44,5 +46,7 @@ export function openAttesting(parts: AttestingParts): Hono {
     return enrolling;
   }
 
-  return attestationRoutes({ appraiser, archive, fold, clock, id: keyId(signers.gateway.spki), isNode });
+  const references = referenceRoutes({ publisher: signers.publisher, isAdmin, publish });
+  const routes = attestationRoutes({ appraiser, archive, fold, clock, id: keyId(signers.gateway.spki), isNode });
+  return routes.route("/", references);
 }

@@ -161,9 +161,9 @@ export function composeRoutes(
   measureNodes(operations.metrics, serving.nodes);
   app.use(cors);
   app.route("/", logRoutes({ admission, published, reads }));
-  const signers = { gateway: keys.gateway, verifier };
+  const signers = { ...keys, verifier };
   const { simulatedRoot } = options;
-  app.route("/", openAttesting({ database, fold, clock, random, signers, simulatedRoot, isNode, publish }));
+  app.route("/", openAttesting({ database, fold, clock, random, signers, simulatedRoot, isNode, isAdmin, publish }));
   const { witnesses, history } = networkLog;
   app.route(
     "/",

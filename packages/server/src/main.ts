@@ -15,6 +15,7 @@ import { writeDurably } from "./platform/files.ts";
 import { createLogging } from "./platform/logging.ts";
 import { createSystemRandom } from "./platform/random.ts";
 import { readTls } from "./platform/tls.ts";
+import { approveReference } from "./reference-main.ts";
 import { runWitness } from "./witness-main.ts";
 
 /** The models beside the packages, in a checkout. */
@@ -30,6 +31,10 @@ export async function main(args: string[]): Promise<number> {
     }
     if (args[0] === "node") {
       await runNode(args.slice(1), signalled());
+      return 0;
+    }
+    if (args[0] === "reference") {
+      await approveReference(args.slice(1), (text) => void process.stdout.write(text));
       return 0;
     }
     if (args[0] === "witness") {

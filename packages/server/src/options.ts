@@ -41,6 +41,7 @@ export const HELP = `tallyd: a Tallystick network on this machine: hub, gateway,
   tallyd keys --keys DIR   makes the keys of a network that others reach
   tallyd node --help       runs models for the network of a gateway elsewhere
   tallyd witness --help    cosigns the checkpoints of other logs
+  tallyd reference --help  approves what a release of the node measures
 
   --data DIR      where keys, log and artifacts lie      (.tallystick)
   --port N        the port to listen on; 0 is any         (8787)

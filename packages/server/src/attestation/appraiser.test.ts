@@ -29,7 +29,10 @@ const node = keyId(fixedSigner("node").spki);
 function begin() {
   const clock = createTestClock();
   const published: EntryOf<"appraisal">[] = [];
-  const archive = createEvidenceArchive(openDatabase(join(mkdtempSync(join(tmpdir(), "tallystick-appraiser-")), "state.sqlite")), 3);
+  const archive = createEvidenceArchive(
+    openDatabase(join(mkdtempSync(join(tmpdir(), "tallystick-appraiser-")), "state.sqlite")),
+    3,
+  );
   const appraiser = createAppraiser({
     ...{ signer: verifier, clock, random: createSystemRandom(), archive },
     simulatedRoot: sha256(root.spki),
