@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { floatTensor, keyOf } from "@tallystick/protocol";
+import { floatTensor, keyId, keyOf } from "@tallystick/protocol";
 import { createAccounts } from "../packages/server/src/gateway/accounts.ts";
 import { createOpenings } from "../packages/server/src/gateway/openings.ts";
 import { createReceipts } from "../packages/server/src/gateway/receipts.ts";
@@ -93,6 +93,7 @@ export async function benchReceipt(): Promise<Row[]> {
   const model = fold.models.get(keyOf(revision))!;
   const gateway = createGateway({
     fold,
+    gatewayKey: keyId(keys.gateway.spki),
     clock,
     random,
     accounts,

@@ -6,7 +6,6 @@ const BENCHES: Record<string, () => Promise<Row[]>> = {
   gateway: async () => (await import("./gateway.bench.ts")).benchGateway(),
   streams: async () => (await import("./gateway.bench.ts")).benchStreams(),
   receipt: async () => (await import("./receipt.bench.ts")).benchReceipt(),
-  attestation: async () => (await import("./attestation.bench.ts")).benchAttestation(),
   reading: async () => (await import("./reading.bench.ts")).benchReading(),
   audit: async () => (await import("./audit.bench.ts")).benchAudit(),
   verification: async () => (await import("./verification.bench.ts")).benchVerification(),

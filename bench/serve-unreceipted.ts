@@ -70,6 +70,7 @@ const served: Served = {
 const findModel = () => model;
 const gateway = createGateway({
   fold,
+  gatewayKey: new Uint8Array(32),
   clock: systemClock,
   random,
   accounts,

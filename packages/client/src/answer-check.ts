@@ -13,12 +13,19 @@ import {
   signedId,
   verifySigned,
 } from "@tallystick/protocol";
+import type { Accept } from "./acceptance.ts";
 import { checkBeside } from "./beside-answer.ts";
 import { orUnverified, UnverifiedError } from "./errors.ts";
 import type { NodeKeys } from "./node-keys.ts";
 
 /** A call as it was signed and sent. */
-export type Asked = { authorization: Authorization; salt: Uint8Array; call: Uint8Array };
+export type Asked = {
+  authorization: Authorization;
+  salt: Uint8Array;
+  call: Uint8Array;
+  /** Holds the answer to the caller's policies, where it has any. */
+  accept?: Accept;
+};
 
 /** An answer in its canonical bytes, and the receipt that should be its own. */
 export type Answered = {
@@ -73,6 +80,7 @@ export async function checkAnswer(asked: Asked, answered: Answered, nodeKeys: No
     ...told,
     passed("node signature", `signed by the node "${key.name}"`),
     key.enrolment,
+    ...((await asked.accept?.(asked, receipt, signed.keyId)) ?? []),
     ...later(receipt),
   ];
   return { receiptId, receipt, opening, checks };

@@ -30,7 +30,7 @@ import { fetchReceiptFile } from "./receipt-files.ts";
 import { type CallTerms, createRequester, type RequesterOptions } from "./requester.ts";
 
 export type { CallTerms } from "./requester.ts";
-export type ClientOptions = RequesterOptions;
+export type ClientOptions = RequesterOptions & Pick<CallTerms, "policy">;
 
 export type InferOptions = CallTerms & {
   /** The outputs wanted; all where none is named. */
@@ -115,10 +115,11 @@ export function createClient(options: ClientOptions): Client {
 
     async infer(model, inputs, { outputs = [], ...terms } = {}) {
       const call = encodeCall({ operation: "infer", inputs, outputs });
-      const signed = await requester.sign(model, call, { maxPrice: priceOf(model, call.length), ...terms });
+      const own = options.policy === undefined ? {} : { policy: options.policy };
+      const signed = await requester.sign(model, call, { maxPrice: priceOf(model, call.length), ...own, ...terms });
       const { authorization, salt } = signed;
       const body = encodeDispatch({ authorization: authorization.signed.bytes, salt, call }) as BodyInit;
-      const headers = { "content-type": "application/cbor" };
+      const headers = { "content-type": "application/cbor", ...signed.policyHeader };
       const delivered = await http.bytes("/v1/infer", { method: "POST", headers, body }).catch((error: unknown) => {
         if (error instanceof RefusedError) signed.refused(error);
         throw error;

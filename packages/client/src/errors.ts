@@ -43,6 +43,7 @@ const REMEDIES: Readonly<Record<string, string>> = {
   not_found: "Look the name up: models() lists what is offered.",
   conflict: "Look the receipt up before asking again: the call may have been served.",
   idempotency_conflict: "Look at the receipt that is named; to run the call again, send a new Idempotency-Key.",
+  policy_unmet: "Ask for another model, or accept less: the message names what is not met.",
   model_yanked: "Ask for another model: models() lists what is offered.",
   limit_exceeded: "Send less at once.",
   expired: "Set this machine's clock, and ask again.",

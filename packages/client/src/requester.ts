@@ -1,5 +1,6 @@
 /** Who asks: a session key of its own, the models as the network describes them, the keys of the nodes that answer. */
-import { commit, type LogTrust } from "@tallystick/protocol";
+import { type AcceptancePolicy, acceptanceJson, commit, type JsonObject, type LogTrust } from "@tallystick/protocol";
+import { createAcceptance, readPolicy, requireShowable } from "./acceptance.ts";
 import type { Asked } from "./answer-check.ts";
 import { type Edges, systemEdges } from "./edges.ts";
 import type { RefusedError } from "./errors.ts";
@@ -27,10 +28,14 @@ export type CallTerms = {
   open?: "none" | "lot";
   /** 16 bytes of the caller's, the same on every call behind one decision. */
   decision?: Uint8Array;
+  /** The least that is accepted of the answer, in the JSON of docs/policy.md; of a client, where a call says nothing else. */
+  policy?: JsonObject;
 };
 
 /** A call that is signed and not sent yet. */
 export type Signed = Asked & {
+  /** The header that tells the network what is accepted. */
+  policyHeader: Record<string, string>;
   /** The network took it: its nonce is used. */
   taken(): void;
   /** The network refused it: where that was for its session, the next call opens another. */
@@ -48,9 +53,9 @@ export type Requester = {
   signedUnder(idempotencyKey: string, signed: Signed): readonly Signed[];
   /** Signs the requester's half of a call, given in its canonical bytes. */
   sign(
-    model: Pick<Model, "revisionDigest">,
+    model: Pick<Model, "revisionDigest" | "name">,
     call: Uint8Array,
-    terms: CallTerms & { maxPrice: bigint },
+    terms: CallTerms & { maxPrice: bigint; bodyPolicy?: unknown },
   ): Promise<Signed>;
 };
 
@@ -66,6 +71,7 @@ const CALLS_OF_A_KEY = 8;
 export function createRequester({ url, apiKey, trust, edges: given = {} }: RequesterOptions): Requester {
   const edges = { ...systemEdges, ...given };
   const http = createHttp(url, edges);
+  const accepting = createAcceptance(http, edges);
   const models = new Map<string, { model: Promise<Model>; untilMs: number }>();
   const underKeys = new Map<string, Signed[]>();
   const sessions = keepSession(async () => {
@@ -73,9 +79,10 @@ export function createRequester({ url, apiKey, trust, edges: given = {} }: Reque
     return openSession(http, apiKey, edges);
   });
 
-  function signedBy(session: ClientSession, asked: Asked): Signed {
+  function signedBy(session: ClientSession, asked: Asked, policy: AcceptancePolicy | undefined): Signed {
     return {
       ...asked,
+      policyHeader: policy === undefined ? {} : { "x-tally-policy": JSON.stringify(acceptanceJson(policy)) },
       taken: () => session.taken(asked.authorization),
       refused(error) {
         models.clear();
@@ -109,12 +116,18 @@ export function createRequester({ url, apiKey, trust, edges: given = {} }: Reque
       return all;
     },
 
-    async sign({ revisionDigest: revision }, call, { maxPrice, traffic = "production", open = "lot", decision }) {
+    async sign({ revisionDigest: revision, name }, call, terms) {
+      const { maxPrice, traffic = "production", open = "lot", decision } = terms;
+      const policy = terms.policy === undefined ? undefined : readPolicy(terms.policy);
+      const inBody = terms.bodyPolicy === undefined ? [] : [readPolicy(terms.bodyPolicy)];
+      const policies = [...(policy === undefined ? [] : [policy]), ...inBody];
+      requireShowable(policies, name);
       const salt = edges.random(32);
       const named = decision === undefined ? {} : { decision };
       const ask = { revision, request: commit("request", salt, call), maxPrice, traffic, openness: open, ...named };
       const { session, authorization } = await sessions.authorize(ask);
-      return signedBy(session, { authorization, salt, call });
+      const accept = policies.length === 0 ? {} : { accept: accepting(policies) };
+      return signedBy(session, { authorization, salt, call, ...accept }, policy);
     },
   };
 }

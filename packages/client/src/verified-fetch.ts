@@ -39,7 +39,7 @@ export type VerifiedFetch = (input: string | URL | Request, init?: RequestInit) 
 export type OnVerified = (answer: VerifiedAnswer) => void;
 
 const SEAL_INTERVAL_MS = 1_000;
-const TERM_HEADERS = ["x-tally-max-price", "x-tally-traffic", "x-tally-decision", "x-tally-open"];
+const TERM_HEADERS = ["x-tally-max-price", "x-tally-traffic", "x-tally-decision", "x-tally-open", "x-tally-policy"];
 
 /** A `fetch` whose answers are signed for, and checked before they are given out. What it refuses to send it says as a network would. */
 export function createVerifiedFetch(options: VerifiedFetchOptions): VerifiedFetch {
@@ -103,7 +103,9 @@ async function call(requester: Requester, options: VerifiedFetchOptions, sending
   const isStream = operation !== "embedding" && body.stream === true;
   // Under an Idempotency-Key the answer may be the one to an earlier call: it is held to what was signed for that.
   const receiptId = response.headers.get("x-receipt-id") ?? "";
-  const asked = all.find(({ authorization }) => hex(signedId(authorization.signed)) === receiptId);
+  const found = all.find(({ authorization }) => hex(signedId(authorization.signed)) === receiptId);
+  // What is accepted is for this call to say, also of an answer to an earlier one.
+  const asked = found && { ...found, ...(signed.accept && { accept: signed.accept }) };
   if (asked === undefined)
     return broken(response, new UnverifiedError("the answer names another receipt than was asked for"));
   /** A connection that was lost says so with the receipt's id; one that the caller ended says what the caller said. */
@@ -182,12 +184,12 @@ async function sign(
   const model = await requester.model(body.model);
   const call = encodeCall(callOf(operation, body));
   const maxPrice = terms.maxPrice ?? maxPriceOf(model, body, call.length);
-  return requester.sign(model, call, { ...terms, maxPrice });
+  return requester.sign(model, call, { ...terms, maxPrice, bodyPolicy: body.tally_policy });
 }
 
 /** What the caller says of all calls, and of this one in the headers that a call by API key would have. */
-function termsOf({ maxPrice, traffic, decision, open }: CallTerms, headers: Headers): CallTerms {
-  const [price, said, decisionHex, openness] = TERM_HEADERS.map((name) => headers.get(name));
+function termsOf({ maxPrice, traffic, decision, open, policy }: CallTerms, headers: Headers): CallTerms {
+  const [price, said, decisionHex, openness, policyText] = TERM_HEADERS.map((name) => headers.get(name));
   if (price != null && !/^[0-9]{1,19}$/.test(price))
     throw new Malformed("has an x-tally-max-price that is no whole number");
   const named = parseHex(decisionHex ?? "");
@@ -202,22 +204,25 @@ function termsOf({ maxPrice, traffic, decision, open }: CallTerms, headers: Head
     traffic: said ?? traffic,
     decision: decisionHex == null ? decision : named,
     open: openness ?? open,
+    policy: policyText == null ? policy : parseBody(policyText),
   };
   return {
     ...(terms.maxPrice === undefined ? {} : { maxPrice: terms.maxPrice }),
     ...(terms.traffic === undefined ? {} : { traffic: terms.traffic }),
     ...(terms.decision === undefined ? {} : { decision: terms.decision }),
     ...(terms.open === undefined ? {} : { open: terms.open }),
+    ...(terms.policy === undefined ? {} : { policy: terms.policy }),
   };
 }
 
 /** The API key opened the session and goes no further. */
-function headersOf(given: Headers, { authorization, salt }: Signed, sealIntervalMs: number): Headers {
+function headersOf(given: Headers, { authorization, salt, policyHeader }: Signed, sealIntervalMs: number): Headers {
   const headers = new Headers(given);
   for (const name of ["authorization", ...TERM_HEADERS]) headers.delete(name);
   headers.set("content-type", "application/json");
   headers.set("x-tally-authorization", base64url(authorization.signed.bytes));
   headers.set("x-tally-salt", base64url(salt));
+  for (const [name, value] of Object.entries(policyHeader)) headers.set(name, value);
   headers.set("x-tally-seal", String(sealIntervalMs));
   return headers;
 }
@@ -229,6 +234,8 @@ function base64url(bytes: Uint8Array): string {
 /** What keeps a call from being sent, as the network would say it: clients know its errors, and do not retry what cannot help. */
 function saidOf(error: unknown): Response {
   if (error instanceof RefusedError) return refuse(error.status, error.code, error.message);
+  if (error instanceof TypeError && error.cause instanceof Malformed)
+    return refuse(400, "invalid_request", error.message);
   if (error instanceof Malformed) return refuse(400, "invalid_request", `the body ${error.message}`);
   if (error instanceof UnverifiedError) return broken(Response.json({}), error);
   throw error;

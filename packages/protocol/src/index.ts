@@ -50,6 +50,7 @@ export * from "./openai/price-bound.ts";
 export * from "./openai/response.ts";
 export * from "./openai/usage.ts";
 export * from "./policy/acceptance.ts";
+export * from "./policy/facts.ts";
 export * from "./policy/satisfies.ts";
 export * from "./proof/answer.ts";
 export * from "./proof/ceremony.ts";

@@ -167,6 +167,7 @@ export function composeRoutes(
   const jsonFault = engine.engine.fault;
   const gateway = createGateway({
     fold,
+    gatewayKey: keyId(keys.gateway.spki),
     clock,
     random,
     accounts,

@@ -27,13 +27,13 @@ export type Ground = { grade: Grade; roots: { kind: RootKind; root: Key }[] };
 /** What holds of a receipt, the highest tier last. `timeSeconds` is the receipt's. */
 export function groundsOf(
   fold: FoldState,
-  receipt: UsedReceipt,
+  receipt: Pick<UsedReceipt, "node" | "attested"> & ({ session: Key } | { gateway: Key }),
   examination: Examination | undefined,
   timeSeconds: number | undefined,
   isRelied: IsRelied,
 ): Ground[] {
   const key = (root: Key) => ({ kind: "key" as const, root });
-  const gateway = fold.sessions.get(receipt.session)?.gateway;
+  const gateway = "gateway" in receipt ? receipt.gateway : fold.sessions.get(receipt.session)?.gateway;
   const signed: Ground = {
     grade: "signed",
     roots: [key(receipt.node), ...(gateway === undefined ? [] : [key(gateway)])],

@@ -1,5 +1,5 @@
 /** API keys: what one may do, how much of it, and until when. Pure; accounts.ts keeps them. docs/operating/requesters.md. */
-import type { PublishedModel } from "@tallystick/protocol";
+import { type AcceptancePolicy, Malformed, type PublishedModel, parseAcceptancePolicy } from "@tallystick/protocol";
 import { z } from "zod";
 import { ServiceError } from "../platform/errors.ts";
 
@@ -31,6 +31,18 @@ export const KeyTerms = z.strictObject({
   concurrentCalls: z.number().int().min(1).max(10_000).exactOptional(),
   /** Unix seconds from which on it is refused. */
   expiry: z.number().int().min(0).exactOptional(),
+  /** The least that its calls accept of an answer, whatever the call itself accepts (docs/policy.md). */
+  policy: z
+    .record(z.string(), z.unknown())
+    .superRefine((policy, context) => {
+      try {
+        parseAcceptancePolicy(policy);
+      } catch (fault) {
+        if (!(fault instanceof Malformed)) throw fault;
+        context.addIssue(`a policy that ${fault.message}`);
+      }
+    })
+    .exactOptional(),
 });
 export type KeyTerms = z.infer<typeof KeyTerms>;
 
@@ -50,6 +62,11 @@ export type Budget = { totalAtomic: bigint | undefined; dayAtomic: bigint | unde
 
 export function budgetOf({ terms }: ApiKey): Budget {
   return { totalAtomic: atomicOf(terms.budgetAtomic), dayAtomic: atomicOf(terms.dayBudgetAtomic) };
+}
+
+/** What a key accepts at least. */
+export function policiesOfKey({ terms: { policy } }: ApiKey): AcceptancePolicy[] {
+  return policy === undefined ? [] : [parseAcceptancePolicy(policy)];
 }
 
 /** Whether a key opens anything at that time. */

@@ -18,11 +18,12 @@ import { type Clock, nowSeconds } from "../platform/clock.ts";
 import { type ErrorCode, ServiceError } from "../platform/errors.ts";
 import type { Random } from "../platform/random.ts";
 import type { StopSignal } from "../platform/stop.ts";
+import { type AcceptsNode, policyUnmet } from "./acceptance.ts";
 import type { NodeRegistry, RegisteredNode } from "./nodes.ts";
 import type { Dispatched, Served, Waiting } from "./remote-node.ts";
 import { type Asked, type Candidate, pickNode } from "./routing.ts";
 
-export type Checked = { authorization: Authorization; call: Call };
+export type Checked = { authorization: Authorization; call: Call; accepts?: AcceptsNode | undefined };
 export type Timed = Served & { times: NodeTimes };
 
 /** The node in this process, as a candidate among others. */
@@ -91,7 +92,8 @@ export function createDispatcher({ fold, clock, random, registry, local, ...part
     const id = signedId(signed);
     const name = keyOf(id);
     take(name, id, says.expiry);
-    const asked = { revision: hex(says.revision), tier: says.tier, maxPriceAtomic: says.maxPrice };
+    const { accepts } = checked;
+    const asked = { revision: hex(says.revision), tier: says.tier, maxPriceAtomic: says.maxPrice, accepts };
     const result = await tryNodes(dispatch, checked, asked, waiting).catch((error: unknown) => {
       dispatched.delete(name); // No node took it up.
       throw error;
@@ -142,7 +144,7 @@ export function createDispatcher({ fold, clock, random, registry, local, ...part
   }
 
   /** Why there is no node to ask. */
-  function nobody({ revision, tier, maxPriceAtomic }: Asked): ServiceError {
+  function nobody({ revision, tier, maxPriceAtomic, accepts }: Asked): ServiceError {
     const model = fold.models.get(keyOf(parseHex(revision) ?? new Uint8Array(0)));
     if (model === undefined)
       return new ServiceError("not_found", `no model revision ${revision}: GET /v1/models lists what is offered`);
@@ -155,6 +157,8 @@ export function createDispatcher({ fold, clock, random, registry, local, ...part
         "invalid_request",
         `the tier "${tier}" is not offered here: authorise ${tiers.map((one) => `"${one}"`).join(" or ")}`,
       );
+    if (accepts !== undefined && offering.length > 0 && !offering.some(({ id }) => accepts(id)))
+      return policyUnmet(`none of the ${offering.length} nodes that serve this model is one that the policy accepts`);
     const isAfforded = offering.some(({ priceFloorAtomic }) => priceFloorAtomic <= maxPriceAtomic);
     return new ServiceError(
       "unavailable",

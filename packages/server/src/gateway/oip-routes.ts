@@ -7,6 +7,7 @@ import { type Context, Hono } from "hono";
 import { methodRefusal, ServiceError } from "../platform/errors.ts";
 import { parseJson, readBody, respond, withoutRetries } from "../platform/http.ts";
 import { observationOf } from "../platform/requests.ts";
+import { policiesOf } from "./acceptance.ts";
 import { answerOf, tensorsOf } from "./answer.ts";
 import { CALL_UNITS, type Entrance, inPlace } from "./entrance.ts";
 import {
@@ -66,10 +67,11 @@ export function oipRoutes({ gateway, entrance, version, findModel, models, isRea
       const json = parseJson(body.subarray(0, jsonSizeBytes));
       const binary = jsonSizeBytes === undefined ? undefined : body.subarray(jsonSizeBytes);
       const request = parseInferRequest(json, binary, model.manifest);
+      const policies = policiesOf(c.req.header("x-tally-policy"));
       const admission = await entrance.admit(c, caller.key, CALL_UNITS);
       entrance.countApp(c, caller);
       const call = async () => {
-        const served = await gateway.inferFor(caller, model, request);
+        const served = await gateway.inferFor(caller, model, { ...request, policies });
         return { ...answerOf(c, served), requestSalt: served.requestSalt };
       };
       const served = await inPlace(admission, CALL_UNITS, () => withoutRetries(c, model.priceAtomic, call));

@@ -19,6 +19,7 @@ import { ServiceError } from "../platform/errors.ts";
 import { errorBody, headersFor, parseJson, type Report, readBody, respond, withoutRetries } from "../platform/http.ts";
 import { type Observation, observationOf } from "../platform/requests.ts";
 import { Stop } from "../platform/stop.ts";
+import { policiesOf } from "./acceptance.ts";
 import type { Caller } from "./accounts.ts";
 import { answerOf } from "./answer.ts";
 import { openOf, trafficOf } from "./attribution.ts";
@@ -74,7 +75,8 @@ export function openAiRoutes(parts: OpenAiRoutes): Hono {
       }
       const signed = await gateway.signerOf(half.authorization);
       const { bytes, request, stream } = await readRequest(parts, c, operation);
-      const asked = gateway.check(dispatchOf(half, request, stream), signed);
+      const policies = policiesOf(c.req.header("x-tally-policy"), request.body);
+      const asked = gateway.check(dispatchOf(half, request, stream), signed, policies);
       requireNamed(asked, request);
       return entrance.once(c, asked.caller, bytes, () => answer(parts, c, request, asked));
     });
@@ -270,6 +272,7 @@ function terms(c: Context, model: PublishedModel, request: OpenAiRequest, keyMax
     maxPrice: given === undefined ? maxPriceOf(model, request, keyMaximum) : BigInt(given),
     traffic: trafficOf(c.req.header("x-tally-traffic")),
     open: openOf(c.req.header("x-tally-open")),
+    policies: policiesOf(c.req.header("x-tally-policy"), request.body),
     ...(decisionBytes === undefined ? {} : { decision: decisionBytes }),
   };
 }

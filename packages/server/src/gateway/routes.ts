@@ -15,6 +15,7 @@ import { z } from "zod";
 import { ServiceError } from "../platform/errors.ts";
 import { readBody, readJson, respond } from "../platform/http.ts";
 import { observationOf } from "../platform/requests.ts";
+import { policiesOf } from "./acceptance.ts";
 import type { Account } from "./accounts.ts";
 import { answerOf } from "./answer.ts";
 import { CALL_UNITS, inPlace, signalOf } from "./entrance.ts";
@@ -60,7 +61,8 @@ export function gatewayRoutes(parts: GatewayRoutes): Hono {
       );
     // Here answers are whole: a node elsewhere would write the frames of one that nobody reads.
     const { stream: _, ...dispatch } = readDispatch(await readBody(c, CALL_SIZE_BYTES + SMALL_BODY_BYTES));
-    const asked = gateway.check(dispatch, await gateway.signerOf(dispatch.authorization));
+    const signed = await gateway.signerOf(dispatch.authorization);
+    const asked = gateway.check(dispatch, signed, policiesOf(c.req.header("x-tally-policy")));
     const admission = await entrance.admit(c, asked.caller.key, CALL_UNITS);
     entrance.countApp(c, asked.caller);
     if (asked.model !== undefined) observationOf(c).call(asked.call.operation, asked.model.manifest.name);

@@ -15,7 +15,13 @@ export type Candidate = {
   load: number;
 };
 
-export type Asked = { revision: string; tier: Tier; maxPriceAtomic: bigint };
+export type Asked = {
+  revision: string;
+  tier: Tier;
+  maxPriceAtomic: bigint;
+  /** Whether the requester's policy accepts a node, by its id; without it, every node. */
+  accepts?: ((id: string) => boolean) | undefined;
+};
 
 /** Those that can serve what is asked, in no order. */
 export function eligible<C extends Candidate>(candidates: readonly C[], asked: Asked, tried: ReadonlySet<string>): C[] {
@@ -25,7 +31,8 @@ export function eligible<C extends Candidate>(candidates: readonly C[], asked: A
       !tried.has(one.id) &&
       one.offers(asked.revision) &&
       one.tiers.includes(asked.tier) &&
-      one.priceFloorAtomic <= asked.maxPriceAtomic,
+      one.priceFloorAtomic <= asked.maxPriceAtomic &&
+      (asked.accepts?.(one.id) ?? true),
   );
 }
 

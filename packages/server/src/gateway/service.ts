@@ -1,6 +1,7 @@
 /** The gateway: takes calls from requesters, has them authorised, sends each to a node once, keeps what only the requester may open. */
 import assert from "node:assert/strict";
 import {
+  type AcceptancePolicy,
   type Authorization,
   type Call,
   canonicalCall,
@@ -24,8 +25,9 @@ import { type Clock, nowSeconds } from "../platform/clock.ts";
 import { ServiceError } from "../platform/errors.ts";
 import type { Random } from "../platform/random.ts";
 import type { StopSignal } from "../platform/stop.ts";
+import { type AcceptsNode, requireAcceptable } from "./acceptance.ts";
 import type { Accounts, Caller } from "./accounts.ts";
-import { type Budget, budgetOf, requireModel } from "./api-keys.ts";
+import { type Budget, budgetOf, policiesOfKey, requireModel } from "./api-keys.ts";
 import { type JsonFault, refuseCall } from "./calls.ts";
 import type { InferenceRequest } from "./oip.ts";
 import type { Openings } from "./openings.ts";
@@ -53,7 +55,7 @@ export type Served = {
   | { ok: false; refusal: ServiceError }
 );
 
-type Checked = { authorization: Authorization; call: Call };
+type Checked = { authorization: Authorization; call: Call; accepts?: AcceptsNode | undefined };
 export type StreamTo = { sink(frame: Uint8Array): void | Promise<void>; signal: StopSignal };
 
 /** Takes a dispatch, and with it what the gateway found in it: who sent it is checked, and its call taken apart. */
@@ -74,6 +76,8 @@ export type Credits = {
 
 export type GatewayParts = {
   fold: FoldState;
+  /** The id of this gateway's key. */
+  gatewayKey: Uint8Array;
   clock: Clock;
   random: Random;
   accounts: Accounts;
@@ -87,7 +91,9 @@ export type GatewayParts = {
 };
 
 /** What a requester authorises beside the call. */
-export type Terms = Pick<InferenceRequest, "maxPrice" | "decision" | "traffic" | "open">;
+export type Terms = Pick<InferenceRequest, "maxPrice" | "decision" | "traffic" | "open"> & {
+  policies?: readonly AcceptancePolicy[];
+};
 
 /** A call whose requester's half is signed and checked. */
 export type Asked = {
@@ -98,6 +104,8 @@ export type Asked = {
   call: Call;
   caller: Caller;
   model: PublishedModel | undefined;
+  /** Which nodes may answer it, where not all may. */
+  accepts?: AcceptsNode | undefined;
   /** The salt under the commitment to the call, where the gateway drew it for its requester. Custody `gateway`. */
   requestSalt?: Uint8Array;
 };
@@ -119,7 +127,7 @@ export type Gateway = {
   /** Who signed a requester's half. Throws where the session, its signature or its API key does not hold. */
   signerOf(authorization: Uint8Array): Promise<Signed>;
   /** The call of a half whose signer was found. Throws where its model does not take it. */
-  check(dispatch: Dispatch, signed: Signed): Asked;
+  check(dispatch: Dispatch, signed: Signed, policies?: readonly AcceptancePolicy[]): Asked;
   /** Has a call served, once. */
   serve(asked: Asked, signal?: StopSignal): Promise<Served>;
   stream(asked: Asked, to: StreamTo): Promise<Served>;
@@ -127,22 +135,34 @@ export type Gateway = {
   inferFor(
     caller: Caller,
     model: PublishedModel,
-    request: InferenceRequest,
+    request: InferenceRequest & Pick<Terms, "policies">,
   ): Promise<Served & { requestSalt: Uint8Array }>;
 };
 
 export function createGateway(parts: GatewayParts): Gateway {
-  const { fold, random, accounts, openings, sessions, receipts, node, credits, jsonFault } = parts;
+  const { fold, random, accounts, openings, sessions, receipts, node, credits, jsonFault, gatewayKey } = parts;
+
+  /** Which nodes may answer, by what the key and the call accept. */
+  function accepted(
+    { key }: Caller,
+    model: PublishedModel,
+    openness: "none" | "lot",
+    policies: readonly AcceptancePolicy[] = [],
+  ): AcceptsNode | undefined {
+    const offered = { fold, gatewayKey, nowSeconds: nowSeconds(parts.clock), model, openness };
+    return requireAcceptable([...policiesOfKey(key), ...policies], offered);
+  }
 
   async function authorize(
     caller: Caller,
     model: PublishedModel,
     asked: Call,
-    { maxPrice, decision, traffic, open }: Terms,
+    { maxPrice, decision, traffic, open, policies }: Terms,
     stream?: Dispatch["stream"],
   ): Promise<Asked & { requestSalt: Uint8Array }> {
     requireModel(caller.key, model);
     refuseCall(model, asked, jsonFault);
+    const accepts = accepted(caller, model, open, policies);
     const call = asked.operation === "infer" ? canonicalCall(asked) : asked;
     const bytes = orRefuse(() => encodeCall(call));
     if (model.priceAtomic > maxPrice)
@@ -166,12 +186,12 @@ export function createGateway(parts: GatewayParts): Gateway {
       call: bytes,
       ...(stream === undefined ? {} : { stream }),
     };
-    return { id: signedId(authorization.signed), dispatch, authorization, call, caller, model, requestSalt };
+    return { id: signedId(authorization.signed), dispatch, authorization, call, caller, model, accepts, requestSalt };
   }
 
   /** Has `work` done with the nonce of a half that came from outside, and notes what came of it. */
   async function once(asked: Asked, work: (checked: Checked) => Promise<Served>): Promise<Served> {
-    const { id, authorization, call, caller, model, requestSalt } = asked;
+    const { id, authorization, call, caller, model, accepts, requestSalt } = asked;
     const { session, nonce, maxPrice, expiry } = authorization.says;
     const key = { id: caller.key.id, budget: budgetOf(caller.key) };
     const hold = credits.hold({ session, key, mostAtomic: model === undefined ? 0n : mostOf(model, maxPrice) });
@@ -180,7 +200,7 @@ export function createGateway(parts: GatewayParts): Gateway {
     let served: Served;
     try {
       if (requestSalt === undefined) reservation = sessions.reserve(session, nonce);
-      served = await work({ authorization, call });
+      served = await work({ authorization, call, accepts });
     } catch (error) {
       const isDispatched = error instanceof ServiceError && (error.isOutcomeUnknown || error.receiptId !== undefined);
       if (!isDispatched) reservation?.release(); // No node took it up: nothing was dispatched.
@@ -221,15 +241,17 @@ export function createGateway(parts: GatewayParts): Gateway {
       return { authorization, caller };
     },
 
-    check(dispatch, { authorization, caller }) {
+    check(dispatch, { authorization, caller }, policies) {
       assert(dispatch.authorization === authorization.signed.bytes, "what was checked is what is dispatched");
       const call = orRefuse(() => parseCall(dispatch.call));
       const model = fold.models.get(keyOf(authorization.says.revision));
+      let accepts: AcceptsNode | undefined;
       if (model?.yanked === false) {
         requireModel(caller.key, model);
         refuseCall(model, call, jsonFault);
+        accepts = accepted(caller, model, authorization.says.openness, policies);
       }
-      return { id: signedId(authorization.signed), dispatch, authorization, call, caller, model };
+      return { id: signedId(authorization.signed), dispatch, authorization, call, caller, model, accepts };
     },
 
     serve,

@@ -11,6 +11,7 @@ export const STATUS = {
   conflict: 409,
   idempotency_conflict: 409,
   model_yanked: 410,
+  policy_unmet: 412,
   limit_exceeded: 413,
   unsupported_media_type: 415,
   expired: 422,
