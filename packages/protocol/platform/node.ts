@@ -77,11 +77,12 @@ export async function verifyEd25519(
   return key !== undefined && verify(null, message, key, signature);
 }
 
-const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
+/** From the pool of Buffers, which a text takes half the time of an encoder's; not as a Buffer, whose slices are no copies. */
 export function utf8(text: string): Uint8Array {
-  return encoder.encode(text);
+  const bytes = Buffer.from(text, "utf8");
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
 export function parseUtf8(bytes: Uint8Array): string | undefined {

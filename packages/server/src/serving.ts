@@ -146,8 +146,7 @@ function createLocalNode(parts: ServingParts): LocalNode {
   };
 }
 
-const modelOf = (fold: FoldState, revision: string) =>
-  fold.models.get(String.fromCharCode(...Buffer.from(revision, "hex")));
+const modelOf = (fold: FoldState, revision: string) => fold.models.get(Buffer.from(revision, "hex").toString("latin1"));
 
 function idOf(receipt: Uint8Array): string {
   const entry = parseEntry(receipt);

@@ -155,15 +155,26 @@ export function commit(tag: keyof typeof TAGS, salt: Uint8Array, bytes: Uint8Arr
 /** What a receipt commits to beside the call and the answer, each under a salt of its own that comes of the response's salt. */
 export type CommittedField = "evidence" | "upstream model" | "upstream response id" | "upstream fingerprint";
 
+const fieldTag = (field: CommittedField) => ({
+  salt: utf8(`tallystick salt v1\0${field}\0`),
+  value: utf8(`tallystick ${field} v1\0`),
+});
+const FIELD_TAGS: Record<CommittedField, ReturnType<typeof fieldTag>> = {
+  evidence: fieldTag("evidence"),
+  "upstream model": fieldTag("upstream model"),
+  "upstream response id": fieldTag("upstream response id"),
+  "upstream fingerprint": fieldTag("upstream fingerprint"),
+};
+
 /** The salt of a field. Who is shown it can open this field and no other; to destroy the response's salt is to destroy all. */
 export function fieldSalt(field: CommittedField, responseSalt: Uint8Array): Uint8Array {
   if (responseSalt.length !== 32) throw new Malformed(`has a salt of ${responseSalt.length} bytes, not 32`);
-  return sha256(utf8(`tallystick salt v1\0${field}\0`), responseSalt);
+  return sha256(FIELD_TAGS[field].salt, responseSalt);
 }
 
 /** A commitment to a field: SHA-256(tag ‖ 0x00 ‖ field salt ‖ bytes). */
 export function commitField(field: CommittedField, responseSalt: Uint8Array, bytes: Uint8Array): Uint8Array {
-  return sha256(utf8(`tallystick ${field} v1\0`), fieldSalt(field, responseSalt), bytes);
+  return sha256(FIELD_TAGS[field].value, fieldSalt(field, responseSalt), bytes);
 }
 
 /**

@@ -84,13 +84,25 @@ test("an item that starts in the middle of a buffer is read from there", () => {
 
 test("a writer grows as far as what is written", () => {
   const writer = new CborWriter();
-  const long = new Uint8Array(5_000).fill(7);
+  const long = new Uint8Array(20_000).fill(7);
   writer.bytes(long);
   writer.text("x".repeat(2_000));
   const reader = new CborReader(writer.finish());
   expect(reader.bytes()).toEqual(long);
   expect(reader.text()).toBe("x".repeat(2_000));
   reader.finish();
+});
+
+test("what was written stays as it is while others are written, one after another or one inside the other", () => {
+  const texts = Array.from({ length: 64 }, (_, i) => (i % 3 === 0 ? `ü${i}` : "x".repeat(i * 13)));
+  const written = texts.map((text) => {
+    const [outer, inner] = [new CborWriter(), new CborWriter()];
+    outer.text(text);
+    inner.text(`${text}!`);
+    return [outer.finish(), inner.finish()];
+  });
+  const read = (bytes = new Uint8Array(0)) => new CborReader(bytes).text();
+  expect(written.map(([outer, inner]) => [read(outer), read(inner)])).toEqual(texts.map((text) => [text, `${text}!`]));
 });
 
 test("a fault is told by where it is, never by repeating the bytes", () => {

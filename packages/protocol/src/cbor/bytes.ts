@@ -12,19 +12,36 @@ export class Malformed extends Error {
 export const MAJOR = { uint: 0, negative: 1, bytes: 2, text: 3, array: 4, map: 5, tag: 6 } as const;
 type Major = (typeof MAJOR)[keyof typeof MAJOR];
 
-/** The buffer of the writer that finished last, for the next: an entry takes a dozen writers, one after another. */
-let spare: Uint8Array | undefined;
-const SPARE_SIZE_BYTES = 4096;
+/**
+ * What the writer that finished last left free of its slab, for the next: an entry takes a dozen writers, one after another,
+ * and a buffer for each would cost more than all that they write.
+ */
+let spare: { slab: Uint8Array; from: number } | undefined;
+const SLAB_SIZE_BYTES = 16_384;
+/** A slab that has less left is not written on. */
+const SPARE_SIZE_BYTES = 1_024;
+/** Up to here a text is written letter by letter, as long as its letters are ASCII. */
+const SHORT_LENGTH = 64;
 
 /** Appends deterministic CBOR items to a buffer that grows. */
 export class CborWriter {
-  #buffer = takeSpare();
-  #length = 0;
+  #buffer: Uint8Array;
+  #start: number;
+  #length: number;
+
+  constructor() {
+    this.#buffer = spare?.slab ?? new Uint8Array(SLAB_SIZE_BYTES);
+    this.#start = spare?.from ?? 0;
+    this.#length = this.#start;
+    spare = undefined;
+  }
 
   #reserve(count: number): void {
     if (this.#length + count <= this.#buffer.length) return;
     const grown = new Uint8Array(Math.max(this.#buffer.length * 2, this.#length + count));
-    grown.set(this.#buffer.subarray(0, this.#length));
+    grown.set(this.#buffer.subarray(this.#start, this.#length));
+    this.#length -= this.#start;
+    this.#start = 0;
     this.#buffer = grown;
   }
 
@@ -56,9 +73,26 @@ export class CborWriter {
   }
 
   text(value: string): void {
+    if (value.length <= SHORT_LENGTH && this.#ascii(value)) return;
     const encoded = utf8(value);
     this.head(MAJOR.text, encoded.length);
     this.raw(encoded);
+  }
+
+  /** Writes a text whose letters are all ASCII; any other is left to be written. */
+  #ascii(value: string): boolean {
+    this.#reserve(9 + value.length);
+    const begun = this.#length;
+    this.head(MAJOR.text, value.length);
+    for (let i = 0; i < value.length; i++) {
+      const unit = value.charCodeAt(i);
+      if (unit > 0x7f) {
+        this.#length = begun;
+        return false;
+      }
+      this.#buffer[this.#length++] = unit;
+    }
+    return true;
   }
 
   /** The simple value 22. */
@@ -75,21 +109,18 @@ export class CborWriter {
 
   /** What was written. The writer is used up. */
   finish(): Uint8Array {
-    const written = this.#buffer.slice(0, this.#length);
-    if (this.#buffer.length === SPARE_SIZE_BYTES) spare = this.#buffer;
+    const [buffer, start, end] = [this.#buffer, this.#start, this.#length];
     this.#buffer = EMPTY;
-    return written;
+    this.#start = 0;
+    this.#length = 0;
+    if (buffer.length !== SLAB_SIZE_BYTES) return buffer.slice(start, end);
+    if (SLAB_SIZE_BYTES - end >= SPARE_SIZE_BYTES) spare = { slab: buffer, from: end };
+    return buffer.subarray(start, end);
   }
 }
 
 const EMPTY = new Uint8Array(0);
 const NULL = Uint8Array.of(0xf6);
-
-function takeSpare(): Uint8Array {
-  const buffer = spare ?? new Uint8Array(SPARE_SIZE_BYTES);
-  spare = undefined;
-  return buffer;
-}
 
 /** Reads deterministic CBOR items in order, refusing every other spelling of the same value. */
 export class CborReader {

@@ -184,11 +184,14 @@ export function struct<F extends Fields>(fields: F): Codec<Struct<F>> {
   return {
     write(writer, value) {
       const record = value as Record<string, unknown>;
-      const present = rows.filter(([name]) => record[name] !== undefined);
-      writer.head(MAJOR.map, present.length);
-      for (const [name, { key, codec }] of present) {
+      let count = 0;
+      for (const [name] of rows) if (record[name] !== undefined) count++;
+      writer.head(MAJOR.map, count);
+      for (const [name, { key, codec }] of rows) {
+        const member = record[name];
+        if (member === undefined) continue;
         writer.head(MAJOR.uint, key);
-        codec.write(writer, record[name]);
+        codec.write(writer, member);
       }
     },
     read(reader) {

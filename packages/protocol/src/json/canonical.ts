@@ -38,7 +38,7 @@ function spell(value: unknown, depth: number): string {
   if (value === null || typeof value === "boolean") return String(value);
   if (typeof value === "number") {
     if (!Number.isFinite(value)) throw new Malformed("has a number that JSON cannot say");
-    return JSON.stringify(value);
+    return String(value);
   }
   if (typeof value !== "object") throw new Malformed(`has a ${typeof value} where JSON is due`);
   if (depth >= JSON_DEPTH) throw new Malformed(`has JSON nested more than ${JSON_DEPTH} deep`);
@@ -52,7 +52,11 @@ function spell(value: unknown, depth: number): string {
   return `{${text}}`;
 }
 
+/** Text that JSON writes as it is: names, and most of what is said in English. */
+const PLAIN = /^[ !#-[\]-~]*$/;
+
 function spellText(text: string): string {
+  if (PLAIN.test(text)) return `"${text}"`;
   const spelled = JSON.stringify(text);
   // JSON.stringify escapes half of a pair, and seldom else writes this.
   if (spelled.includes("\\ud") && LONE_SURROGATE.test(text))

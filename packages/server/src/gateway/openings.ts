@@ -23,7 +23,7 @@ export type Place = { id: string; index: number };
 /** How long an opening is kept unless it is destroyed before. */
 const KEPT_SECONDS = 30 * 86_400;
 /** Openings are written together this often: what a crash may cost, while the receipts themselves are in the log. */
-const FLUSH_MS = 20;
+const FLUSH_MS = 100;
 /** Openings that wait for a disk which refuses them; past that the oldest are let go of. */
 const UNWRITTEN_KEPT = 100_000;
 /** A row's openings are of one stretch of this many indexes, the row named by the first: a look-up reads one stretch. */

@@ -23,8 +23,8 @@ export type SigningRequest =
   | { kind: "sign"; keyIds: Uint32Array; lengths: Uint32Array; messages: Uint8Array };
 
 export const SIGNATURE_LENGTH = 64;
-/** As many signatures as a message there and back is worth. */
-const BATCH_LEAST = 3;
+/** As many signatures as a message there and back is worth: of fewer the waking of two threads costs more than the signing. */
+const BATCH_LEAST = 16;
 /** Batches on their way: one that is signed, and the next. */
 const BATCHES_MOST = 2;
 

@@ -215,12 +215,15 @@ function chunkOf({ event, data }: SseEvent): unknown {
   return data === "" ? {} : parseJson(data, "a chunk");
 }
 
+const decoder = new TextDecoder("utf-8", { fatal: true });
+
 async function readJson({ next }: Response): Promise<unknown> {
   const parts: Uint8Array[] = [];
   for (let part = await next(); part !== undefined; part = await next()) parts.push(part);
+  const [only] = parts;
   let text: string;
   try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(Buffer.concat(parts));
+    text = decoder.decode(parts.length === 1 ? only : Buffer.concat(parts));
   } catch {
     throw malformed("it is no UTF-8");
   }
