@@ -241,8 +241,11 @@ export class UsageLog {
 
   /** The verifier's next reveal, for the lot of that epoch's entry. */
   async revealLot(verifier: string, epoch: number): Promise<void> {
-    const value = this.#chains.get(verifier)?.pop() ?? new Uint8Array(32);
-    await this.#sign(verifier, "lot", { version: 1, action: "reveal", epoch, value });
+    await this.reveal(verifier, epoch, this.#chains.get(verifier)?.pop() ?? new Uint8Array(32));
+  }
+
+  reveal(verifier: string, epoch: number, value: Uint8Array): Promise<void> {
+    return this.#sign(verifier, "lot", { version: 1, action: "reveal", epoch, value });
   }
 
   verify(verifier: string, receipt: Uint8Array, changes: Partial<VerificationPayload> = {}): Promise<void> {
