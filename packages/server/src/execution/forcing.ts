@@ -2,8 +2,8 @@
  * Whether a token may have been chosen by an engine whose logits are near to those at hand: what remains to be checked where
  * bits are not the same everywhere (docs/design/judge-runtime.md, "Forcing").
  */
+import { exp } from "@tallystick/protocol";
 import type { Tolerance } from "./compare.ts";
-import { exp } from "./elementary.ts";
 import { argmax, heaviestFirst, type Sampling, scoresOf, sum, weightsOf } from "./sampling.ts";
 
 /** How far any logit may be from the other engine's: the tolerance of the largest of them. */
