@@ -1,5 +1,5 @@
 /**
- * What proofs cost: CPU seconds and memory of the prover, milliseconds of verifying, for the four kinds of model. Wants the
+ * What proofs cost: CPU seconds and memory of the prover, what verifying takes, for the four kinds of model. Wants the
  * CRS by CRS_PATH, and Linux, where the system tells what the prover's own process took.
  */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -21,6 +21,7 @@ const TICKS_PER_SECOND = 100;
 /** CPU seconds that bb alone took when these circuits were chosen: half as much again is a miss. */
 const SECONDS: Record<string, number> = { logreg30: 0.28, mlp: 0.46, gbt: 0.77, cnn: 0.48 };
 const BATCH = 16;
+const VERIFICATIONS = 20;
 
 export async function benchProofs(): Promise<Row[]> {
   if (CRS_FOLDER === undefined) throw new Error("proofs want the CRS: set CRS_PATH");
@@ -55,7 +56,7 @@ async function benchModel(programs: Programs, name: string, calls: number): Prom
     const start = cpuSeconds(bb);
     const proof = await backend.prove(bytecodeOf(program), verificationKey, witness);
     proving.push(cpuSeconds(bb) - start);
-    verifying.push(...(await timeVerifying(backend, verificationKey, proof)));
+    verifying.push(await cpuOfVerifying(bb, backend, verificationKey, proof));
   }
   const label = calls === 1 ? name : `${name}, ${calls} calls at once`;
   const most = calls === 1 ? SECONDS[name] : undefined;
@@ -66,18 +67,21 @@ async function benchModel(programs: Programs, name: string, calls: number): Prom
     { name: `${label}: a call`, value: median(proving) / calls, unit: "CPU s" },
     { name: `${label}: the witness`, value: await cpuOfSolving(noir, inputs), unit: "CPU s" },
     { name: `${label}: memory of the prover`, value: peakMemory(bb) / 1e6, unit: "MB", bound: { atMost: 80 } },
-    { name: `${label}: verifying`, value: median(verifying), unit: "ms", bound: { atMost: 25 } },
+    { name: `${label}: verifying`, value: median(verifying), unit: "CPU ms", bound: { atMost: 10 } },
   ];
 }
 
-async function timeVerifying(backend: Backend, verificationKey: Uint8Array, proof: Proof): Promise<number[]> {
-  const times: number[] = [];
-  for (let i = 0; i < 3; i++) {
-    const start = performance.now();
+/** On the average of many: the system counts hundredths of a second. */
+async function cpuOfVerifying(
+  bb: number,
+  backend: Backend,
+  verificationKey: Uint8Array,
+  proof: Proof,
+): Promise<number> {
+  const start = cpuSeconds(bb);
+  for (let i = 0; i < VERIFICATIONS; i++)
     if (!(await backend.verify(verificationKey, proof))) throw new Error("the proof does not hold");
-    times.push(performance.now() - start);
-  }
-  return times;
+  return (1000 * (cpuSeconds(bb) - start)) / VERIFICATIONS;
 }
 
 async function cpuOfSolving(noir: Noir, inputs: InputMap): Promise<number> {
