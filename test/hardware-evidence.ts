@@ -59,11 +59,8 @@ const registersOf = (byte: number) =>
     [0, 1, 2, 3].map((number) => [number, new Uint8Array(48).fill(number === 3 ? 0 : byte + number)]),
   );
 
-/** A document of our own; `changes` replaces members, and takes away those that are undefined. */
-export function nitroDocument(
-  changes: Record<string, Item | undefined> = {},
-  header: Uint8Array = Uint8Array.of(0xa1, 0x01, 0x38, 0x22),
-): Uint8Array {
+/** The payload of a document of our own; `changes` replaces members, and takes away those that are undefined. */
+export function nitroPayload(changes: Record<string, Item | undefined> = {}): Uint8Array {
   const members: Record<string, Item | undefined> = {
     module_id: "i-0-enc0",
     digest: "SHA384",
@@ -76,11 +73,14 @@ export function nitroDocument(
     nonce: null,
     ...changes,
   };
-  const payload = encodeItem(
+  return encodeItem(
     new Map(Object.entries(members).flatMap(([name, item]) => (item === undefined ? [] : [[name, item] as const]))),
   );
-  return signedDocument(payload, header);
 }
+
+/** A document over that payload. */
+export const nitroDocument = (changes: Record<string, Item | undefined> = {}, header?: Uint8Array): Uint8Array =>
+  signedDocument(nitroPayload(changes), header);
 
 /** A COSE_Sign1 by our leaf over any payload. */
 export function signedDocument(

@@ -3,7 +3,17 @@ import { readFileSync } from "node:fs";
 import { expect, test, vi } from "vitest";
 import { sha256 } from "#platform";
 import { fixedSigner } from "../../../test/fixed-keys.ts";
+import {
+  NOW_SECONDS,
+  nitroDocument,
+  nitroRoot,
+  snpCertificates,
+  snpReport,
+  snpRoot,
+} from "../../../test/hardware-evidence.ts";
 import { jsonOf, readVectors, type Vector } from "../../../test/vectors.ts";
+import { appraiseNitro } from "./attest/nitro.ts";
+import { appraiseSnp } from "./attest/snp.ts";
 import { hex, parseHex, utf8 } from "./bytes.ts";
 import { parseAuthorization, parseEntry, signEntry } from "./entry/entry.ts";
 import { parseNoteKey } from "./log/note.ts";
@@ -54,6 +64,20 @@ test("an entry that is signed in a browser is read there", async () => {
   const entry = await signEntry(signer, "reliance", { version: 1, receipt: new Uint8Array(32) });
   expect(parseEntry(entry.signed.bytes)).toEqual(entry);
   expect(await verifySigned(entry.signed, signer.spki)).toBe(true);
+});
+
+test("hardware evidence is appraised in a browser as anywhere: ECDSA on P-384, RSA-PSS, what binds it, what does not hold", async () => {
+  const reportData = new Uint8Array(64).fill(7);
+  const given = { nowSeconds: NOW_SECONDS, expected: { reportData } };
+  const nitro = (evidence: Uint8Array) => appraiseNitro({ ...given, evidence, root: sha256(nitroRoot) });
+  const certificates = snpCertificates.vcek;
+  const snp = (evidence: Uint8Array) => appraiseSnp({ ...given, evidence, certificates, root: sha256(snpRoot) });
+  expect((await nitro(nitroDocument())).outcome).toBe("passed");
+  expect((await snp(snpReport())).outcome).toBe("passed");
+  const document = nitroDocument();
+  const changed = document.with(-1, (document.at(-1) ?? 0) ^ 1);
+  expect(await nitro(changed)).toMatchObject({ outcome: "failed", failure: "bad_signature" });
+  expect(await snp(snpReport().with(0x90, 0))).toMatchObject({ outcome: "failed", failure: "bad_signature" });
 });
 
 type ProofVector = Vector & { proof: string; entry: string; failure?: string };

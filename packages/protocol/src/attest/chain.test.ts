@@ -106,7 +106,11 @@ test.each<[string, Changes, string[]]>([
   ],
   ["a path longer than allowed above", { upper: made("upper", { extensions: authority(0) }) }, ["bad_chain"]],
   ["a path longer than the root allows", { root: made("root", { extensions: authority(1) }) }, ["bad_chain"]],
-  ["a leaf that is an authority", { leaf: made("leaf", { extensions: authority() }) }, ["bad_chain"]],
+  [
+    "a leaf that is an authority",
+    { leaf: made("leaf", { extensions: [basicConstraints(), keyUsage(0)] }) },
+    ["bad_chain"],
+  ],
   ["a leaf that may not sign", { leaf: made("leaf", { extensions: [keyUsage(2)] }) }, ["bad_chain"]],
   [
     "a critical extension that nobody knows",

@@ -7,6 +7,7 @@ import {
   encodeItem,
   NOW_SECONDS,
   nitroDocument,
+  nitroPayload,
   nitroRoot,
   signedDocument,
 } from "../../../../test/hardware-evidence.ts";
@@ -78,7 +79,12 @@ test.each<[string, Uint8Array, Expected, string | undefined]>([
     undefined,
   ],
   ["no report data", nitroDocument({ user_data: null }), { reportData: REPORT_DATA }, "wrong_binding"],
-  ["nothing expected in the way of bytes", nitroDocument(), { reportData: new Uint8Array(0) }, "wrong_binding"],
+  [
+    "nothing expected in the way of bytes",
+    nitroDocument({ user_data: new Uint8Array(64) }),
+    { reportData: new Uint8Array(0) },
+    "wrong_binding",
+  ],
   ["the nonce", nitroDocument({ nonce: Uint8Array.of(1, 2) }), { nonce: Uint8Array.of(1, 2) }, undefined],
   ["another nonce", nitroDocument({ nonce: Uint8Array.of(1, 2) }), { nonce: Uint8Array.of(1, 3) }, "wrong_binding"],
   ["no nonce", nitroDocument(), { nonce: Uint8Array.of(1, 2) }, "wrong_binding"],
@@ -110,13 +116,19 @@ test.each<[string, Uint8Array, Expected, string | undefined]>([
   expect(failureOf(await appraiseOurs(evidence, expected))).toBe(failure);
 });
 
-test("a member that comes twice is malformed, in a map of definite and of indefinite length", async () => {
-  const twice = encodeItem(new Map([["digest", "SHA384"]])).subarray(1);
-  for (const payload of [
-    concat(Uint8Array.of(0xa2), twice, twice),
-    concat(Uint8Array.of(0xbf), twice, twice, Uint8Array.of(0xff)),
-  ])
-    expect(failureOf(await appraiseOurs(signedDocument(payload)))).toBe("malformed");
+test("a member that comes twice is malformed, and a map of indefinite length is as good as one of definite length", async () => {
+  const members = nitroPayload().subarray(1);
+  const again = encodeItem(new Map([["digest", "SHA384"]])).subarray(1);
+  const definite = (count: number, ...parts: Uint8Array[]) => concat(Uint8Array.of(0xa0 + count), ...parts);
+  const indefinite = (...parts: Uint8Array[]) => concat(Uint8Array.of(0xbf), ...parts, Uint8Array.of(0xff));
+  for (const [payload, failure] of [
+    [definite(9, members), undefined],
+    [definite(10, members, again), "malformed"],
+    [definite(8, members), "malformed"],
+    [indefinite(members), undefined],
+    [indefinite(members, again), "malformed"],
+  ] as const)
+    expect(failureOf(await appraiseOurs(signedDocument(payload)))).toBe(failure);
 });
 
 test("a document is valid from its certificates' first second to the leaf's last", async () => {

@@ -138,3 +138,18 @@ test("of archived evidence the newest is kept", async () => {
   for (const digest of digests) archive.keep(digest, digest.subarray(0, 5));
   expect(digests.map((digest) => archive.find(digest)?.length)).toEqual([undefined, 5, 5, 5]);
 });
+
+test("evidence that truly binds another node's key is not taken for this one's", async () => {
+  const { appraiser, clock, published } = begin();
+  const binding = { nonce: appraiser.challenge(node), key: keyId(root.spki) };
+  const now = nowSeconds(clock);
+  const times = { notBeforeSeconds: now, notAfterSeconds: now + 60 };
+  const evidence = await signSimulation(root, {
+    ...{ register: new Uint8Array(48), reportData: bindingOf(binding) },
+    ...times,
+  });
+  const collateral: Collateral[] = [{ kind: "key", bytes: root.spki }];
+  const archived = encodeEvidence({ technology: "simulated", evidence, collateral, binding });
+  await expect(appraiser.appraise(node, archived)).rejects.toThrow("another key than this node's");
+  expect(published).toEqual([]);
+});
