@@ -13,20 +13,18 @@ export function besideAnswer(
   salt: Uint8Array,
   name: string | undefined,
 ): { committed: Pick<ReceiptPayload, "upstream" | "evidence">; disclosure: Disclosure } {
-  const evidence: JsonObject = { attempts: attempts.map((attempt) => ({ ...attempt })) };
-  const tried = attempts.length > 0;
-  return {
-    committed: {
-      ...(upstream === undefined || name === undefined
-        ? {}
-        : { upstream: { name, ...committedWords(upstream, salt) } }),
-      ...(tried ? { evidence: commitField("evidence", salt, encodeJson(evidence)) } : {}),
-    },
-    disclosure: {
-      ...(upstream === undefined ? {} : { upstream: wordsJson(upstream) }),
-      ...(tried ? { evidence } : {}),
-    },
-  };
+  const committed: Pick<ReceiptPayload, "upstream" | "evidence"> = {};
+  const disclosure: Disclosure = {};
+  if (upstream !== undefined) {
+    if (name !== undefined) committed.upstream = { name, ...committedWords(upstream, salt) };
+    disclosure.upstream = wordsJson(upstream);
+  }
+  if (attempts.length > 0) {
+    const evidence: JsonObject = { attempts: attempts.map(({ at, outcome, ms }) => ({ at, outcome, ms })) };
+    committed.evidence = commitField("evidence", salt, encodeJson(evidence));
+    disclosure.evidence = evidence;
+  }
+  return { committed, disclosure };
 }
 
 function committedWords({ model, responseId, fingerprint }: UpstreamWords, salt: Uint8Array) {
