@@ -9,6 +9,9 @@ import { interruptions } from "./interrupted.ts";
 vi.mock("node:fs/promises", async (importOriginal) =>
   (await import("./interrupted.ts")).watched(await importOriginal()),
 );
+vi.mock("node:fs", async (importOriginal) =>
+  (await import("./interrupted.ts")).watchedDirectly(await importOriginal()),
+);
 
 test("a first start that is killed after any of its steps is finished by the next, with the origin it may have shown", async () => {
   const root = await mkdtemp(join(tmpdir(), "first-"));

@@ -1,12 +1,14 @@
 /**
- * What a folder looks like whenever its process might be killed: node:fs/promises as it is, with a copy of the folder after
- * each step that changes something. Steps are taken one at a time, so that a copy is of a moment.
+ * What a folder looks like whenever its process might be killed: node:fs and node:fs/promises as they are, with a copy of the
+ * folder after each step that changes something. Steps are taken one at a time, so that a copy is of a moment.
  */
-import { cpSync, existsSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 
 type FileSystem = typeof import("node:fs/promises");
+type DirectFileSystem = typeof import("node:fs");
+
+const { cpSync, existsSync } = process.getBuiltinModule("node:fs"); // Not what a test has in its place.
 
 /** The folder after one step. `seen` is what the test knew at that moment. */
 export type Moment<T> = { path: string; step: string; seen: T };
@@ -43,6 +45,38 @@ export function watched(original: FileSystem): FileSystem {
     open: inTurn("open", async (...args: Parameters<FileSystem["open"]>) =>
       watchedHandle(await original.open(...args)),
     ),
+  };
+}
+
+/** The same of what is done at once, and of writes that call back. */
+export function watchedDirectly(original: DirectFileSystem): DirectFileSystem {
+  const { write } = original;
+  type Written = (error: NodeJS.ErrnoException | null, sizeBytes: number, bytes: Uint8Array) => void;
+  const writeInTurn = (fd: number, bytes: Uint8Array, at: number, written: Written) => {
+    const step = () =>
+      new Promise<void>((resolve) =>
+        write(fd, bytes, at, (error, sizeBytes) => {
+          watching?.take(`write ${fd}`);
+          written(error, sizeBytes, bytes);
+          resolve();
+        }),
+      );
+    last = last.then(step);
+  };
+  return {
+    ...original,
+    mkdirSync: atOnce("mkdir", original.mkdirSync) as DirectFileSystem["mkdirSync"],
+    openSync: atOnce("open", original.openSync),
+    renameSync: atOnce("rename", original.renameSync),
+    write: writeInTurn as DirectFileSystem["write"],
+  };
+}
+
+function atOnce<A extends unknown[], R>(name: string, step: (...args: A) => R): (...args: A) => R {
+  return (...args) => {
+    const result = step(...args);
+    watching?.take(`${name} ${String(args[0])}`);
+    return result;
   };
 }
 

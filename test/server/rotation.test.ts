@@ -30,6 +30,9 @@ import { interruptions } from "./interrupted.ts";
 vi.mock("node:fs/promises", async (importOriginal) =>
   (await import("./interrupted.ts")).watched(await importOriginal()),
 );
+vi.mock("node:fs", async (importOriginal) =>
+  (await import("./interrupted.ts")).watchedDirectly(await importOriginal()),
+);
 
 const MODEL = "statlog/credit-default";
 const models = ["credit-default"];

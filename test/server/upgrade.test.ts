@@ -11,6 +11,9 @@ import { interruptions } from "./interrupted.ts";
 vi.mock("node:fs/promises", async (importOriginal) =>
   (await import("./interrupted.ts")).watched(await importOriginal()),
 );
+vi.mock("node:fs", async (importOriginal) =>
+  (await import("./interrupted.ts")).watchedDirectly(await importOriginal()),
+);
 
 const BEFORE = join(import.meta.dirname, "..", "upgrade", "format-2");
 /** The key of its log, as its page gave it. */

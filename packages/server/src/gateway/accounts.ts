@@ -1,5 +1,5 @@
 /** Accounts, their API keys, and which key a session was granted to, in SQLite. */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { hex } from "@tallystick/protocol";
 import { type Database, transact } from "../platform/database.ts";
 import { ServiceError } from "../platform/errors.ts";
@@ -223,7 +223,7 @@ function remember<V>(map: Map<string, V>, name: string, value: V, most: number):
 }
 
 function hashOf(apiKey: string): string {
-  return createHash("sha256").update(apiKey).digest("hex");
+  return hash("sha256", apiKey, "hex");
 }
 
 function idOf(hash: string): string {

@@ -13,6 +13,9 @@ import { NO_WITNESSES } from "./witnesses.ts";
 vi.mock("node:fs/promises", async (importOriginal) =>
   (await import("../../../../test/server/interrupted.ts")).watched(await importOriginal()),
 );
+vi.mock("node:fs", async (importOriginal) =>
+  (await import("../../../../test/server/interrupted.ts")).watchedDirectly(await importOriginal()),
+);
 
 let root: string;
 let options: LogOptions;

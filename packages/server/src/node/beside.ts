@@ -20,6 +20,7 @@ export function besideAnswer(
   salt: Uint8Array,
   name: string | undefined,
 ): { committed: Pick<ReceiptPayload, "upstream" | "evidence">; disclosure: Disclosure } {
+<<<<<<< HEAD
   const count = tokens.reduce((sum, { length }) => sum + length, 0);
   const isCommitted = tokens.length > 0 && count <= COMMITTED_TOKENS;
   const evidence: JsonObject = {
@@ -39,6 +40,20 @@ export function besideAnswer(
       ...(tells ? { evidence } : {}),
     },
   };
+=======
+  const committed: Pick<ReceiptPayload, "upstream" | "evidence"> = {};
+  const disclosure: Disclosure = {};
+  if (upstream !== undefined) {
+    if (name !== undefined) committed.upstream = { name, ...committedWords(upstream, salt) };
+    disclosure.upstream = wordsJson(upstream);
+  }
+  if (attempts.length > 0) {
+    const evidence: JsonObject = { attempts: attempts.map(({ at, outcome, ms }) => ({ at, outcome, ms })) };
+    committed.evidence = commitField("evidence", salt, encodeJson(evidence));
+    disclosure.evidence = evidence;
+  }
+  return { committed, disclosure };
+>>>>>>> h-speed
 }
 
 function committedWords({ model, responseId, fingerprint }: UpstreamWords, salt: Uint8Array) {

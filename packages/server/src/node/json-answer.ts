@@ -107,28 +107,43 @@ async function answerText(
   let fault: unknown;
   let told: Promise<void> = Promise.resolve();
 
-  async function take(delta: Delta): Promise<void> {
+  function take(delta: Delta): void {
     sizeBytes += sizeOf(delta);
     if (sizeBytes > ANSWER_LIMIT_BYTES)
       throw new Malformed(`tells more than the ${ANSWER_LIMIT_BYTES} characters that an answer may have`);
     whole.add({ choices: [choiceOfDelta(call.operation, delta)] });
-    if (frames !== undefined) await frames.send(frames.writer.delta(delta));
+  }
+
+  function fail(error: unknown): void {
+    fault = error;
+    stop.abort(); // What follows is of no use to anybody.
+  }
+
+  function takeWhole(delta: Delta): void {
+    try {
+      if (fault === undefined) take(delta);
+    } catch (error) {
+      fail(error);
+    }
+  }
+
+  function takeAndSend(delta: Delta, { writer, send }: NonNullable<Asking["frames"]>): Promise<void> {
+    // One after the other, whether or not the engine waits: a frame on its way is not overtaken by the next.
+    told = told
+      .then(() => {
+        if (fault !== undefined) return undefined;
+        take(delta);
+        return send(writer.delta(delta));
+      })
+      .catch(fail);
+    return told;
   }
 
   const generated = await generator.generate(model, call, {
     ...options,
     signal: stop.signal,
     isStreamed: frames !== undefined,
-    onDelta(delta) {
-      // One after the other, whether or not the engine waits: a frame on its way is not overtaken by the next.
-      told = told
-        .then(() => (fault === undefined ? take(delta) : undefined))
-        .catch((error: unknown) => {
-          fault = error;
-          stop.abort(); // What follows is of no use to anybody.
-        });
-      return told;
-    },
+    onDelta: (delta) => (frames === undefined ? takeWhole(delta) : takeAndSend(delta, frames)),
   });
   await told;
   options.signal?.removeEventListener("abort", gone);

@@ -14,6 +14,7 @@ import {
   encodeJson,
   type FoldState,
   hex,
+  isFree,
   type JsonCall,
   type JsonObject,
   keyId,
@@ -195,20 +196,28 @@ export function createNode(parts: NodeParts): InferenceNode {
     stream?: StreamState,
   ): Promise<Extract<Served, { ok: true }>> {
     const { usage, bytes: answer } = outcome;
+    const { salt } = taken;
     const { committed, disclosure } = beside(taken, toldBy(outcome));
-    const logged = await signAndAppend(taken, {
+    const says: Conclusion = {
       ...answered(taken, answer),
       units: unitStep(usage.promptTokens),
       price: charge(taken, usage.promptTokens, usage.completionTokens),
-      ...(stream === undefined ? {} : { stream }),
       ...committed,
+<<<<<<< HEAD
       ...(call.operation === "embedding" ? {} : { outputUnits: unitStep(usage.completionTokens) }),
     });
     keepOpening(taken, answer, disclosure);
     return {
       ...{ ok: true, ...logged, answer, salt: taken.salt, disclosure },
       body: bodyOf(call, heading, outcome.answer),
+=======
+>>>>>>> h-speed
     };
+    if (stream !== undefined) says.stream = stream;
+    if (call.operation !== "embedding") says.outputUnits = unitStep(usage.completionTokens);
+    const { id, receipt, index } = await signAndAppend(taken, says);
+    const body = bodyOf(call, heading, outcome.answer);
+    return { ok: true, id, receipt, index, answer, salt, disclosure, body };
   }
 
   /** What opens the receipt is kept where its requester lets it be drawn. A relayed answer can be run again by nobody. */
@@ -238,14 +247,14 @@ export function createNode(parts: NodeParts): InferenceNode {
   async function signAndAppend(taken: TakenUp, says: Conclusion) {
     const { id, authorization, model } = taken;
     taken.isSigned = true;
-    const common = {
+    const { signed } = await signEntry(signer, "receipt", {
+      ...says,
       version: 1,
       authorization: authorization.signed.bytes,
       profile: engine.profile(model),
       provenance: model.manifest.upstream === undefined ? "executed" : "relayed",
       sequence: sequence++,
-    } as const;
-    const { signed } = await signEntry(signer, "receipt", { ...common, ...says });
+    });
     return { id, receipt: signed.bytes, index: await parts.append(signed.bytes) };
   }
 
@@ -314,6 +323,7 @@ export function createNode(parts: NodeParts): InferenceNode {
 
 /** What a call comes to is known once it is answered, and nobody pays more than they allowed: so the most is allowed beforehand. */
 function requireCovered(model: PublishedModel, body: JsonObject, callSizeBytes: number, maxPriceAtomic: bigint): void {
+  if (isFree(model)) return;
   const mostAtomic = priceBound({ ...model, contextLength: model.manifest.contextLength }, body, callSizeBytes);
   if (mostAtomic <= maxPriceAtomic) return;
   throw new ServiceError(
@@ -337,16 +347,23 @@ function charge({ model, authorization }: TakenUp, units: number, outputUnits: n
 
 /** What a receipt commits to beside the answer: the nodes that were tried come before what an engine tried. */
 function beside({ salt, model, tried }: TakenUp, { attempts = [], ...told }: Parameters<typeof besideAnswer>[0]) {
-  return besideAnswer({ ...told, attempts: [...tried, ...attempts] }, salt, model.manifest.upstream);
+  return besideAnswer({ ...told, attempts: tried.concat(attempts) }, salt, model.manifest.upstream);
 }
 
 /** What an engine told of how an answer came about, or did not. */
 function toldBy(outcome: NotAnswered | JsonOutcome): Parameters<typeof besideAnswer>[0] {
+<<<<<<< HEAD
   return {
     ...("upstream" in outcome && outcome.upstream !== undefined ? { upstream: outcome.upstream } : {}),
     ...("attempts" in outcome && outcome.attempts !== undefined ? { attempts: outcome.attempts } : {}),
     ...("tokens" in outcome && outcome.tokens !== undefined ? { tokens: outcome.tokens } : {}),
   };
+=======
+  const told: Parameters<typeof besideAnswer>[0] = {};
+  if ("upstream" in outcome && outcome.upstream !== undefined) told.upstream = outcome.upstream;
+  if ("attempts" in outcome && outcome.attempts !== undefined) told.attempts = outcome.attempts;
+  return told;
+>>>>>>> h-speed
 }
 
 /** What nobody tried, somebody else may still serve: it is thrown, and was not taken up. */

@@ -1,8 +1,9 @@
 /** The disk as the log sees it: few steps, each of which is durable when it resolves, so that a simulation can stand in for it. */
-import { open, readdir, readFile, rename, rm } from "node:fs/promises";
+import { closeSync, openSync, renameSync } from "node:fs";
+import { open, readdir, readFile, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { systemCode } from "./errors.ts";
-import { makeFolder, SYNCED_BY_WRITING, syncFolder, WRITING_ANEW, writeAside, writeDurably } from "./files.ts";
+import { appendDurably, makeFolder, syncFolder, WRITING_ANEW, writeAside, writeDurably } from "./files.ts";
 
 export type Disk = {
   /** The bytes of a file; undefined where there is none. */
@@ -52,7 +53,7 @@ export const systemDisk: Disk = {
     for (const folder of folders) await makeFolder(folder);
     const rest = files.values();
     const lane = async () => {
-      for (const { path, bytes } of rest) await rename(await writeAside(path, bytes), path);
+      for (const { path, bytes } of rest) renameSync(await writeAside(path, bytes), path);
     };
     await Promise.all(Array.from({ length: WRITES_AT_ONCE }, lane));
     for (const folder of folders) await syncFolder(folder); // Once for all that was renamed in it.
@@ -60,15 +61,11 @@ export const systemDisk: Disk = {
 
   async begin(path) {
     await makeFolder(dirname(path));
-    const handle = await open(path, WRITING_ANEW);
+    const fd = openSync(path, WRITING_ANEW);
     await syncFolder(dirname(path));
     return {
-      async append(bytes) {
-        // Each goes on from where the last ended. In one piece, where the system takes it: every piece is synced.
-        for (let at = 0; at < bytes.length; ) at += (await handle.write(bytes, at)).bytesWritten;
-        if (!SYNCED_BY_WRITING) await handle.datasync();
-      },
-      close: () => handle.close(),
+      append: (bytes) => appendDurably(fd, bytes),
+      close: async () => closeSync(fd),
     };
   },
 

@@ -8,6 +8,9 @@ import { writeDurably } from "./files.ts";
 vi.mock("node:fs/promises", async (importOriginal) =>
   (await import("../../../../test/server/interrupted.ts")).watched(await importOriginal()),
 );
+vi.mock("node:fs", async (importOriginal) =>
+  (await import("../../../../test/server/interrupted.ts")).watchedDirectly(await importOriginal()),
+);
 
 let folder: string;
 beforeAll(async () => {

@@ -68,7 +68,8 @@ export function createRelay({ upstreams, clock, report }: RelayParts): Relay {
     if (found === undefined) return notServed(published);
     const { config } = found.upstream;
     const stream = config.stream && options.isStreamed;
-    const travel = stream ? { stream, stream_options: { include_usage: true } } : { stream };
+    const body: JsonObject = { ...call.body, stream };
+    if (stream) body.stream_options = { include_usage: true };
     const path = call.operation === "chat" ? "/chat/completions" : "/completions";
     const answer = createAnswer(call.operation, choiceCount(call.operation, call.body));
     const read = async (response: Response, watch: Watch): Promise<Whole> => {
@@ -91,7 +92,7 @@ export function createRelay({ upstreams, clock, report }: RelayParts): Relay {
     };
     // A whole answer begins when the last of it is written.
     const firstByteMs = stream ? config.timeouts.firstByteMs : config.timeouts.wholeMs;
-    return ask(found, path, { ...call.body, ...travel }, { ...options, firstByteMs }, read);
+    return ask(found, path, body, { ...options, firstByteMs }, read);
   }
 
   async function embed(
@@ -239,7 +240,9 @@ function parseJson(text: string, what: string): unknown {
 }
 
 function mediaType({ headers }: Response): string | undefined {
-  return headers["content-type"]?.split(";")[0]?.trim().toLowerCase();
+  const type = headers["content-type"];
+  if (type === "application/json") return type;
+  return type?.split(";")[0]?.trim().toLowerCase();
 }
 
 /** Ways in which an upstream shows that it is away, or wants to be left alone. What a request can bring about is none of them. */
