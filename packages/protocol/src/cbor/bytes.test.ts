@@ -101,11 +101,7 @@ test("what was written stays as it is while others are written, one after anothe
     inner.text(`${text}!`);
     return [outer.finish(), inner.finish()];
   });
-<<<<<<< HEAD
-  const read = (bytes: Uint8Array = new Uint8Array(0)) => new CborReader(bytes).text();
-=======
   const read = (bytes: Uint8Array | undefined) => new CborReader(bytes ?? new Uint8Array(0)).text();
->>>>>>> h-speed
   expect(written.map(([outer, inner]) => [read(outer), read(inner)])).toEqual(texts.map((text) => [text, `${text}!`]));
 });
 

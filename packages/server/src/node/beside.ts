@@ -20,40 +20,21 @@ export function besideAnswer(
   salt: Uint8Array,
   name: string | undefined,
 ): { committed: Pick<ReceiptPayload, "upstream" | "evidence">; disclosure: Disclosure } {
-<<<<<<< HEAD
-  const count = tokens.reduce((sum, { length }) => sum + length, 0);
-  const isCommitted = tokens.length > 0 && count <= COMMITTED_TOKENS;
-  const evidence: JsonObject = {
-    attempts: attempts.map((attempt) => ({ ...attempt })),
-    ...(isCommitted ? { tokens } : {}),
-  };
-  const tells = attempts.length > 0 || isCommitted;
-  return {
-    committed: {
-      ...(upstream === undefined || name === undefined
-        ? {}
-        : { upstream: { name, ...committedWords(upstream, salt) } }),
-      ...(tells ? { evidence: commitField("evidence", salt, encodeJson(evidence)) } : {}),
-    },
-    disclosure: {
-      ...(upstream === undefined ? {} : { upstream: wordsJson(upstream) }),
-      ...(tells ? { evidence } : {}),
-    },
-  };
-=======
   const committed: Pick<ReceiptPayload, "upstream" | "evidence"> = {};
   const disclosure: Disclosure = {};
   if (upstream !== undefined) {
     if (name !== undefined) committed.upstream = { name, ...committedWords(upstream, salt) };
     disclosure.upstream = wordsJson(upstream);
   }
-  if (attempts.length > 0) {
+  const count = tokens.reduce((sum, { length }) => sum + length, 0);
+  const isCommitted = tokens.length > 0 && count <= COMMITTED_TOKENS;
+  if (attempts.length > 0 || isCommitted) {
     const evidence: JsonObject = { attempts: attempts.map(({ at, outcome, ms }) => ({ at, outcome, ms })) };
+    if (isCommitted) evidence.tokens = tokens;
     committed.evidence = commitField("evidence", salt, encodeJson(evidence));
     disclosure.evidence = evidence;
   }
   return { committed, disclosure };
->>>>>>> h-speed
 }
 
 function committedWords({ model, responseId, fingerprint }: UpstreamWords, salt: Uint8Array) {

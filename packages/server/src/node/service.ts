@@ -203,19 +203,11 @@ export function createNode(parts: NodeParts): InferenceNode {
       units: unitStep(usage.promptTokens),
       price: charge(taken, usage.promptTokens, usage.completionTokens),
       ...committed,
-<<<<<<< HEAD
-      ...(call.operation === "embedding" ? {} : { outputUnits: unitStep(usage.completionTokens) }),
-    });
-    keepOpening(taken, answer, disclosure);
-    return {
-      ...{ ok: true, ...logged, answer, salt: taken.salt, disclosure },
-      body: bodyOf(call, heading, outcome.answer),
-=======
->>>>>>> h-speed
     };
     if (stream !== undefined) says.stream = stream;
     if (call.operation !== "embedding") says.outputUnits = unitStep(usage.completionTokens);
     const { id, receipt, index } = await signAndAppend(taken, says);
+    keepOpening(taken, answer, disclosure);
     const body = bodyOf(call, heading, outcome.answer);
     return { ok: true, id, receipt, index, answer, salt, disclosure, body };
   }
@@ -352,18 +344,11 @@ function beside({ salt, model, tried }: TakenUp, { attempts = [], ...told }: Par
 
 /** What an engine told of how an answer came about, or did not. */
 function toldBy(outcome: NotAnswered | JsonOutcome): Parameters<typeof besideAnswer>[0] {
-<<<<<<< HEAD
-  return {
-    ...("upstream" in outcome && outcome.upstream !== undefined ? { upstream: outcome.upstream } : {}),
-    ...("attempts" in outcome && outcome.attempts !== undefined ? { attempts: outcome.attempts } : {}),
-    ...("tokens" in outcome && outcome.tokens !== undefined ? { tokens: outcome.tokens } : {}),
-  };
-=======
   const told: Parameters<typeof besideAnswer>[0] = {};
   if ("upstream" in outcome && outcome.upstream !== undefined) told.upstream = outcome.upstream;
   if ("attempts" in outcome && outcome.attempts !== undefined) told.attempts = outcome.attempts;
+  if ("tokens" in outcome && outcome.tokens !== undefined) told.tokens = outcome.tokens;
   return told;
->>>>>>> h-speed
 }
 
 /** What nobody tried, somebody else may still serve: it is thrown, and was not taken up. */
