@@ -50,13 +50,13 @@ export async function openTestNode(options: Partial<ExecutionOptions> = {}): Pro
 
   async function run({ manifest }: Source, revision: Uint8Array, call: Call, receiptId: Uint8Array) {
     if (call.operation === "infer") {
-      const execution = await pool.run(revision, call.inputs, { deadlineMs: 120_000 });
+      const execution = await pool.run(revision, call.inputs, { deadlineMs: 600_000 });
       if (execution.kind === "overloaded") throw new Error(execution.message);
       const chosen = choose(execution, call.outputs);
       if (chosen.kind !== "answered") throw new Error(`${manifest.name} gave no answer: ${JSON.stringify(chosen)}`);
       return { answer: encodeAnswer(chosen.outputs), units: unitStep(chosen.unitCount) };
     }
-    const asking = { seed: seedOf(receiptId), deadlineMs: 120_000 };
+    const asking = { seed: seedOf(receiptId), deadlineMs: 600_000 };
     const outcome = await answerJson(createLocalGenerator(pool), { revision, manifest }, call, asking);
     if (outcome.kind !== "answered") throw new Error(`${manifest.name} gave no answer: ${JSON.stringify(outcome)}`);
     const evidence: JsonObject = { attempts: [], ...(outcome.tokens === undefined ? {} : { tokens: outcome.tokens }) };

@@ -4,7 +4,6 @@
  */
 import { exp } from "@tallystick/protocol";
 import type { Tolerance } from "./compare.ts";
-
 import { argmax, heaviestFirst, type Sampling, scoresOf, sum, weightsOf } from "./sampling.ts";
 
 /** How far any logit may be from the other engine's: the tolerance of the largest of them. */
