@@ -67,7 +67,7 @@ async function benchModel(programs: Programs, name: string, calls: number): Prom
     { name: `${label}: a call`, value: median(proving) / calls, unit: "CPU s" },
     { name: `${label}: the witness`, value: await cpuOfSolving(noir, inputs), unit: "CPU s" },
     { name: `${label}: memory of the prover`, value: peakMemory(bb) / 1e6, unit: "MB", bound: { atMost: 80 } },
-    { name: `${label}: verifying`, value: median(verifying), unit: "CPU ms", bound: { atMost: 10 } },
+    { name: `${label}: verifying`, value: median(verifying), unit: "CPU ms", bound: { atMost: 20 } },
   ];
 }
 

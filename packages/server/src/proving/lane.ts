@@ -55,7 +55,13 @@ export function openLane(crsFolder: string, limits: ProvingLimits): Lane {
   async function askNow(request: Request, timeoutMs: number): Promise<Reply> {
     clearTimeout(idle);
     if (closed) return { kind: "fault", reason: "crashed", message: "this prover is closed" };
-    const reply = await exchange(current(), request, timeoutMs, limits.memoryBytes);
+    let reply = await exchange(current(), request, timeoutMs, limits.memoryBytes);
+    // On a busy machine bb.js gives its prover up after five seconds, and ends the child with it. All that is asked here may
+    // be asked again.
+    if (reply.kind === "fault" && reply.reason === "crashed" && !closed) {
+      await end();
+      reply = await exchange(current(), request, timeoutMs, limits.memoryBytes);
+    }
     // What compiled holds on to its memory, and is not asked again soon.
     const isSpent = request.kind === "compile" || (reply.kind === "fault" && reply.reason !== "refused");
     if (isSpent) await end();
