@@ -104,11 +104,12 @@ export function createDispatcher({ fold, clock, random, registry, local, ...part
 
   /** Asks one node after another until one took it up. Throws where none did. */
   async function tryNodes(
-    { attempts: _, ...dispatch }: Dispatch, // Only this gateway says whom it asked.
+    given: Dispatch,
     checked: Checked,
     asked: Asked,
     waiting: Waiting,
   ): Promise<Exclude<Dispatched, { kind: "not_taken" }>> {
+    const dispatch = given.attempts === undefined ? given : withoutAttempts(given);
     const tried = new Set<string>();
     const attempts: NonNullable<Dispatch["attempts"]> = [];
     let refusal: ServiceError | undefined;
@@ -203,6 +204,11 @@ export function createDispatcher({ fold, clock, random, registry, local, ...part
       for (const look of [...lookers]) look();
     },
   };
+}
+
+/** Only this gateway says whom it asked. */
+function withoutAttempts({ attempts: _, ...dispatch }: Dispatch): Dispatch {
+  return dispatch;
 }
 
 /** Asks a node elsewhere, and has its breaker hear of it. */

@@ -11,8 +11,9 @@ export function bodyOf(
 ): JsonObject {
   switch (call.operation) {
     case "chat": {
-      const choices = choicesOf(answer).map(({ message, logprobs = null, ...choice }) => ({
-        ...choice,
+      const choices = choicesOf(answer).map(({ index = 0, finish_reason = null, message = {}, logprobs = null }) => ({
+        index,
+        finish_reason,
         // OpenAI's types have these always, if as null.
         message: { refusal: null, ...(isJsonObject(message) ? message : {}), annotations: [] },
         logprobs,

@@ -96,13 +96,13 @@ async function answerText(
   model: RunModel,
   operation: JsonCall["operation"],
   call: EngineCall,
-  { frames, ...options }: Asking,
+  { frames, signal, seed, deadlineMs }: Asking,
 ): Promise<Told> {
   const whole = new ChunkedAnswer(call.operation);
   const stop = new Stop();
   const gone = () => stop.abort();
-  if (options.signal?.aborted === true) gone();
-  options.signal?.addEventListener("abort", gone, { once: true });
+  if (signal?.aborted === true) gone();
+  signal?.addEventListener("abort", gone, { once: true });
   let sizeBytes = 0;
   let fault: unknown;
   let told: Promise<void> = Promise.resolve();
@@ -140,13 +140,14 @@ async function answerText(
   }
 
   const generated = await generator.generate(model, call, {
-    ...options,
+    seed,
+    deadlineMs,
     signal: stop.signal,
     isStreamed: frames !== undefined,
     onDelta: (delta) => (frames === undefined ? takeWhole(delta) : takeAndSend(delta, frames)),
   });
   await told;
-  options.signal?.removeEventListener("abort", gone);
+  signal?.removeEventListener("abort", gone);
   if (fault instanceof Malformed) return { kind: "failed", reason: "engine", message: `the engine ${fault.message}` };
   if (fault !== undefined) return { kind: "cancelled" }; // The sink refused: nobody reads any more.
   if (generated.kind !== "answered") return generated;

@@ -70,7 +70,7 @@ export type Told = {
 };
 
 /** What is known while the request is under way. */
-type Underway = Told & { hasEnded: boolean };
+type Underway = { told: Told; hasEnded: boolean };
 
 type Bindings = { incoming?: IncomingMessage; outgoing?: ServerResponse };
 
@@ -97,7 +97,8 @@ export function createRequests({ metrics, log, limits: given }: RequestsParts): 
     if (inFlight > limits.requests) throw refuse("requests", "too many requests are in flight: try again in a second");
   }
 
-  function observe(told: Underway, startedMs: number): Observation {
+  function observe(underway: Underway, startedMs: number): Observation {
+    const { told } = underway;
     return {
       call: (operation, model) => void Object.assign(told, { operation, model }),
       usage: (input, output) => void Object.assign(told, { tokens: { input, output } }),
@@ -108,7 +109,7 @@ export function createRequests({ metrics, log, limits: given }: RequestsParts): 
       startStream() {
         if (told.isStream) return;
         // Nobody would give the place back.
-        if (told.hasEnded) throw new ServiceError("cancelled", "the caller went away before its answer was begun");
+        if (underway.hasEnded) throw new ServiceError("cancelled", "the caller went away before its answer was begun");
         if (streams >= limits.streams) throw refuse("streams", "too many answers are streamed: try again in a second");
         streams++;
         told.isStream = true;
@@ -131,10 +132,10 @@ export function createRequests({ metrics, log, limits: given }: RequestsParts): 
     const startedMs = performance.now();
     const bytesBefore = outgoing?.socket?.bytesWritten ?? 0;
     const socket = outgoing?.socket;
-    const underway: Underway = { isStream: false, hasEnded: false };
+    const told: Told = { isStream: false };
+    const underway: Underway = { told, hasEnded: false };
     const end = (isAborted: boolean) => {
       underway.hasEnded = true;
-      const { hasEnded: _, ...told } = underway;
       if (!isProbe) leave(told);
       const request = {
         method: c.req.method,

@@ -20,7 +20,8 @@ export type Answer = {
 type Choice = { finishReason: FinishReason | undefined; tools: { id: string; name: string }[] };
 
 export function createAnswer(operation: "chat" | "completion", choiceCount: number): Answer {
-  const choices: Choice[] = Array.from({ length: choiceCount }, () => ({ finishReason: undefined, tools: [] }));
+  const choices: Choice[] = [];
+  for (let i = 0; i < choiceCount; i++) choices.push({ finishReason: undefined, tools: [] });
   const words = new Map<string, string>();
   let createdSeconds = 0;
   let usage: Usage | undefined;

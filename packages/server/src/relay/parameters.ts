@@ -42,8 +42,10 @@ export const PARAMETERS: Record<"chat" | "completion" | "embedding", readonly st
 export const OWN_PARAMETERS: readonly string[] = ["model", "stream", "stream_options"];
 
 /** A body without what the gateway honours itself: an upstream that was told to store would keep the content as well. */
-export function withoutOurs({ store: _, ...body }: JsonObject): JsonObject {
-  return body;
+export function withoutOurs(body: JsonObject): JsonObject {
+  if (body.store === undefined) return body;
+  const { store: _, ...sent } = body;
+  return sent;
 }
 
 export type ParameterRules = { extraParameters: readonly string[]; unsupportedParameters: readonly string[] };
