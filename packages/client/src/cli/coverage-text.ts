@@ -3,7 +3,7 @@ import { type Bound, type Figures, percentOf } from "@tallystick/protocol";
 
 /** The lines of all models together. */
 export function coverageLines({ totals, independentVerifiers }: Figures): string[] {
-  const { tiers, unopenable, checked, failures, population, upperBound, disputesUpheld } = totals.verification;
+  const { tiers, unopenable, checked, failures, population, disputesUpheld } = totals.verification;
   const { omitted, undecided, undrawnEpochs, missingReveals } = totals.verification;
   const revoked = tiers.none > 0 ? [`${tiers.none} of no tier`] : [];
   const byTier = [
@@ -20,7 +20,7 @@ export function coverageLines({ totals, independentVerifiers }: Figures): string
   return [
     `valid, by tier        ${byTier.join(", ")}`,
     `no lot can draw       ${unopenable}`,
-    `checked by lot        ${checked} of ${population}, ${failures} wrong; ${boundText(upperBound)}`,
+    `checked by lot        ${checked} of ${population}, ${failures} wrong; ${boundText(totals.verification)}`,
     ...(missed.length > 0 ? [`not done              ${missed.join(", ")}`] : []),
     ...(disputesUpheld > 0 ? [`disputes upheld       ${disputesUpheld}`] : []),
     ...(independentVerifiers === 0 ? ["no protection against grinding: nobody but the log's operator verifies"] : []),
@@ -49,10 +49,13 @@ export function coverageRows({ models }: Figures): (string | number)[][] {
     ]);
 }
 
-function boundText(upperBound: string | null): string {
-  return upperBound === null ? "no bound yet" : `at most ${percentOf(upperBound)} at 99 % confidence`;
+type Bounded = Pick<Bound, "settled" | "upperBound">;
+
+function boundText({ settled, upperBound }: Bounded): string {
+  if (upperBound === null) return "no bound yet";
+  return `of ${settled} whose lots are done at most ${percentOf(upperBound)}, at 99 % confidence`;
 }
 
-function shareText({ upperBound }: Bound): string {
-  return upperBound === null ? "not known" : percentOf(upperBound);
+function shareText({ settled, upperBound }: Bounded): string {
+  return upperBound === null ? "not known" : `${percentOf(upperBound)} of ${settled}`;
 }

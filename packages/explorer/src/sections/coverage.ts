@@ -23,7 +23,7 @@ export function coverage(figures: Figures): Html | undefined {
   const margin = html`<p class="share">${countOf(verified)} of ${countOf(figures.totals.valid)} run again or proved</p>`;
   const body = [
     table("Valid inferences by tier, and what the lot found", COLUMNS, used.map(row), "models cards"),
-    html`<p class="note">Receipts are drawn by lot and run again by a verifier. “At most wrong” is the share of the last 24 hours that may be wrong for all that, at 99 % confidence. ${countOf(unopenable)} valid inferences no lot can draw: nothing bounds those.</p>`,
+    html`<p class="note">Receipts are drawn by lot and run again by a verifier. “At most wrong” is the share that may be wrong for all that, at 99 % confidence, of the receipts of the last 24 hours whose lots are done. ${countOf(unopenable)} valid inferences no lot can draw: nothing bounds those.</p>`,
     figures.independentVerifiers > 0
       ? undefined
       : html`<p class="note">No protection against grinding: nobody but the operator of this log verifies.</p>`,
@@ -32,7 +32,8 @@ export function coverage(figures: Figures): Html | undefined {
 }
 
 function row({ name, revision, verification: { tiers, recent } }: ModelFigures): Html {
-  const bound = recent.upperBound === null ? "not known" : percentOf(recent.upperBound);
+  const { settled, upperBound } = recent;
+  const bound = upperBound === null ? "not known" : `${percentOf(upperBound)} of ${countOf(settled)}`;
   return html`<tr role="row"><th role="rowheader" scope="row" class="model" title="revision ${revision}"><span class="name">${name}</span></th>
 ${cell("Proved", countOf(tiers.proved), "count")}${cell("Re-executed", countOf(tiers.reexecuted), "count")}${cell("Attested", countOf(tiers.attested), "count")}${cell("Signed", countOf(tiers.signed), "count")}${cell("Checked in 24 hours", `${countOf(recent.checked)} of ${countOf(recent.population)}`, "count")}${cell("Wrong", countOf(recent.failures), "count")}${cell("At most wrong", bound, "count")}</tr>
 `;

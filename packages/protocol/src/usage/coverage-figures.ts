@@ -1,15 +1,24 @@
 /** What verification comes to, in figures: tiers, checks, and how much may be wrong for all that (docs/spec/usage.md, "Proof coverage"). */
 import { hex } from "../bytes.ts";
 import { upperBound } from "../lot/bound.ts";
-import { joinShapes, type Shapes } from "../lot/shapes.ts";
+import { joinShapes, listShapes, populationOf, type Shapes } from "../lot/shapes.ts";
 import { gradeOf, reliedBy } from "./grade.ts";
 import type { VerifierRecord } from "./lot-state.ts";
 import { type Coverage, GRADES, type Grade, type Standing } from "./proof-state.ts";
 import { countStratum, createCoverage } from "./regrade.ts";
 import { bytesOf, type FoldState, type Key } from "./state.ts";
 
-/** The share that is wrong is at most `upperBound` at 99 % confidence: in decimal, six digits; null before a lot's checks are all done. */
-export type Bound = { population: number; checked: number; failures: number; upperBound: string | null };
+/**
+ * Of `settled` receipts, those of lots whose checks are all done, the share that is wrong is at most `upperBound` at 99 %
+ * confidence: in decimal, six digits; null where there are none.
+ */
+export type Bound = {
+  population: number;
+  checked: number;
+  failures: number;
+  settled: number;
+  upperBound: string | null;
+};
 
 /** What of valid receipts is verified how, and what the lot found among those that it may draw. */
 export type CoverageFigures = {
@@ -31,6 +40,8 @@ export type CoverageFigures = {
   requested: number;
   requestedFailures: number;
   disputesUpheld: number;
+  /** Receipts of lots whose checks are all done: what the bound is of. */
+  settled: number;
   upperBound: string | null;
 };
 
@@ -59,6 +70,7 @@ export function sumCoverage(cells: readonly Coverage[]): CoverageFigures {
   return {
     tiers: Object.fromEntries(byTier) as Record<Grade, number>,
     ...counts,
+    settled: populationOf(listShapes(shapes)),
     upperBound: upperBound(shapes, counts.failures + total(({ lost }) => lost)),
   };
 }
@@ -79,7 +91,8 @@ export function recentOf({ lots }: FoldState, model: Key): Bound {
     bound.checked += stratum.checked;
     bound.failures += stratum.failures;
   }
-  return { ...bound, upperBound: upperBound(bounded.shapes, bound.failures + bounded.lost) };
+  const settled = populationOf(listShapes(bounded.shapes));
+  return { ...bound, settled, upperBound: upperBound(bounded.shapes, bound.failures + bounded.lost) };
 }
 
 /** The coverage of what has no time yet, as it stands. */
