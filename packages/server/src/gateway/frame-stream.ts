@@ -59,8 +59,8 @@ export function createFrameStream(onGone: () => void): FrameStream {
       if (!isOpen) throw new Error("nobody reads this stream any more");
       heard = true;
       controller?.enqueue(frame);
+      if (!hasBegun) begin();
       hasBegun = true;
-      begin();
       if ((controller?.desiredSize ?? 0) > 0) return;
       return new Promise((resolve) => {
         wake = resolve;

@@ -24,8 +24,11 @@ export function createChunkWriter(operation: "chat" | "completion", heading: Hea
   const { model, createdSeconds, receiptId } = heading;
   const id = `${operation === "chat" ? "chatcmpl" : "cmpl"}-${receiptId}`;
   const object = operation === "chat" ? "chat.completion.chunk" : "text_completion";
-  const frame = (choices: JsonObject[], more: JsonObject = {}) =>
-    `data: ${JSON.stringify({ id, object, created: createdSeconds, model, choices, ...more })}\n\n`;
+  /** What every frame begins with. */
+  const head = JSON.stringify({ id, object, created: createdSeconds, model }).slice(0, -1);
+  const frame = (choices: JsonObject[]) => `data: ${head},"choices":${JSON.stringify(choices)}}\n\n`;
+  const usageFrame = (usage: TokenUsage) =>
+    `data: ${head},"choices":[],"usage":${JSON.stringify(chatUsage(usage))}}\n\n`;
   const begun = new Set<number>();
 
   /** A choice of a chat begins by saying whose turn it is. */
@@ -42,6 +45,6 @@ export function createChunkWriter(operation: "chat" | "completion", heading: Hea
       ...reasons.flatMap((_, index) => begin(index)),
       ...reasons.map((reason, index) => frame([choiceOfFinish(operation, index, reason)])),
     ],
-    after: (usage, usageInFrame) => [...(usageInFrame ? [frame([], { usage: chatUsage(usage) })] : []), DONE],
+    after: (usage, usageInFrame) => [...(usageInFrame ? [usageFrame(usage)] : []), DONE],
   };
 }

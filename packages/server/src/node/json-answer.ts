@@ -47,7 +47,7 @@ export type Asking = Pick<GenerationOptions, "seed" | "deadlineMs"> & {
   /** Aborted once nobody waits for the answer. */
   signal?: StopSignal;
   /** Told each frame as it comes, where the answer is streamed. */
-  frames?: { writer: FrameWriter; send(frames: readonly string[]): Promise<void> };
+  frames?: { writer: FrameWriter; send(frames: readonly string[]): void | Promise<void> };
 };
 
 /** Bytes of text that one answer may have: what is told beyond is no answer. */
@@ -105,7 +105,8 @@ async function answerText(
   signal?.addEventListener("abort", gone, { once: true });
   let sizeBytes = 0;
   let fault: unknown;
-  let told: Promise<void> = Promise.resolve();
+  /** Frames on their way, where somebody is waited for: whether or not the engine waits, the next do not overtake them. */
+  let underway: Promise<void> | undefined;
 
   function take(delta: Delta): void {
     sizeBytes += sizeOf(delta);
@@ -119,24 +120,24 @@ async function answerText(
     stop.abort(); // What follows is of no use to anybody.
   }
 
-  function takeWhole(delta: Delta): void {
+  function tell(delta: Delta): void | Promise<void> {
+    if (fault !== undefined) return;
     try {
-      if (fault === undefined) take(delta);
+      take(delta);
+      return frames?.send(frames.writer.delta(delta));
     } catch (error) {
       fail(error);
     }
   }
 
-  function takeAndSend(delta: Delta, { writer, send }: NonNullable<Asking["frames"]>): Promise<void> {
-    // One after the other, whether or not the engine waits: a frame on its way is not overtaken by the next.
-    told = told
-      .then(() => {
-        if (fault !== undefined) return undefined;
-        take(delta);
-        return send(writer.delta(delta));
-      })
-      .catch(fail);
-    return told;
+  function onDelta(delta: Delta): void | Promise<void> {
+    const sent = underway === undefined ? tell(delta) : underway.then(() => tell(delta));
+    if (!(sent instanceof Promise)) return;
+    const own = sent.catch(fail).then(() => {
+      if (underway === own) underway = undefined;
+    });
+    underway = own;
+    return own;
   }
 
   const generated = await generator.generate(model, call, {
@@ -144,9 +145,9 @@ async function answerText(
     deadlineMs,
     signal: stop.signal,
     isStreamed: frames !== undefined,
-    onDelta: (delta) => (frames === undefined ? takeWhole(delta) : takeAndSend(delta, frames)),
+    onDelta,
   });
-  await told;
+  await underway;
   signal?.removeEventListener("abort", gone);
   if (fault instanceof Malformed) return { kind: "failed", reason: "engine", message: `the engine ${fault.message}` };
   if (fault !== undefined) return { kind: "cancelled" }; // The sink refused: nobody reads any more.

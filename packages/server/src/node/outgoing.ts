@@ -20,8 +20,8 @@ import { errorBody } from "../platform/http.ts";
 export type Sink = (frame: Uint8Array) => void | Promise<void>;
 
 export type Outgoing = {
-  /** Sends frames that are part of the answer. */
-  send(frames: readonly string[]): Promise<void>;
+  /** Sends frames that are part of the answer. A promise is waited for; there is none where nobody has to be. Throws as the sink does. */
+  send(frames: readonly string[]): void | Promise<void>;
   /** Takes the frames that close the answer into the chain, and sends all but the last, which goes out with the receipt. */
   end(frames: readonly string[], last: string): Promise<StreamState>;
   /** Sends the frame that ends the answer, with its receipt, and what follows it. */
@@ -51,20 +51,35 @@ export function createOutgoing({ sink, receiptId, salt, signer, clock, sealInter
   /** Server-sent events let clients that do not know it pass over a comment (WHATWG HTML §9.2.6). */
   const comment = (says: JsonObject) => sink(utf8(`: tally ${JSON.stringify(says)}\n\n`));
 
-  async function sealIfDue(): Promise<void> {
+  function sealIfDue(): void | Promise<void> {
+    if (sealIntervalMs === undefined) return;
     const nowMs = clock.nowMs();
-    if (sealIntervalMs === undefined || nowMs - sealedMs < sealIntervalMs) return;
+    if (nowMs - sealedMs < sealIntervalMs) return;
     sealedMs = nowMs;
+    return seal();
+  }
+
+  async function seal(): Promise<void> {
     const { frames } = state;
     const signature = await signer.sign(sealMessage(receiptId, state));
     await comment({ frames, signature: base64(signature) });
   }
 
-  async function begin(): Promise<void> {
+  function begin(): void | Promise<void> {
     if (begun) return;
     begun = true;
-    if (sealIntervalMs !== undefined)
-      await comment({ receipt: hex(receiptId), salt: base64(salt), node: hex(keyId(signer.spki)) });
+    if (sealIntervalMs === undefined) return;
+    return comment({ receipt: hex(receiptId), salt: base64(salt), node: hex(keyId(signer.spki)) });
+  }
+
+  function sendFrom(frames: readonly string[], first: number): void | Promise<void> {
+    for (let i = first; i < frames.length; i++) {
+      const bytes = utf8(frames[i] ?? "");
+      state = extendStream(state, bytes);
+      const pending = sink(bytes);
+      if (pending instanceof Promise) return pending.then(() => sendFrom(frames, i + 1));
+    }
+    return sealIfDue();
   }
 
   /** Sends what ends a stream. The answer is there and is signed for, whether or not its reader still is. */
@@ -80,15 +95,10 @@ export function createOutgoing({ sink, receiptId, salt, signer, clock, sealInter
   return {
     begun: () => begun,
 
-    async send(frames) {
+    send(frames) {
       if (frames.length === 0) return;
-      await begin();
-      for (const frame of frames) {
-        const bytes = utf8(frame);
-        state = extendStream(state, bytes);
-        await sink(bytes);
-      }
-      await sealIfDue();
+      const beginning = begin();
+      return beginning instanceof Promise ? beginning.then(() => sendFrom(frames, 0)) : sendFrom(frames, 0);
     },
 
     async end(frames, last) {

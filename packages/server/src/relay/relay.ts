@@ -73,15 +73,15 @@ export function createRelay({ upstreams, clock, report }: RelayParts): Relay {
     const path = call.operation === "chat" ? "/chat/completions" : "/completions";
     const answer = createAnswer(call.operation, choiceCount(call.operation, call.body));
     const read = async (response: Response, watch: Watch): Promise<Whole> => {
-      const deliver = async (deltas: Delta[]) => {
-        for (const delta of deltas) {
+      const deliver = (deltas: readonly Delta[]): void | Promise<void> => {
+        for (const [i, delta] of deltas.entries()) {
           const pending = options.onDelta(delta);
-          if (pending instanceof Promise) await watch.waitFor(pending);
+          if (pending instanceof Promise) return watch.waitFor(pending).then(() => deliver(deltas.slice(i + 1)));
         }
       };
       const type = mediaType(response);
       if (type === "text/event-stream") {
-        for await (const deltas of streamed(response, answer.take)) await deliver(deltas);
+        await readEvents(response, (event) => deliver(answer.take(chunkOf(event))));
         return answer.end();
       }
       if (type !== "application/json") throw malformed("it is neither a stream of events nor JSON");
@@ -198,15 +198,16 @@ const REMEDIES: Record<string | number, string> = {
   no_usage: 'where the upstream cannot tell its usage in a stream, say "stream": false',
 };
 
-/** The deltas of each event, to the end of the stream or to what says that it is one. */
-async function* streamed(response: Response, take: (chunk: unknown) => Delta[]): AsyncGenerator<Delta[]> {
+/** Has `take` told of each event, to the end of the stream or to what says that it is one. A promise is waited for. */
+async function readEvents(response: Response, take: (event: SseEvent) => void | Promise<void>): Promise<void> {
   const reader = createSseReader();
   for (let isOpen = true; isOpen; ) {
     const bytes = await response.next();
     isOpen = bytes !== undefined;
     for (const event of bytes === undefined ? reader.end() : reader.push(bytes)) {
       if (event.data === "[DONE]") return;
-      yield take(chunkOf(event));
+      const pending = take(event);
+      if (pending instanceof Promise) await pending;
     }
   }
 }
