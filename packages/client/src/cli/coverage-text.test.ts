@@ -28,8 +28,10 @@ test("usage says how many are of which tier, how many may be wrong, and that not
   const text = figuresText(figuresFor(log));
   expect(text).toContain("valid, by tier        0 proved, 7 reexecuted, 0 attested, 2 signed\n");
   expect(text).toContain("no lot can draw       1\n");
-  expect(text).toContain("checked by lot        8 of 8, 1 wrong; at most 12.50 % at 99 % confidence\n");
-  expect(text).toMatch(/example\/double +0 +7 +0 +2 +8 of 8 +1 +12\.50 %\n/);
+  expect(text).toContain(
+    "checked by lot        8 of 8, 1 wrong; of 8 whose lots are done at most 12.50 %, at 99 % confidence\n",
+  );
+  expect(text).toMatch(/example\/double +0 +7 +0 +2 +8 of 8 +1 +12\.50 % of 8\n/);
   expect(text).not.toContain("grinding");
   await log.epoch(NOON_SECONDS + 2 * DAY);
   expect(figuresText(figuresFor(log))).toMatch(/example\/double +0 +7 +0 +2 +0 of 0 +0 +not known\n/);

@@ -23,7 +23,7 @@ test("the page gives each used model a bound on what may be wrong, and says wher
   await log.revealLot("verifier", epoch);
   await log.verify("verifier", receipt, { epoch });
   const page = coverage(figuresFor(log))?.markup;
-  expect(page).toContain("0.00 %");
+  expect(page).toContain("0.00 % of 1<");
   expect(page).toContain("1 of 1 run again or proved");
   expect(page).not.toContain("grinding");
   await log.enrol("verifier", "verifier", "retire");

@@ -114,7 +114,13 @@ test("a model has no bound while a check is waited for, and then what was found 
     failures: 0,
     upperBound: null,
   });
-  expect(model?.verification.recent).toEqual({ population: 20, checked: 18, failures: 0, upperBound: null });
+  expect(model?.verification.recent).toEqual({
+    population: 20,
+    checked: 18,
+    failures: 0,
+    settled: 0,
+    upperBound: null,
+  });
   await log.verify("verifier", receipts[0] ?? new Uint8Array(32), { epoch, outcome: "failed" });
   await log.verify("verifier", receipts[1] ?? new Uint8Array(32), { epoch, outcome: "unopened" });
   const figures = figuresFor(log);
@@ -136,7 +142,7 @@ test("what is a day old leaves the trailing bound and stays in the whole one", a
   await log.epoch(NOON_SECONDS + MINUTE + DAY);
   const [model] = figuresFor(log).models;
   expect(model?.verification).toMatchObject({ population: 3, omitted: 3, upperBound: "1.000000" });
-  expect(model?.verification.recent).toEqual({ population: 0, checked: 0, failures: 0, upperBound: null });
+  expect(model?.verification.recent).toEqual({ population: 0, checked: 0, failures: 0, settled: 0, upperBound: null });
 });
 
 test("a check that was not drawn bounds nothing, and its failure is its node's all the same", async () => {
