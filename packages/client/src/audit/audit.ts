@@ -58,6 +58,14 @@ const BUNDLES_IN_FLIGHT = 8;
 
 /** Audits the log in `source`. Throws UnreachableError where it cannot be read, never for what it holds. */
 export async function auditLog(source: LogSource, options: AuditOptions): Promise<Audit> {
+  return (await auditAndFold(source, options)).audit;
+}
+
+/** Audits the log in `source`, and gives what it folds to as well. */
+export async function auditAndFold(
+  source: LogSource,
+  options: AuditOptions,
+): Promise<{ audit: Audit; fold: FoldState }> {
   const findings = new Findings();
   const { report } = findings;
   const clock = new ClockCheck(options.trust, report);
@@ -74,7 +82,8 @@ export async function auditLog(source: LogSource, options: AuditOptions): Promis
   const { entryCount, signatureCount, figures } = walk;
   const { origin, size } = head;
   const counts = { size, comparedSize, entryCount, signatureCount };
-  return { origin, ...counts, findings: findings.inOrder(), figures, differences };
+  const audit = { origin, ...counts, findings: findings.inOrder(), figures, differences };
+  return { audit, fold: walk.fold };
 }
 
 type Head = { origin: string; size: number; root: Uint8Array; timeSeconds?: number };

@@ -1,6 +1,6 @@
 /** `tally audit`: recomputes every figure from the tiles, and says what does not hold. */
-import { Malformed, parseCheckpoint } from "@tallystick/protocol";
-import { type Audit, auditLog } from "../audit/audit.ts";
+import { type FoldState, Malformed, parseCheckpoint } from "@tallystick/protocol";
+import { type Audit, auditAndFold } from "../audit/audit.ts";
 import { sizeOf } from "../audit/differences.ts";
 import type { LogSource } from "../audit/source.ts";
 import { createHttp } from "../http.ts";
@@ -21,8 +21,21 @@ const CHECKPOINT_MS = 10_000;
 const CHECKPOINT_STEP_MS = 200;
 
 export async function audit(args: AuditArguments, context: Context): Promise<Exit> {
+  const { audit: result, logKey } = await auditOpened(args, await openLog(args, context), context);
+  context.terminal.out(args.json ? `${JSON.stringify(result)}\n` : auditText(result, logKey));
+  return isClean(result) ? EXIT.ok : EXIT.unverified;
+}
+
+/** Whether an audit found nothing. */
+export function isClean({ findings, differences = [] }: Audit): boolean {
+  return findings.length === 0 && differences.length === 0;
+}
+
+export type Audited = { audit: Audit; fold: FoldState; logKey: LogKey };
+
+/** Audits a log that is open, and shows how far it is. */
+export async function auditOpened(args: AuditArguments, opened: OpenedLog, context: Context): Promise<Audited> {
   const { terminal, edges } = context;
-  const opened = await openLog(args, context);
   const { logKey } = opened;
   const published = await findPublished(args, opened, context);
   if (opened.url !== undefined) await awaitCheckpoint(opened.source, sizeOf(published) ?? 0, context);
@@ -30,15 +43,13 @@ export async function audit(args: AuditArguments, context: Context): Promise<Exi
   const pool = openSignaturePool();
   const progress = createProgress(terminal, "auditing", edges.nowMs);
   try {
-    const result = await auditLog(source, {
+    const audited = await auditAndFold(source, {
       trust: await trustOf(logKey, context.policy),
       verifyAll: pool.verifyAll,
       onProgress: progress.update,
       ...(published === undefined ? {} : { published }),
     });
-    progress.end();
-    terminal.out(args.json ? `${JSON.stringify(result)}\n` : auditText(result, logKey));
-    return result.findings.length > 0 || (result.differences?.length ?? 0) > 0 ? EXIT.unverified : EXIT.ok;
+    return { ...audited, logKey };
   } finally {
     progress.end();
     await pool.close();

@@ -204,6 +204,41 @@ export const COMMANDS = new Map<string, Command>([
     },
   ],
   [
+    "trust",
+    {
+      takes: "[URL | FOLDER]",
+      does: "what the figures rest on: keys, vendors, ceremonies, engines, releases",
+      about:
+        "Audits the whole log as tally audit does, and lists by it every root of trust in use: how many valid receipts rest on it, and whether it is revoked. It is your own computation, not the network's word.",
+      options: COMMON,
+      example: "tally trust",
+      exits: {
+        0: "listed, and the log holds",
+        1: "the network refused, or the folder cannot be read",
+        3: "listed, but the log or its figures do not hold: tally audit says where",
+        5: UNREACHABLE,
+      },
+    },
+  ],
+  [
+    "trust revoke",
+    {
+      takes: "KIND ROOT --reason WORD",
+      words: 2,
+      does: "what revoking a root of trust would take; with --sign, revoke it",
+      about:
+        "Audits the whole log, and prints how many valid receipts would lose their tier, by model, if the root were revoked. With the log's role key it then signs the revocation and logs it, for good: figures are restated from there on, closed days stay. KIND is key, vendor, ceremony, judge or release; ROOT is as tally trust lists it.",
+      options: ["reason", "since", "sign", ...COMMON],
+      example: "tally trust revoke judge $ROOT --reason broken --since 2026-11-20",
+      exits: {
+        0: "printed; with --sign, revoked",
+        1: "the network refused: it is revoked already, or the key is not the log's",
+        3: "the log or its figures do not hold, and nothing was signed",
+        5: UNREACHABLE,
+      },
+    },
+  ],
+  [
     "monitor",
     {
       takes: "[URL | FOLDER]",

@@ -19,6 +19,7 @@ import { balance, earnings, quote, topup } from "./money.ts";
 import { monitor } from "./monitor.ts";
 import { OPTIONS } from "./options.ts";
 import { EXIT, type Exit, printable, type Terminal, UsageError } from "./terminal.ts";
+import { revokeRoot, trust } from "./trust.ts";
 
 /** Runs one command. The process's exit status. */
 export async function main(args: string[], env: NodeJS.ProcessEnv): Promise<Exit> {
@@ -71,11 +72,12 @@ async function run(args: string[], context: Context): Promise<Exit> {
   return dispatch(name, words, given, { ...context, ...(policy === undefined ? {} : { policy }) });
 }
 
-/** What commands of two words begin with. */
+/** What commands of two words begin with, where that is none itself. */
 const FAMILIES: ReadonlySet<string> = new Set(["log", "keys"]);
 
 /** The command that the words begin with: one word, or two, as of `log fsck`. */
 function nameIn([first = "", second = ""]: readonly string[]): string {
+  if (COMMANDS.has(`${first} ${second}`)) return `${first} ${second}`;
   return COMMANDS.has(first)
     ? first
     : [first, second].filter((word) => FAMILIES.has(first) && word !== "").join(" ") || first;
@@ -187,6 +189,14 @@ function dispatch(name: string, words: readonly string[], values: Values, contex
     }
     case "usage":
       return usage({ ...network, json }, context);
+    case "trust":
+      return trust({ ...network, json, ...defined({ log: subject }) }, context);
+    case "trust revoke": {
+      if (second === undefined) throw new UsageError("trust revoke needs a kind and a root: tally trust lists them");
+      const { reason, since, sign } = values;
+      const own = { kind: needed("a kind of root"), root: second, json };
+      return revokeRoot({ ...network, ...own, ...defined({ reason, since, sign }) }, context);
+    }
     case "monitor": {
       const { interval, stale, once, witness: witnesses = [] } = values;
       return monitor({ ...network, once, witnesses, json, ...defined({ log: subject, interval, stale }) }, context);

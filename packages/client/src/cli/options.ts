@@ -20,6 +20,13 @@ export const OPTIONS = {
   hold: { type: "boolean", default: false, does: "print no word before a signature of the node covers it" },
   key: { type: "string", takes: "FILE", does: "the relier's key, PEM; else your own, made on first use" },
   usage: { type: "string", takes: "FILE", does: "the published figures to compare with, as /v1/usage gives them" },
+  reason: { type: "string", takes: "WORD", does: "why: compromised, broken or superseded" },
+  since: {
+    type: "string",
+    takes: "TIME",
+    does: "receipts with an earlier time keep their tier: 2026-11-23T06:00:00Z, or a day; else none does",
+  },
+  sign: { type: "string", takes: "FILE", does: "the log's role key, PEM (log.pem): sign it and log it; else neither" },
   data: { type: "string", takes: "DIR", does: "the network's data folder; else .tallystick here" },
   out: { type: "string", takes: "PATH", does: "where to write: the folder of a copy, the file of a proof" },
   keys: { type: "string", takes: "DIR", does: "where the network's keys lie; else in its data folder" },

@@ -1,4 +1,4 @@
-/** The key by which a person relies: a P-256 key in a PEM file of theirs. */
+/** Keys in PEM files: the one by which a person relies, and any other that signs what a command logs. */
 import { parseBase64, type Signer } from "@tallystick/protocol";
 import { createKey, openKey } from "../keys.ts";
 import { findFile, writePrivately } from "./home.ts";
@@ -6,9 +6,7 @@ import { type Terminal, UsageError } from "./terminal.ts";
 
 /** The relier's key in `path`; a user's own is made when they first rely. */
 export async function openRelierKey(path: string, mayMake: boolean, { err }: Terminal): Promise<Signer> {
-  const pem = await findFile(path);
-  if (pem !== undefined) return readKey(new TextDecoder().decode(pem), path);
-  if (!mayMake) throw new UsageError(`there is no key in ${path}`);
+  if (!mayMake || (await findFile(path)) !== undefined) return openKeyFile(path);
   const { signer, pkcs8 } = await createKey();
   const body = Buffer.from(pkcs8)
     .toString("base64")
@@ -17,6 +15,13 @@ export async function openRelierKey(path: string, mayMake: boolean, { err }: Ter
   await writePrivately(path, `-----BEGIN PRIVATE KEY-----\n${body}\n-----END PRIVATE KEY-----\n`);
   err(`made a relier's key in ${path}: it is yours, keep it\n`);
   return signer;
+}
+
+/** The P-256 key in the PEM file at `path`. */
+export async function openKeyFile(path: string): Promise<Signer> {
+  const pem = await findFile(path);
+  if (pem === undefined) throw new UsageError(`there is no key in ${path}`);
+  return readKey(new TextDecoder().decode(pem), path);
 }
 
 const PEM = /^-----BEGIN PRIVATE KEY-----\n([A-Za-z0-9+/=\n]+)-----END PRIVATE KEY-----\s*$/;

@@ -1,4 +1,4 @@
-/** What verifiers, disputers and referees may append: each statement once, about what the log knows. */
+/** What verifiers, disputers, referees and the log may append of what is relied on: each once, about what the log knows. */
 import {
   type Entry,
   type EntryOf,
@@ -8,12 +8,16 @@ import {
   lastReveal,
   precedes,
   revealDue,
+  rootName,
   signedId,
 } from "@tallystick/protocol";
 import { ServiceError } from "../platform/errors.ts";
 
-type OfVerification = Extract<Entry, { kind: "verification" | "lot" | "appraisal" | "dispute" | "resolution" }>;
-const KINDS: ReadonlySet<string> = new Set(["verification", "lot", "appraisal", "dispute", "resolution"]);
+type OfVerification = Extract<
+  Entry,
+  { kind: "verification" | "lot" | "appraisal" | "dispute" | "resolution" | "revocation" }
+>;
+const KINDS: ReadonlySet<string> = new Set(["verification", "lot", "appraisal", "dispute", "resolution", "revocation"]);
 
 export function isOfVerification(entry: Entry): entry is OfVerification {
   return KINDS.has(entry.kind);
@@ -25,6 +29,7 @@ export function checkVerification(fold: FoldState, entry: OfVerification): { nam
   if (entry.kind === "lot") return checkLot(fold, entry);
   if (entry.kind === "dispute") return checkDispute(fold, entry);
   if (entry.kind === "resolution") return checkResolution(fold, entry);
+  if (entry.kind === "revocation") return checkRevocation(fold, entry);
   const { key } = entry.says;
   if (fold.keys.get(keyOf(key))?.role !== "node")
     throw new ServiceError("not_found", `no node has the key ${hex(key)}`);
@@ -84,6 +89,17 @@ function checkResolution(fold: FoldState, { says }: EntryOf<"resolution">): { na
   if (dispute.outcome !== undefined)
     throw new ServiceError("conflict", `the dispute ${hex(says.dispute)} is ${dispute.outcome} already`);
   return { name: `resolution ${hex(says.dispute)}` };
+}
+
+/** Only an earlier time adds anything to a revocation: of several the earliest counts. */
+function checkRevocation(fold: FoldState, { says }: EntryOf<"revocation">): { name: string } {
+  const { kind, since = 0 } = says;
+  const root = keyOf(says.root);
+  if (kind === "key" && fold.keys.get(root)?.role === "log")
+    throw new ServiceError("forbidden", "every receipt rests on the log's own key, which changes by a handover");
+  if ((fold.trust.revoked.get(rootName(kind, root)) ?? Number.POSITIVE_INFINITY) <= since)
+    throw new ServiceError("conflict", `the ${kind} ${hex(says.root)} is revoked already, from that time or earlier`);
+  return { name: `revocation ${kind} ${hex(says.root)}` };
 }
 
 function unknownReceipt(id: Uint8Array): ServiceError {
