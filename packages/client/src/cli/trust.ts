@@ -4,6 +4,7 @@ import {
   blastRadius,
   hex,
   parseHex,
+  percentOf,
   type Register,
   type RevocationPayload,
   ROOTS,
@@ -48,23 +49,24 @@ export async function revokeRoot(args: RevokeArguments, context: Context): Promi
   const opened = await openLog(args, context);
   const audited = await auditOpened(args, opened, context);
   const radius = blastRadius(audited.fold, says);
-  const { terminal, edges } = context;
+  const { terminal } = context;
   if (!args.json) terminal.out(radiusText(says, radius, audited));
-  const isSigned = signer !== undefined && isClean(audited.audit) && opened.url !== undefined;
-  let index: number | null = null;
-  if (isSigned) {
-    const { signed } = await signEntry(signer, "revocation", says);
-    const headers = { "content-type": "application/cose" };
-    const init = { method: "POST", headers, body: signed.bytes as BodyInit };
-    index = Number(fieldOf(await createHttp(opened.url, edges).json("/v1/entries", init), "index"));
+  if (!isClean(audited.audit) || signer === undefined || opened.url === undefined) {
+    if (args.json) terminal.out(revocationJson(says, radius, audited, null));
+    else terminal.out("\nnothing was signed: --sign FILE does, with the log's role key (log.pem)\n");
+    return exitOf(audited, context);
   }
-  if (args.json) {
-    const { kind, reason, since = null } = says;
-    const said = { kind, root: hex(says.root), reason, since };
-    terminal.out(`${JSON.stringify({ ...headOf(audited), ...said, ...radius, index })}\n`);
-  } else if (index !== null) terminal.out(`\nrevoked, as entry ${index} of the log\n`);
-  else terminal.out("\nnothing was signed; to revoke it: --sign FILE, with the log's role key (log.pem)\n");
-  return exitOf(audited, context);
+  const { signed } = await signEntry(signer, "revocation", says);
+  const init = { method: "POST", headers: { "content-type": "application/cose" }, body: signed.bytes as BodyInit };
+  const index = Number(fieldOf(await createHttp(opened.url, context.edges).json("/v1/entries", init), "index"));
+  terminal.out(args.json ? revocationJson(says, radius, audited, index) : `\nrevoked, as entry ${index} of the log\n`);
+  return EXIT.ok;
+}
+
+/** `index` is that of the revocation in the log, null where nothing was signed. */
+function revocationJson(says: RevocationPayload, radius: BlastRadius, audited: Audited, index: number | null): string {
+  const { kind, root, reason, since = null } = says;
+  return `${JSON.stringify({ ...headOf(audited), kind, root: hex(root), reason, since, ...radius, index })}\n`;
 }
 
 const REASONS: readonly RevocationPayload["reason"][] = ["compromised", "broken", "superseded"];
@@ -144,11 +146,4 @@ function revokedText(since = 0): string {
 
 function timeText(seconds: number): string {
   return new Date(seconds * 1_000).toISOString().replace(".000Z", "Z");
-}
-
-/** A share in decimal, as a percentage with four digits. */
-function percentOf(share: string): string {
-  const [whole = "0", digits = ""] = share.split(".");
-  const all = `${whole}${digits.padEnd(6, "0")}`.padStart(7, "0");
-  return `${Number(all.slice(0, -4))}.${all.slice(-4)} %`;
 }
