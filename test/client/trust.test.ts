@@ -103,7 +103,8 @@ test("the register has every kind of root, and a dry run on each says what it wo
   });
   const { size } = await figures();
   const radii = new Map<string, number>();
-  for (const { kind, root } of [...new Map(roots.map((row) => [row.kind, row])).values()]) {
+  const verifier = hex(keyId((await keyOf("verifier")).spki));
+  for (const { kind, root } of roots.filter((row) => row.kind !== "key" || row.root === verifier)) {
     const radius = await json(...revoke(kind, root));
     expect(Object.keys(radius)).toEqual(await documentedFields("trust revoke"));
     expect(radius).toMatchObject({ kind, root, since: null, index: null });
@@ -118,7 +119,7 @@ test("a revocation carried out restates the figures as the dry run said, and clo
   expect(before.tiers).toMatchObject({ attested: 2, reexecuted: 1, proved: 1 });
   expect(before.closedDays).toHaveLength(1);
   const ran = await tally(...revoke("judge", hex(JUDGE), "--sign", keyFile("log")));
-  expect(ran).toMatchObject({ status: 0, stdout: expect.stringMatching(/ 1 valid receipts|^1 valid receipts/m) });
+  expect(ran).toMatchObject({ status: 0, stdout: expect.stringMatching(/^1 valid receipts would/m) });
   expect(ran.stdout).toMatch(/^revoked, as entry [0-9]+ of the log$/m);
   const late = await json(...revoke("vendor", hex(VENDOR), "--since", THREE_DAYS_LATER, "--sign", keyFile("log")));
   expect(late).toMatchObject({ receipts: 1, since: Date.parse(THREE_DAYS_LATER) / 1_000, index: expect.any(Number) });

@@ -1,0 +1,167 @@
+/** What `tally` says of the commands of whoever asks, pays and relies. */
+import { COMMON, type Command, UNREACHABLE } from "./command.ts";
+
+export const ASKING: readonly (readonly [string, Command])[] = [
+  [
+    "models",
+    {
+      takes: "",
+      does: "what is offered, the most used first",
+      about: "Lists the models that the network offers, by decisions relied on and then by valid inferences.",
+      options: COMMON,
+      example: "tally models",
+      exits: { 0: "listed", 1: "the network refused", 5: UNREACHABLE },
+    },
+  ],
+  [
+    "infer",
+    {
+      takes: "MODEL --input X",
+      does: "run a model on a file, a text or numbers (--example: on its own example)",
+      about:
+        "Signs a request, runs the model, checks that the answer is the one in the receipt, verifies the receipt and keeps its file.",
+      options: ["input", "example", "save", "decision", "max-price", "api-key", ...COMMON],
+      example: "tally infer paddle/ocr --input models/paddle-ocr/example.png",
+      exits: {
+        0: "answered, and the receipt holds",
+        1: "the network refused or the call failed; a receipt may say so",
+        3: "the receipt does not hold: do not use the answer",
+        4: "answered, but no checkpoint covered the receipt in time",
+        5: UNREACHABLE,
+      },
+    },
+  ],
+  [
+    "chat",
+    {
+      takes: "MODEL PROMPT",
+      words: 2,
+      does: "ask a language model, and check its answer as it comes",
+      about:
+        "Signs a request, prints the answer as it comes, and holds every frame of it to what the node signs while it streams. Ends at the first that does not hold. Then verifies the receipt, keeps its file, and says on standard error what was checked. PROMPT is a text, or - for standard input.",
+      options: ["max-tokens", "hold", "save", "decision", "max-price", "api-key", ...COMMON],
+      example: 'tally chat tallystick/state-of-the-union "Fellow citizens"',
+      exits: {
+        0: "answered, and the receipt holds",
+        1: "the network refused or the call failed; a receipt may say so",
+        3: "the answer or its receipt does not hold: do not use what was printed",
+        4: "answered, but no checkpoint covered the receipt in time",
+        5: UNREACHABLE,
+      },
+    },
+  ],
+  [
+    "embed",
+    {
+      takes: "MODEL TEXT",
+      words: 2,
+      does: "the vector of a text, as JSON",
+      about:
+        "Signs a request, checks that the vector is the one in the receipt, prints it, verifies the receipt, keeps its file, and says on standard error what was checked. TEXT is a text, or - for standard input.",
+      options: ["save", "decision", "max-price", "api-key", ...COMMON],
+      example: 'tally embed google/use-lite "a text"',
+      exits: {
+        0: "answered, and the receipt holds",
+        1: "the network refused or the call failed; a receipt may say so",
+        3: "the receipt does not hold: do not use the answer",
+        4: "answered, but no checkpoint covered the receipt in time",
+        5: UNREACHABLE,
+      },
+    },
+  ],
+  [
+    "verify",
+    {
+      takes: "RECEIPT",
+      does: "every check of a receipt: by its id, its file or its URL",
+      about:
+        "Makes every check of a receipt and says what each found. A file needs no network. A receipt of your own is opened with the half that was kept for you.",
+      options: COMMON,
+      example: "tally verify receipt.json",
+      exits: {
+        0: "verified",
+        1: "there is no such receipt",
+        3: "a check failed",
+        4: "nothing failed, but something could not be checked: the log's key is not known, or no checkpoint covers the receipt yet",
+        5: UNREACHABLE,
+      },
+    },
+  ],
+  [
+    "rely",
+    {
+      takes: "RECEIPT",
+      does: "sign that you act on an answer",
+      about:
+        "Verifies a receipt, then signs and logs that the holder of your key acts on its answer. One decision counts once, however many receipts and reliers are behind it.",
+      options: ["key", ...COMMON],
+      example: "tally rely receipt.json",
+      exits: {
+        0: "logged, or logged before",
+        1: "the network refused: an operator cannot rely on what it sells",
+        3: "the receipt does not hold, and nothing was signed",
+        4: "the receipt could not be verified, and nothing was signed",
+        5: UNREACHABLE,
+      },
+    },
+  ],
+  [
+    "usage",
+    {
+      takes: "",
+      does: "the network's figures",
+      about: "Prints the figures that the network publishes. tally audit recomputes them.",
+      options: COMMON,
+      example: "tally usage",
+      exits: { 0: "printed", 1: "the network refused", 5: UNREACHABLE },
+    },
+  ],
+  [
+    "quote",
+    {
+      takes: "MODEL [UNITS] [OUTPUT]",
+      words: 3,
+      does: "what a call of a model costs, of so many units and output units",
+      about:
+        "Prints what a model's publisher asks, in atomic units: a call, a million units, a million output units, and a call of as many as are given. A credit is 1,000,000 atomic units.",
+      options: COMMON,
+      example: "tally quote statlog/credit-default 1",
+      exits: { 0: "printed", 1: "the network refused", 5: UNREACHABLE },
+    },
+  ],
+  [
+    "balance",
+    {
+      takes: "",
+      does: "what your account may spend",
+      about:
+        "Prints what the account of an API key may spend, what calls in flight hold of it, and what became of the rest.",
+      options: ["api-key", ...COMMON],
+      example: "tally balance",
+      exits: { 0: "printed", 1: "the network refused", 5: UNREACHABLE },
+    },
+  ],
+  [
+    "earnings",
+    {
+      takes: "",
+      does: "what nodes, publishers and gateways have earned, by the log",
+      about: "Prints what each key has earned of charged receipts, what was paid out and what is owed.",
+      options: COMMON,
+      example: "tally earnings",
+      exits: { 0: "printed", 1: "the network refused", 5: UNREACHABLE },
+    },
+  ],
+  [
+    "topup",
+    {
+      takes: "AMOUNT",
+      does: "give an account credits, as the operator",
+      about:
+        "Logs a top-up of so many atomic units; 1,000,000 are a credit. It is the operator's own money unless --source says otherwise, and then a column of its own in every figure: subsidised.",
+      options: ["account", "source", "reference", "keys", ...COMMON],
+      example: "tally topup 25000000 --source transfer",
+      exits: { 0: "logged, or logged before", 1: "the network refused", 5: UNREACHABLE },
+    },
+  ],
+];
