@@ -77,6 +77,7 @@ async function json(...args: string[]) {
 }
 
 type Root = { kind: string; root: string; name: string; receipts: number; revokedSince: number | null };
+const signed = (role: string) => ["--sign", keyFile(role), "--keys", join(network.data, "keys")];
 const revoke = (kind: string, root: string, ...more: string[]) =>
   ["trust", "revoke", kind, root, "--reason", "broken", ...more] as const;
 
@@ -118,10 +119,10 @@ test("a revocation carried out restates the figures as the dry run said, and clo
   const before = await figures();
   expect(before.tiers).toMatchObject({ attested: 2, reexecuted: 1, proved: 1 });
   expect(before.closedDays).toHaveLength(1);
-  const ran = await tally(...revoke("judge", hex(JUDGE), "--sign", keyFile("log")));
+  const ran = await tally(...revoke("judge", hex(JUDGE), ...signed("log")));
   expect(ran).toMatchObject({ status: 0, stdout: expect.stringMatching(/^1 valid receipts would/m) });
   expect(ran.stdout).toMatch(/^revoked, as entry [0-9]+ of the log$/m);
-  const late = await json(...revoke("vendor", hex(VENDOR), "--since", THREE_DAYS_LATER, "--sign", keyFile("log")));
+  const late = await json(...revoke("vendor", hex(VENDOR), "--since", THREE_DAYS_LATER, ...signed("log")));
   expect(late).toMatchObject({ receipts: 1, since: Date.parse(THREE_DAYS_LATER) / 1_000, index: expect.any(Number) });
   expect(late.models).toMatchObject([{ name: CREDIT, from: "attested", to: "signed", receipts: 1 }]);
   const after = await figures();
@@ -133,15 +134,23 @@ test("a revocation carried out restates the figures as the dry run said, and clo
   expect(stdout).toMatch(new RegExp(`^vendor +${hex(VENDOR)} .* from 2026-11-25T00:00:00Z$`, "m"));
 });
 
-test("what is no revocation of the log's is refused: another's key, one that is there, the log's own key", async () => {
-  const ceremony = revoke("ceremony", hex(CEREMONY), "--sign", keyFile("verifier"));
+test("what is no revocation of the log's is refused: another's key, one that is there, a stolen key, the log's own", async () => {
+  const ceremony = revoke("ceremony", hex(CEREMONY), ...signed("verifier"));
   expect(await tally(...ceremony)).toMatchObject({
     status: 1,
     stderr: expect.stringContaining("may sign a revocation"),
   });
-  const again = revoke("judge", hex(JUDGE), "--sign", keyFile("log"));
+  const again = revoke("judge", hex(JUDGE), ...signed("log"));
   expect(await tally(...again)).toMatchObject({ status: 1, stderr: expect.stringContaining("is revoked already") });
-  const own = revoke("key", hex(keyId((await keyOf("log")).spki)), "--sign", keyFile("log"));
+  const says = { version: 1, kind: "ceremony", root: CEREMONY, reason: "broken" } as const;
+  const { bytes } = (await signEntry(await keyOf("log"), "revocation", says)).signed;
+  expect(await submit(network, bytes)).toMatchObject({
+    status: 403,
+    error: { message: expect.stringContaining("the operator's token") },
+  });
+  const post = { method: "POST", body: bytes as BodyInit, headers: { authorization: "Bearer none" } };
+  expect((await network.fetch("/v1/revocations", post)).status).toBe(403);
+  const own = revoke("key", hex(keyId((await keyOf("log")).spki)), ...signed("log"));
   expect(await tally(...own)).toMatchObject({ status: 1, stderr: expect.stringContaining("by a handover") });
 });
 

@@ -183,7 +183,7 @@ export function composeRoutes(
   app.use(operations.requests.middleware);
   measureNodes(operations.metrics, serving.nodes);
   app.use(cors);
-  app.route("/", logRoutes({ admission, published, reads }));
+  app.route("/", logRoutes({ admission, isAdmin, published, reads }));
   const signers = { ...keys, verifier };
   const { simulatedRoot } = options;
   app.route("/", openAttesting({ database, fold, clock, random, signers, simulatedRoot, isNode, isAdmin, publish }));

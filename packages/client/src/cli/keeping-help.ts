@@ -43,8 +43,8 @@ export const KEEPING: readonly (readonly [string, Command])[] = [
       words: 2,
       does: "what revoking a root of trust would take; with --sign, revoke it",
       about:
-        "Audits the whole log, and prints how many valid receipts would lose their tier, by model, if the root were revoked. With the log's role key it then signs the revocation and logs it, for good: figures are restated from there on, closed days stay. KIND is key, vendor, ceremony, judge or release; ROOT is as tally trust lists it.",
-      options: ["reason", "since", "sign", ...COMMON],
+        "Audits the whole log, and prints how many valid receipts would lose their tier, by model, if the root were revoked. With the log's role key and the operator's token it then signs the revocation and logs it, for good: figures are restated from there on, closed days stay. KIND is key, vendor, ceremony, judge or release; ROOT is as tally trust lists it.",
+      options: ["reason", "since", "sign", "keys", ...COMMON],
       example: "tally trust revoke judge $ROOT --reason broken --since 2026-11-20",
       exits: {
         0: "printed; with --sign, revoked",

@@ -195,7 +195,7 @@ function dispatch(name: string, words: readonly string[], values: Values, contex
       if (second === undefined) throw new UsageError("trust revoke needs a kind and a root: tally trust lists them");
       const { reason, since, sign } = values;
       const own = { kind: needed("a kind of root"), root: second, json };
-      return revokeRoot({ ...network, ...own, ...defined({ reason, since, sign }) }, context);
+      return revokeRoot({ ...network, ...own, ...defined({ reason, since, sign, keys }) }, context);
     }
     case "monitor": {
       const { interval, stale, once, witness: witnesses = [] } = values;

@@ -15,6 +15,7 @@ import {
 import { createHttp, fieldOf } from "../http.ts";
 import { type Audited, auditOpened, isClean } from "./audit.ts";
 import type { Context } from "./context.ts";
+import { operatorToken } from "./keys.ts";
 import { openLog } from "./logs.ts";
 import type { LogKey, NetworkOptions } from "./networks.ts";
 import { openKeyFile } from "./relier-key.ts";
@@ -39,6 +40,8 @@ export type RevokeArguments = NetworkOptions & {
   since?: string;
   /** The file of the log's role key: without one nothing is signed. */
   sign?: string;
+  /** The folder with the operator's token. */
+  keys?: string;
   json: boolean;
 };
 
@@ -46,6 +49,7 @@ export type RevokeArguments = NetworkOptions & {
 export async function revokeRoot(args: RevokeArguments, context: Context): Promise<Exit> {
   const says = revocationOf(args);
   const signer = args.sign === undefined ? undefined : await openKeyFile(args.sign);
+  const token = signer && (await operatorToken(args.network, args.keys, context));
   const opened = await openLog(args, context);
   const audited = await auditOpened(args, opened, context);
   const radius = blastRadius(audited.fold, says);
@@ -57,8 +61,9 @@ export async function revokeRoot(args: RevokeArguments, context: Context): Promi
     return exitOf(audited, context);
   }
   const { signed } = await signEntry(signer, "revocation", says);
-  const init = { method: "POST", headers: { "content-type": "application/cose" }, body: signed.bytes as BodyInit };
-  const index = Number(fieldOf(await createHttp(opened.url, context.edges).json("/v1/entries", init), "index"));
+  const headers = { "content-type": "application/cose", authorization: `Bearer ${token}` };
+  const init = { method: "POST", headers, body: signed.bytes as BodyInit };
+  const index = Number(fieldOf(await createHttp(opened.url, context.edges).json("/v1/revocations", init), "index"));
   terminal.out(args.json ? revocationJson(says, radius, audited, index) : `\nrevoked, as entry ${index} of the log\n`);
   return EXIT.ok;
 }

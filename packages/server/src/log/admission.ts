@@ -48,6 +48,8 @@ export type Admission = {
   submit(bytes: Uint8Array): Promise<Submitted>;
   /** Takes in a dispute whose opening was checked: without one, a dispute is refused. */
   submitOpened(bytes: Uint8Array): Promise<Submitted>;
+  /** Takes in a revocation that the operator sends: the log's role key alone, which may be stolen, does not do. */
+  submitOperated(bytes: Uint8Array): Promise<Submitted>;
   /** The receipt that the log has under an id, also where the fold does not know it yet: its statement's id, and where it is. */
   findReceipt(id: Uint8Array): { statement: Key; index: number } | undefined;
 };
@@ -62,10 +64,12 @@ export function createAdmission({ fold, clock, publish, caughtUp, append, ownNod
   /** Statements on their way into the fold, so that the same one is not appended twice at once. */
   const inFlight = new Map<string, Promise<number>>();
 
-  async function submit(bytes: Uint8Array, isOpened = false): Promise<Submitted> {
+  async function submit(bytes: Uint8Array, door?: "dispute" | "revocation"): Promise<Submitted> {
     const entry = parse(bytes);
-    if (entry.kind === "dispute" && !isOpened)
+    if (entry.kind === "dispute" && door !== "dispute")
       throw new ServiceError("forbidden", "a dispute comes with the opening of its receipt: POST /v1/disputes");
+    if (entry.kind === "revocation" && door !== "revocation")
+      throw new ServiceError("forbidden", "a revocation comes with the operator's token: POST /v1/revocations");
     // Whoever was given a receipt may send it here before the fold knows that the node of this process has logged it.
     if (entry.kind === "receipt" && equal(entry.signed.keyId, ownNode)) await caughtUp();
     await checkSignature(fold, entry);
@@ -75,7 +79,7 @@ export function createAdmission({ fold, clock, publish, caughtUp, append, ownNod
     const known = inFlight.get(name);
     if (known !== undefined) {
       await known;
-      return submit(bytes, isOpened); // By then the fold says where it is, or that it was another statement of the same name.
+      return submit(bytes, door); // By then the fold says where it is, or that it was another statement of the same name.
     }
     if (entry.kind === "key") admitEnrolment();
     if (entry.kind === "lot" && entry.says.action === "commit") admitCommit();
@@ -86,7 +90,8 @@ export function createAdmission({ fold, clock, publish, caughtUp, append, ownNod
 
   return {
     submit: (bytes) => submit(bytes),
-    submitOpened: (bytes) => submit(bytes, true),
+    submitOpened: (bytes) => submit(bytes, "dispute"),
+    submitOperated: (bytes) => submit(bytes, "revocation"),
     findReceipt: receipts.find,
   };
 }

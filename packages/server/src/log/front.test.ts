@@ -56,10 +56,11 @@ async function start({ hasFront = true, idleMs = LONG_MS, findTile, tls }: Setup
   const admission = {
     submit: () => Promise.reject(new ServiceError("unavailable", "not here")),
     submitOpened: () => Promise.reject(new Error("not asked")),
+    submitOperated: () => Promise.reject(new Error("not asked")),
     findReceipt: () => undefined,
   };
   const app = new Hono();
-  app.route("/", logRoutes({ admission, published, reads }));
+  app.route("/", logRoutes({ admission, isAdmin: () => false, published, reads }));
   app.all("/echo", async (c) => c.text(`${c.req.method} ${await c.req.text()}`));
   app.onError((error, c) => errorResponse(c, error, () => {}));
   const options = tls === undefined ? {} : { createServer: createTlsServer, serverOptions: tls };

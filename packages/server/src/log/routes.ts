@@ -1,4 +1,4 @@
-/** The log over HTTP: C2SP tlog-tiles as they lie on disk, and the door for statements by strangers. */
+/** The log over HTTP: C2SP tlog-tiles as they lie on disk, and the doors for statements by strangers and for revocations. */
 import { ENTRY_SIZE_BYTES } from "@tallystick/protocol";
 import { type Context, Hono } from "hono";
 import { ServiceError } from "../platform/errors.ts";
@@ -7,11 +7,16 @@ import type { Admission } from "./admission.ts";
 import { acceptsGzip, type LogReads, PUBLIC } from "./reads.ts";
 
 export type TileRoutes = { published(): { size: number }; reads: LogReads };
-export type LogRoutes = TileRoutes & { admission: Admission };
+export type LogRoutes = TileRoutes & { admission: Admission; isAdmin(header: string | undefined): boolean };
 
-export function logRoutes({ admission, ...tiles }: LogRoutes): Hono {
+export function logRoutes({ admission, isAdmin, ...tiles }: LogRoutes): Hono {
   const app = tileRoutes(tiles);
   app.post("/v1/entries", async (c) => c.json(await admission.submit(await readBody(c, ENTRY_SIZE_BYTES))));
+  app.post("/v1/revocations", async (c) => {
+    if (!isAdmin(c.req.header("authorization")))
+      throw new ServiceError("forbidden", "only the operator revokes: send the token in keys/admin-token");
+    return c.json(await admission.submitOperated(await readBody(c, ENTRY_SIZE_BYTES)));
+  });
   return app;
 }
 
