@@ -1,8 +1,18 @@
 /** What a network's figures rest on, as `tally` computes it, and what a revocation does to them. */
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { openKey } from "@tallystick/client";
-import { type EntryKind, hex, keyId, parseHex, ROOTS, type Signer, signEntry } from "@tallystick/protocol";
+import {
+  createNoteKey,
+  type EntryKind,
+  encodeNoteKey,
+  hex,
+  keyId,
+  parseHex,
+  ROOTS,
+  type Signer,
+  signEntry,
+} from "@tallystick/protocol";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { type Ran, runTally, temporaryFolder } from "../e2e/processes.ts";
 import { documentedFields } from "../e2e/reference.ts";
@@ -152,6 +162,16 @@ test("what is no revocation of the log's is refused: another's key, one that is 
   expect((await network.fetch("/v1/revocations", post)).status).toBe(403);
   const own = revoke("key", hex(keyId((await keyOf("log")).spki)), ...signed("log"));
   expect(await tally(...own)).toMatchObject({ status: 1, stderr: expect.stringContaining("by a handover") });
+});
+
+test("nothing is signed by a log that does not hold: here, to somebody whose witness has not cosigned it", async () => {
+  const stranger = encodeNoteKey(createNoteKey("witness.example/none", "cosignature", digest(7)));
+  await writeFile(join(place.path, "policy"), `log ${network.logVkey}\nwitness w ${stranger}\nquorum w\n`);
+  const { size } = await figures();
+  const ran = await tally(...revoke("ceremony", hex(CEREMONY), ...signed("log")), "--policy", "policy");
+  expect(ran).toMatchObject({ status: 3, stdout: expect.stringContaining("nothing was signed") });
+  expect(ran.stderr).toContain("do not hold");
+  expect((await figures()).size).toBe(size);
 });
 
 test.each([
