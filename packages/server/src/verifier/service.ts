@@ -73,6 +73,8 @@ export const VERIFIER_LIMITS: VerifierLimits = { patienceMs: 600_000, pauseMs: 2
 /** The longest pause between two tries, and after one check. */
 const PAUSE_MOST_MS = 60_000;
 const REST_MOST_MS = 300_000;
+/** Verifications that may be on their way into the log. */
+const SAID_AT_ONCE = 16;
 
 export type Verifier = {
   /** The log has gone on, or somebody asked for a check. */
@@ -89,6 +91,8 @@ export function createVerifier(parts: VerifierParts): Verifier {
   const { signer, fold, clock, random, report, lots, judge, limits } = parts;
   const own = keyId(signer.spki);
   const tried = new Map<string, Tried>();
+  /** Verifications on their way into the log. */
+  const saying = new Map<string, Promise<void>>();
   let chain: Chain | undefined;
 
   async function say(says: LotPayload): Promise<void> {
@@ -125,7 +129,8 @@ export function createVerifier(parts: VerifierParts): Verifier {
     const waiting = lots.drawn();
     const names = new Set(waiting.map(({ receipt }) => hex(receipt)));
     for (const name of tried.keys()) if (!names.has(name)) tried.delete(name);
-    const due = waiting.find(({ receipt }) => (tried.get(hex(receipt))?.nextMs ?? 0) <= clock.nowMs());
+    const isDue = (name: string) => !saying.has(name) && (tried.get(name)?.nextMs ?? 0) <= clock.nowMs();
+    const due = waiting.find(({ receipt }) => isDue(hex(receipt)));
     if (due !== undefined) {
       await attempt(due, { epoch: due.epoch });
       return checking.wake();
@@ -142,11 +147,15 @@ export function createVerifier(parts: VerifierParts): Verifier {
       const looked = caseOf(fold, receipt, await parts.readEntry(index));
       await look(looked, why);
     } catch (error) {
-      if (closing.signal.aborted) return; // Its judge was ended under it: the next start begins again.
-      tryLater(receipt);
-      if (error instanceof ServiceError && error.code === "conflict") return; // It is said already.
-      report("a receipt could not be verified", { receipt: hex(receipt), error: String(error) });
+      failed(receipt, error);
     }
+  }
+
+  function failed(receipt: Uint8Array, error: unknown): void {
+    if (closing.signal.aborted) return; // Its judge was ended under it: the next start begins again.
+    tryLater(receipt);
+    if (error instanceof ServiceError && error.code === "conflict") return; // It is said already.
+    report("a receipt could not be verified", { receipt: hex(receipt), error: String(error) });
   }
 
   async function look(looked: Case, { epoch, check, opening: given }: Why): Promise<void> {
@@ -179,10 +188,19 @@ export function createVerifier(parts: VerifierParts): Verifier {
       ...(profile === undefined ? {} : { profile }),
       ...(epoch === undefined ? {} : { epoch }),
     });
-    await parts.submit({ entry: signed.bytes, evidence: evidence.bytes });
-    tried.delete(hex(looked.id));
-    if (outcome !== "passed")
-      report(`a receipt was verified: ${outcome}`, { receipt: hex(looked.id), why: finding.detail });
+    const name = hex(looked.id);
+    // The log takes a moment to publish it, in which the next is looked at.
+    const said = parts
+      .submit({ entry: signed.bytes, evidence: evidence.bytes })
+      .then(() => void tried.delete(name))
+      .catch((error: unknown) => failed(looked.id, error))
+      .finally(() => {
+        saying.delete(name);
+        checking.wake();
+      });
+    saying.set(name, said);
+    if (outcome !== "passed") report(`a receipt was verified: ${outcome}`, { receipt: name, why: finding.detail });
+    if (saying.size >= SAID_AT_ONCE) await Promise.race(saying.values());
   }
 
   async function dispute(looked: Case, finding: Found, opening: LotOpening): Promise<void> {
@@ -224,12 +242,17 @@ export function createVerifier(parts: VerifierParts): Verifier {
     async idle() {
       await revealing.idle();
       await checking.idle();
+      while (saying.size > 0) {
+        await Promise.all(saying.values());
+        await checking.idle();
+      }
     },
 
     async close() {
       closing.abort();
       await revealing.close();
       await checking.close();
+      await Promise.all(saying.values());
     },
   };
 }
