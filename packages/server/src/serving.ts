@@ -118,7 +118,7 @@ function createLocalNode(parts: ServingParts): LocalNode {
       return found === undefined || engine.names.includes(found.manifest.engine);
     },
     isWarm: (revision) => engine.loaded().includes(revision),
-    tiers: ["signed"],
+    tiers: ["signed", "reexecuted"],
     priceFloorAtomic: 0n,
     get load() {
       return inFlight / capacity;
