@@ -3,6 +3,7 @@
  * entries. Quadratic, and the second road to what the fold gives.
  */
 import {
+  type AuthorizationPayload,
   type Counts,
   type Custody,
   type Entry,
@@ -262,7 +263,7 @@ class SlowLog {
         [
           "broken_terms",
           entry.says.price > says.maxPrice ||
-            says.tier !== "signed" ||
+            !isWithinReach(says, published?.manifest) ||
             says.expiry > (grant?.entry.says.expiry ?? 0) ||
             (entry.says.status === "ok") !== (entry.says.response !== undefined) ||
             (entry.says.status !== "ok" && (entry.says.price > 0n || entry.says.stream !== undefined)) ||
@@ -338,4 +339,14 @@ function orUndefined<T>(parse: () => T): T | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Whether the tier asked for is one that answers of the model can come to. */
+function isWithinReach(
+  { tier, request, openness }: AuthorizationPayload,
+  { circuit, engine, tolerance, upstream }: Partial<Manifest> = {},
+): boolean {
+  const canRunAgain = upstream === undefined && (tolerance !== undefined || engine === "judge");
+  if (request.alg === "poseidon2") return tier === "proved" && circuit !== undefined;
+  return tier === "signed" || (tier === "reexecuted" && openness === "lot" && canRunAgain);
 }

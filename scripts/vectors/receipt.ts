@@ -1,5 +1,13 @@
 /** test/vectors/receipt: receipt files and what verifying each must say. All but the one fault that is named is right. */
-import { encodeManifest, encodeNoteKey, type ReceiptPayload, sha256, utf8 } from "@tallystick/protocol";
+import {
+  type AuthorizationPayload,
+  encodeManifest,
+  encodeNoteKey,
+  type Manifest,
+  type ReceiptPayload,
+  sha256,
+  utf8,
+} from "@tallystick/protocol";
 import { fixedSigner } from "../../test/fixed-keys.ts";
 import { LogInMemory } from "../../test/log-in-memory.ts";
 import { type Changes, issueReceipt, MANIFEST, NOON_SECONDS, OPENING } from "../../test/one-receipt.ts";
@@ -88,9 +96,7 @@ export async function receiptVectors(): Promise<object[]> {
   await fails("a price for a failed request", "terms", "broken_terms", {
     says: { receipt: (says) => ({ ...without(says), status: "failed", price: 1n }) },
   });
-  await fails("a tier that the receipt has no evidence of", "terms", "broken_terms", {
-    says: { authorization: (says) => ({ ...says, tier: "proved" }) },
-  });
+  await addTiers(add);
   await fails("an authorization that outlives its session", "terms", "broken_terms", {
     says: { authorization: (says) => ({ ...says, expiry: NOON_SECONDS + 3_601 }) },
   });
@@ -150,6 +156,42 @@ export async function receiptVectors(): Promise<object[]> {
     part(file, "node").proof = (part(file, "node").proof ?? "").replace(/— \S+ \S+\n/u, "");
   });
   return vectors;
+}
+
+type Add = (desc: string, outcome: Outcome, changes?: VectorChanges, edit?: Edit) => Promise<void>;
+
+/** The tiers that may be asked for, and what each of them wants of the request and of the model. */
+async function addTiers(add: Add): Promise<void> {
+  const good = { outcome: "verified" } as const;
+  const broken = { outcome: "failed", failure: "broken_terms", check: "terms" } as const;
+  const proved = { tier: "proved", request: { alg: "poseidon2", digest } } as const;
+  const reexecuted = { tier: "reexecuted", openness: "lot" } as const;
+  await add("the tier reexecuted of a model of the judge", good, asking(reexecuted));
+  await add("the tier reexecuted of a model with a tolerance", good, asking(reexecuted, TOLERANT));
+  await add("the tier reexecuted of an engine without a tolerance", broken, asking(reexecuted, { engine: "native" }));
+  await add("the tier reexecuted of what no verifier may see", broken, asking({ tier: "reexecuted" }));
+  await add("the tier proved of a model with a circuit", good, asking(proved, { circuit: CIRCUIT }), closed);
+  await add("the tier proved, its opening unchecked", good, asking(proved, { circuit: CIRCUIT }));
+  await add("the tier proved of a model without a circuit", broken, asking(proved), closed);
+  await add("the tier proved of a request by sha256", broken, asking({ tier: "proved" }, { circuit: CIRCUIT }));
+  const unproved = { request: proved.request };
+  await add("the tier signed of a request by poseidon2", broken, asking(unproved, { circuit: CIRCUIT }), closed);
+  await add("the tier attested", broken, asking({ tier: "attested" }));
+}
+
+const CIRCUIT = { program: digest, verificationKey: digest, weights: digest, agreeing: 9, measured: 10 };
+const TOLERANT = { engine: "native", tolerance: { absolute: "0.001", relative: "0.001" } } as const;
+
+/** An authorization that says `asked`, of a model of which the manifest says `model`. */
+function asking(asked: Partial<AuthorizationPayload>, model: Partial<Manifest> = {}): Changes {
+  const manifest = encodeManifest({ ...MANIFEST, ...model });
+  const revision = sha256(manifest);
+  return {
+    says: {
+      model: (says) => ({ ...says, manifest, revision }),
+      authorization: (says) => ({ ...says, revision, ...asked }),
+    },
+  };
 }
 
 const FREE = { status: "failed", price: 0n } as const;

@@ -43,6 +43,13 @@ test("what is asked is signed: the revision, the commitment, the price, the traf
   expect(network.asked[0]?.request).not.toEqual(network.asked[1]?.request);
 });
 
+test("the tier is signed as it is asked for, and a proof is not asked for of a model that has no circuit", async () => {
+  const { network, client, model } = await open();
+  await client.infer(model, INPUTS, { tier: "reexecuted" });
+  await expect(client.infer(model, INPUTS, { tier: "proved" })).rejects.toThrow(/example\/double has no circuit/);
+  expect(network.asked).toMatchObject([{ tier: "reexecuted", openness: "lot", request: { alg: "sha256" } }]);
+});
+
 describe("an answer that is not the one signed for is never handed over", () => {
   const other = encodeAnswer([floatTensor("y", [1, 2], [2, 5])]);
   const wrongs: [string, RegExp, (served: Served) => Uint8Array | Promise<Uint8Array>][] = [

@@ -11,6 +11,7 @@ import {
   type ReceiptPayload,
   type StreamState,
   signedId,
+  type Tier,
   verifySigned,
 } from "@tallystick/protocol";
 import type { Accept } from "./acceptance.ts";
@@ -81,7 +82,7 @@ export async function checkAnswer(asked: Asked, answered: Answered, nodeKeys: No
     passed("node signature", `signed by the node "${key.name}"`),
     key.enrolment,
     ...((await asked.accept?.(asked, receipt, signed.keyId)) ?? []),
-    ...later(receipt),
+    ...later(receipt, terms.tier),
   ];
   return { receiptId, receipt, opening, checks };
 }
@@ -95,7 +96,7 @@ function passed(name: string, detail: string): Check {
 }
 
 /** What cannot be known yet, or at all. */
-function later({ upstream }: ReceiptPayload): Check[] {
+function later({ upstream }: ReceiptPayload, tier: Tier): Check[] {
   const who = upstream === undefined ? "the node" : `"${upstream.name}", from which the node has the answer,`;
   return [
     {
@@ -103,6 +104,11 @@ function later({ upstream }: ReceiptPayload): Check[] {
       state: "not_checked",
       detail: "no checkpoint covers a receipt at once: receipt(id) waits for one and checks the rest",
     },
-    { name: "execution", state: "not_checked", detail: `tier "signed": that ${who} told the truth is not shown` },
+    { name: "execution", state: "not_checked", detail: untold(tier, who) },
   ];
+}
+
+function untold(tier: Tier, who: string): string {
+  const yet = tier === "signed" ? "" : " until it was checked";
+  return `tier "${tier}": that ${who} told the truth is not shown${yet}`;
 }

@@ -7,7 +7,7 @@ import type { RefusedError } from "./errors.ts";
 import { createHttp, type Http } from "./http.ts";
 import { getModel, type Model } from "./models.ts";
 import { createNodeKeys, type NodeKeys } from "./node-keys.ts";
-import { type ClientSession, type KeptSession, keepSession, openSession } from "./session.ts";
+import { type AskedTier, type ClientSession, type KeptSession, keepSession, openSession } from "./session.ts";
 
 export type RequesterOptions = {
   /** Where the network is reached. */
@@ -26,6 +26,8 @@ export type CallTerms = {
   traffic?: "production" | "test" | "probe";
   /** Whether a verifier that is drawn for it may see the call and its answer: it may (`lot`) unless this says `none`. */
   open?: "none" | "lot";
+  /** What the answer is to come to: the word of its node (`signed`), a check by a verifier, or a proof. */
+  tier?: AskedTier;
   /** 16 bytes of the caller's, the same on every call behind one decision. */
   decision?: Uint8Array;
   /** The least that is accepted of the answer, in the JSON of docs/policy.md; of a client, where a call says nothing else. */
@@ -53,7 +55,7 @@ export type Requester = {
   signedUnder(idempotencyKey: string, signed: Signed): readonly Signed[];
   /** Signs the requester's half of a call, given in its canonical bytes. */
   sign(
-    model: Pick<Model, "revisionDigest" | "name">,
+    model: Pick<Model, "revisionDigest" | "name" | "artifacts">,
     call: Uint8Array,
     terms: CallTerms & { maxPrice: bigint; bodyPolicy?: unknown },
   ): Promise<Signed>;
@@ -78,6 +80,12 @@ export function createRequester({ url, apiKey, trust, edges: given = {} }: Reque
     if (apiKey === undefined) throw new TypeError("asking needs an API key: createClient({ url, apiKey })");
     return openSession(http, apiKey, edges);
   });
+
+  /** Loaded where it is asked for: a field's arithmetic, which other calls do without. */
+  async function proved(model: Pick<Model, "name" | "artifacts">, call: Uint8Array, salt: Uint8Array) {
+    const { commitProved } = await import("./proved-request.ts");
+    return commitProved(http, model, call, salt);
+  }
 
   function signedBy(session: ClientSession, asked: Asked, policy: AcceptancePolicy | undefined): Signed {
     return {
@@ -116,15 +124,17 @@ export function createRequester({ url, apiKey, trust, edges: given = {} }: Reque
       return all;
     },
 
-    async sign({ revisionDigest: revision, name }, call, terms) {
-      const { maxPrice, traffic = "production", open = "lot", decision } = terms;
+    async sign(model, call, terms) {
+      const { revisionDigest: revision, name } = model;
+      const { maxPrice, traffic = "production", open = "lot", decision, tier = "signed" } = terms;
       const policy = terms.policy === undefined ? undefined : readPolicy(terms.policy);
       const inBody = terms.bodyPolicy === undefined ? [] : [readPolicy(terms.bodyPolicy)];
       const policies = [...(policy === undefined ? [] : [policy]), ...inBody];
       requireShowable(policies, name);
       const salt = edges.random(32);
       const named = decision === undefined ? {} : { decision };
-      const ask = { revision, request: commit("request", salt, call), maxPrice, traffic, openness: open, ...named };
+      const request = tier === "proved" ? await proved(model, call, salt) : commit("request", salt, call);
+      const ask = { revision, request, tier, maxPrice, traffic, openness: open, ...named };
       const { session, authorization } = await sessions.authorize(ask);
       const accept = policies.length === 0 ? {} : { accept: accepting(policies) };
       return signedBy(session, { authorization, salt, call, ...accept }, policy);

@@ -24,9 +24,14 @@ const AUTHORIZATION_SECONDS = 300;
 /** A session is renewed this long before it ends. */
 const RENEWED_MS = 600_000;
 
+/** The tiers that an answer is asked for at. `attested` is of the node, and a policy's to want. */
+export const ASKED_TIERS = ["signed", "reexecuted", "proved"] as const;
+export type AskedTier = (typeof ASKED_TIERS)[number];
+
 export type Ask = {
   revision: Uint8Array;
   request: Commitment;
+  tier: AskedTier;
   maxPrice: bigint;
   traffic: "production" | "test" | "probe";
   openness: "none" | "lot";
@@ -73,7 +78,6 @@ export async function openSession(http: Http, apiKey: string, { nowMs }: Edges):
         version: 1,
         session,
         nonce: nextNonce++,
-        tier: "signed",
         expiry: Math.min(Math.floor(nowMs() / 1000) + AUTHORIZATION_SECONDS, expiry),
         ...ask,
       }),

@@ -65,6 +65,7 @@ export * from "./receipt/disclosed.ts";
 export * from "./receipt/file.ts";
 export * from "./receipt/lot-opening.ts";
 export * from "./receipt/stream.ts";
+export { unmetTier } from "./receipt/terms.ts";
 export * from "./receipt/verify.ts";
 export { keyId, parseSigned, type Signed, type Signer, signedId, signPayload, verifySigned } from "./sign/cose.ts";
 export type { ClosedDay, DayCoverage, DayFigures } from "./usage/closed-days.ts";

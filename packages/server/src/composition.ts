@@ -40,6 +40,7 @@ import type { DataFolder } from "./platform/folder.ts";
 import { generateKey } from "./platform/keys.ts";
 import { sameSecret } from "./platform/secrets.ts";
 import type { Signing } from "./platform/signing.ts";
+import type { Proofs } from "./proofs.ts";
 import { openServing, type Serving } from "./serving.ts";
 import type { Settling } from "./settling.ts";
 import { usageRoutes } from "./usage/routes.ts";
@@ -70,6 +71,7 @@ export type Services = {
   lotOpenings: LotOpenings;
   settling: Settling;
   contents: Contents;
+  proofs: Proofs | undefined;
   adminToken: string;
   nodeToken: string | undefined;
   /** Whether calls can be taken. */
@@ -160,6 +162,7 @@ export function composeRoutes(
     signers: keys,
     generationDeadlineMs: GENERATION_DEADLINE_MS,
     keepOpening: lotOpenings.keep,
+    proofs: gates.proofs?.answers,
     isNode,
   });
   const { node, admission } = serving;

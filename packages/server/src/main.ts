@@ -24,7 +24,7 @@ const MODELS = join(dirname(fileURLToPath(import.meta.url)), "../../../models");
 const HOUR_MS = 3_600_000;
 
 /** Runs until a signal ends it. The process's exit status: 0 when it ended cleanly, 1 when it could not start. */
-export async function main(args: string[]): Promise<number> {
+export async function main(args: string[], { crsPath }: { crsPath?: string | undefined } = {}): Promise<number> {
   try {
     if (args[0] === "keys") {
       await makeKeys(args.slice(1), createSystemRandom(), (text) => void process.stdout.write(text));
@@ -51,7 +51,7 @@ export async function main(args: string[]): Promise<number> {
       process.stdout.write(HELP);
       return 0;
     }
-    await run(options);
+    await run(options, crsPath);
     return 0;
   } catch (error) {
     process.stderr.write(`tallyd: ${sentence(error, args)}\n`);
@@ -59,7 +59,7 @@ export async function main(args: string[]): Promise<number> {
   }
 }
 
-async function run(options: Options): Promise<void> {
+async function run(options: Options, crsPath: string | undefined): Promise<void> {
   // Who reads what it prints may go away; the network goes on.
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
   const say = (line: string) => options.json || process.stdout.write(`${line}\n`);
@@ -77,6 +77,7 @@ async function run(options: Options): Promise<void> {
     random: createSystemRandom(),
     report,
     requestLog: request,
+    crsPath,
     integrateIntervalMs: 200,
     epochIntervalMs: 10_000,
     deadlineMs: 30_000,

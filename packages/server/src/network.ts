@@ -38,6 +38,7 @@ import type { Random } from "./platform/random.ts";
 import type { RequestLimits, Requests } from "./platform/requests.ts";
 import { openSecret } from "./platform/secrets.ts";
 import { openSigning } from "./platform/signing.ts";
+import { openProofs } from "./proofs.ts";
 import { readUpstreams } from "./relay/config.ts";
 import { createRelay } from "./relay/relay.ts";
 import { openSettling } from "./settling.ts";
@@ -76,6 +77,8 @@ export type NetworkOptions = {
   verifying?: Partial<VerifierLimits>;
   /** The token by which verifiers elsewhere come in, made where it is not there; without one, none do. */
   verifierTokenPath?: string;
+  /** The folder of the CRS that proofs rest on; without it nothing is proved. */
+  crsPath?: string | undefined;
   /** The most that its node keeps of what opens receipts that may be drawn to be checked. */
   openingBytes?: number;
   /** How long the content of a call with `store: true` is kept; 0 keeps none. */
@@ -171,6 +174,15 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
     for (const relayed of relay.packages) await hub.importPackage(relayed);
     const engine = await openEngine(options.workerCount, report, relay);
     closers.push(engine.close);
+    const { crsPath } = options;
+    const proofs =
+      crsPath === undefined
+        ? undefined
+        : await openProofs({
+            ...{ folder: folder.file("proving"), crsPath, files: hub.files, report },
+            weightsSaltOf: hub.weightsSaltOf,
+          });
+    closers.push(() => proofs?.close());
     const settling = openSettling({ database, ledger, signer: keys.gateway, clock, report });
     closers.push(settling.close);
     const apiKey = await firstApiKey(folder, accounts, nowSeconds(clock));
@@ -212,6 +224,7 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
       lotOpenings,
       settling,
       contents,
+      proofs,
       adminToken,
       nodeToken,
       isReady: () => !closing && !requests.isDraining && ledger.log.canWrite,
@@ -226,7 +239,7 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
       ...{ database: archive, ledger, gateway: keys.gateway, keys: verifyingKeys, limits: options.verifying },
       ...{ chainPath: folder.file("verifier", "chain"), artifacts: folder.file("artifacts"), files: hub.files },
       ...{ serving: routes.serving, sealingKey, verifierToken, authenticate: routes.authenticate },
-      ...{ own: { id: keyId(keys.node.spki), access: routes.openingAccess }, clock, random, report },
+      ...{ own: { id: keyId(keys.node.spki), access: routes.openingAccess }, clock, random, report, proofs },
     });
     closers.push(verifying.close);
     routes.app.route("/", verifying.routes);

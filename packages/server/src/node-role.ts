@@ -145,7 +145,7 @@ export async function openNodeRole(options: NodeRoleOptions): Promise<NodeRole> 
       engines: [...engine.names],
       revisions: revisions(),
       warm: engine.loaded(),
-      tiers: ["signed"],
+      tiers: ["signed", "reexecuted"],
       priceFloor: String(options.priceFloorAtomic),
       running: Math.min(host?.callCount ?? 0, capacity),
       waiting: Math.max(0, (host?.callCount ?? 0) - capacity),

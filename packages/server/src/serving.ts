@@ -43,6 +43,8 @@ export type ServingParts = {
   isAdmin(header: string | undefined): boolean;
   /** Given what opens the receipts that may be drawn. */
   keepOpening: NonNullable<NodeParts["keepOpening"]>;
+  /** What its node answers with proofs; lacks where there is no CRS. */
+  proofs: NodeParts["proofs"];
 };
 
 export type Serving = {
@@ -101,6 +103,7 @@ function createLocalNode(parts: ServingParts): LocalNode {
     ...{ signer: signers.node, engine: engine.engine, fold, clock, random, deadlineMs, generationDeadlineMs, files },
     checkRoom: () => log.checkRoom(),
     keepOpening: parts.keepOpening,
+    proofs: parts.proofs,
     append: (receipt) =>
       ledger.appendAdmitted(receipt).catch((error: unknown) => {
         unlogged.add(idOf(receipt));
@@ -118,7 +121,7 @@ function createLocalNode(parts: ServingParts): LocalNode {
       return found === undefined || engine.names.includes(found.manifest.engine);
     },
     isWarm: (revision) => engine.loaded().includes(revision),
-    tiers: ["signed"],
+    tiers: ["signed", "reexecuted", ...(parts.proofs === undefined ? [] : (["proved"] as const))],
     priceFloorAtomic: 0n,
     get load() {
       return inFlight / capacity;

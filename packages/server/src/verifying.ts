@@ -8,6 +8,7 @@ import {
   keyOf,
   type LotOpening,
   type Manifest,
+  parseHex,
   type Signer,
   type Submission,
   TILE_WIDTH,
@@ -26,12 +27,14 @@ import type { Report } from "./platform/http.ts";
 import { signRequest } from "./platform/http-signature.ts";
 import type { Random } from "./platform/random.ts";
 import { sameSecret } from "./platform/secrets.ts";
+import type { Proofs } from "./proofs.ts";
 import type { Serving } from "./serving.ts";
 import { createArchive } from "./verifier/archive-store.ts";
 import { createChecks } from "./verifier/checks.ts";
 import { createDesk, type Desk } from "./verifier/desk.ts";
 import { lotsOf, openDisputes } from "./verifier/lots.ts";
 import { readOpening } from "./verifier/openings.ts";
+import { createProofCheck } from "./verifier/proof-check.ts";
 import { createReferee, type Referee } from "./verifier/referee.ts";
 import { verificationRoutes } from "./verifier/routes.ts";
 import { createVerifier, VERIFIER_LIMITS, type Verifier, type VerifierLimits } from "./verifier/service.ts";
@@ -50,13 +53,15 @@ export type VerifyingParts = {
   /** Where the verifier's chain is kept, and where models' files lie by digest. */
   chainPath: string;
   artifacts: string;
-  files(manifest: Manifest): Promise<unknown>;
+  files(manifest: Manifest): Promise<ReadonlyMap<string, Uint8Array>>;
   serving: Pick<Serving, "admission" | "findNode">;
   /** The openings of the node in this process, and the id of its key. */
   own: { id: Uint8Array; access: OpeningAccess };
   sealingKey: Uint8Array;
   verifierToken: string | undefined;
   authenticate(header: string | undefined): Caller;
+  /** What its node proves; lacks where it does not. */
+  proofs: Proofs | undefined;
   clock: Clock;
   random: Random;
   report: Report;
@@ -120,6 +125,13 @@ export async function openVerifying(parts: VerifyingParts): Promise<Verifying> {
       }),
     );
   }
+  if (keys !== undefined && parts.proofs !== undefined) {
+    const { verify, follow } = parts.proofs;
+    const submit = (entry: Uint8Array) => desk.take({ entry });
+    const check = createProofCheck({ ...common, signer: keys.verifier, files: parts.files, verify, submit });
+    follow(check.take);
+    roles.push(check);
+  }
   log.follow((entries, head) => {
     statements.follow(entries, head.size - entries.length);
     wake();
@@ -134,12 +146,18 @@ export async function openVerifying(parts: VerifyingParts): Promise<Verifying> {
     sign: gateway.sign,
   });
 
+  routes.get("/v1/receipts/:id/proof", async (c) => {
+    const evidence = await findProof(parts, c);
+    return c.body(evidence as Uint8Array<ArrayBuffer>, 200, { "content-type": "application/cbor" });
+  });
+
   return {
     routes,
 
     async idle() {
       for (let size = -1; size !== log.head.size; ) {
         ({ size } = log.head);
+        await parts.proofs?.idle();
         await log.flush();
         for (const role of roles) await role.idle();
       }
@@ -184,6 +202,20 @@ async function askOpening(parts: VerifyingParts, signer: Signer, asked: Asked): 
   if (check !== undefined) headers["tallystick-check"] = Buffer.from(check).toString("base64");
   const answer = await serving.findNode(hex(node))?.remote.askOpening(path, headers);
   return answer?.status === 200 ? readOpening(answer.body) : undefined;
+}
+
+/** The evidence of a receipt, for whoever paid for it: it shows the answer. */
+async function findProof(parts: VerifyingParts, c: Context): Promise<Uint8Array> {
+  const id = parseHex(c.req.param("id") ?? "");
+  if (id?.length !== 32) throw new ServiceError("invalid_request", "a receipt id is 64 digits of lower-case hex");
+  const payer = payerOf(parts, c);
+  const receipt = parts.ledger.fold.receipts.get(keyOf(id));
+  const evidence = receipt?.payer === keyOf(parseHex(payer) ?? id) ? await parts.proofs?.find(id) : undefined;
+  if (evidence !== undefined) return evidence;
+  throw new ServiceError(
+    "not_found",
+    `no proof of ${hex(id)} for this API key: it takes seconds, or was not asked for`,
+  );
 }
 
 function payerOf({ authenticate }: VerifyingParts, c: Context): string {

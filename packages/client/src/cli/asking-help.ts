@@ -20,7 +20,7 @@ export const ASKING: readonly (readonly [string, Command])[] = [
       does: "run a model on a file, a text or numbers (--example: on its own example)",
       about:
         "Signs a request, runs the model, checks that the answer is the one in the receipt, verifies the receipt and keeps its file.",
-      options: ["input", "example", "save", "decision", "max-price", "api-key", ...COMMON],
+      options: ["input", "example", "save", "decision", "tier", "max-price", "api-key", ...COMMON],
       example: "tally infer paddle/ocr --input models/paddle-ocr/example.png",
       exits: {
         0: "answered, and the receipt holds",

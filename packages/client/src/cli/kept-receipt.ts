@@ -3,6 +3,7 @@ import type { Verdict, VerifiedReceipt } from "@tallystick/protocol";
 import { parseHex } from "@tallystick/protocol";
 import type { Answer, CallTerms, Client } from "../client.ts";
 import { UnreachableError } from "../errors.ts";
+import { ASKED_TIERS } from "../session.ts";
 import type { Context } from "./context.ts";
 import { writePrivately } from "./home.ts";
 import { UsageError, waiting } from "./terminal.ts";
@@ -39,16 +40,20 @@ async function fetchFile(
   }
 }
 
-export type TermArguments = { decision?: string; maxPrice?: string };
+export type TermArguments = { decision?: string; maxPrice?: string; tier?: string };
 
 /** What a call is signed with, as the command's options say it. */
-export function termsOf({ decision, maxPrice }: TermArguments): CallTerms {
+export function termsOf({ decision, maxPrice, tier: word }: TermArguments): CallTerms {
   const bytes = decision === undefined ? undefined : parseHex(decision);
   if (decision !== undefined && bytes?.length !== 16)
     throw new UsageError("--decision takes 32 digits of lower-case hex");
   if (maxPrice !== undefined && !/^[0-9]{1,19}$/.test(maxPrice))
     throw new UsageError("--max-price takes a whole number of atomic units");
+  const tier = ASKED_TIERS.find((one) => one === word);
+  if (word !== undefined && tier === undefined)
+    throw new UsageError(`--tier takes one of ${ASKED_TIERS.join(", ")}, not ${word}`);
   return {
+    ...(tier === undefined ? {} : { tier }),
     ...(bytes === undefined ? {} : { decision: bytes }),
     ...(maxPrice === undefined ? {} : { maxPrice: BigInt(maxPrice) }),
   };

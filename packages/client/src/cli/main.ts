@@ -139,7 +139,7 @@ function dispatch(name: string, words: readonly string[], values: Values, contex
           model: needed("a model"),
           example,
           json,
-          ...defined({ input, save, decision, maxPrice: values["max-price"] }),
+          ...defined({ input, save, decision, tier: values.tier, maxPrice: values["max-price"] }),
         },
         context,
       );

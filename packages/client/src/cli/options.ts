@@ -11,6 +11,11 @@ export const OPTIONS = {
   example: { type: "boolean", default: false, does: "run on the model's own example" },
   save: { type: "string", takes: "FILE", does: "where to write the receipt's file as well" },
   decision: { type: "string", takes: "HEX", does: "16 bytes that all calls behind one decision share" },
+  tier: {
+    type: "string",
+    takes: "WORD",
+    does: "what the answer is to come to: signed, reexecuted or proved; else signed",
+  },
   "max-price": {
     type: "string",
     takes: "N",

@@ -7,22 +7,37 @@ export function brokenTerm(
   says: ReceiptPayload,
   asked: AuthorizationPayload,
   { expiry }: Pick<GrantPayload, "expiry">,
-  manifest: Pick<Manifest, "upstream"> | undefined,
+  manifest: TermsOfModel | undefined,
 ): string | undefined {
   const { price, status, response } = says;
   if (price > asked.maxPrice) return `the price ${price} is over the authorised ${asked.maxPrice}`;
-  if (asked.tier !== "signed")
-    return `the requester asked for the tier ${asked.tier}, which this receipt has no evidence of`;
   if (asked.expiry > expiry) return "the authorization outlives its session";
   if ((status === "ok") !== (response !== undefined))
     return `a receipt of status ${status} ${response ? "has" : "lacks"} a response`;
   if (status !== "ok" && price > 0n) return `a receipt of status ${status} has the price ${price}`;
   if (status !== "ok" && says.stream !== undefined) return `a receipt of status ${status} is for a stream`;
-  return manifest === undefined ? undefined : brokenProvenance(says, manifest);
+  return manifest === undefined ? undefined : (unmetTier(asked, manifest) ?? brokenProvenance(says, manifest));
+}
+
+type TermsOfModel = Pick<Manifest, "upstream" | "engine" | "tolerance" | "circuit">;
+
+/** Why an answer of this model cannot come to the tier that was asked for, in words; undefined where it can. */
+export function unmetTier(
+  { tier, request, openness }: Pick<AuthorizationPayload, "tier" | "request" | "openness">,
+  { upstream, engine, tolerance, circuit }: TermsOfModel,
+): string | undefined {
+  if ((tier === "proved") !== (request.alg === "poseidon2"))
+    return `a request for the tier ${tier} is committed to by ${tier === "proved" ? "poseidon2" : "sha256"}, not ${request.alg}`;
+  if (tier === "attested") return "no answer is asked for at the tier attested: a policy says that it is wanted";
+  if (tier === "proved" && circuit === undefined) return "the model has no circuit, by which answers are proved";
+  if (tier !== "reexecuted") return undefined;
+  if (openness !== "lot") return "the tier reexecuted is for requests that a verifier may see: openness lot";
+  const isComparable = upstream === undefined && (engine === "judge" || tolerance !== undefined);
+  return isComparable ? undefined : "the model runs nowhere else the same: it is not of the judge and has no tolerance";
 }
 
 /** Who ran it is the manifest's to say: a node neither passes off another's answer as its own nor its own as another's. */
-function brokenProvenance({ provenance, upstream }: ReceiptPayload, manifest: Pick<Manifest, "upstream">) {
+function brokenProvenance({ provenance, upstream }: ReceiptPayload, manifest: TermsOfModel) {
   const due = manifest.upstream === undefined ? "executed" : "relayed";
   if (provenance !== due) return `the answer of a model that is ${due} is said to be ${provenance}`;
   if (upstream !== undefined && upstream.name !== manifest.upstream)

@@ -114,6 +114,17 @@ test("a relayed receipt says whose word it is that the answer is", async () => {
   ]);
 });
 
+test("of a request for a proof the opening is not checked, and the verdict says what takes it", async () => {
+  const { file, vkey } = vectors.find(({ desc }) => desc === "the tier proved, its opening unchecked") ?? {};
+  const { checks } = await verifyReceiptFile(utf8(file ?? ""), trustInLog(parseNoteKey(vkey ?? "")));
+  expect(checks.find(({ name }) => name === "request opening")).toEqual({
+    name: "request opening",
+    state: "not_checked",
+    detail: "the request is committed to as its circuit takes it: whoever has circuit.json and a proof checks it",
+  });
+  expect(checks.find(({ name }) => name === "response opening")?.state).toBe("passed");
+});
+
 test("a model's entry that yanks, with bytes that are no manifest, fails and does not throw", async () => {
   const manifest = utf8("none");
   const { text, log } = await issueReceipt({ says: { model: (says) => ({ ...says, action: "yank", manifest }) } });

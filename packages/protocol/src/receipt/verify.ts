@@ -210,8 +210,15 @@ function checkOpening({ file, parts, authorization }: Case, side: "request" | "r
   if (opening === undefined) return { notChecked: `the ${side} is not in this file; its commitment stands` };
   if (commitment === undefined)
     return { failure: "wrong_opening", detail: `the file opens a ${side} that the receipt does not commit to` };
-  if (commitment.alg !== "sha256" || opening.salt.length !== 32)
+  if (opening.salt.length !== 32)
     return { failure: "wrong_opening", detail: `the ${side} is not opened with a salt of 32 bytes` };
+  if (commitment.alg === "poseidon2")
+    return side === "request"
+      ? {
+          notChecked:
+            "the request is committed to as its circuit takes it: whoever has circuit.json and a proof checks it",
+        }
+      : { failure: "wrong_opening", detail: "a response is committed to by sha256 alone" };
   return equal(commit(side, opening.salt, opening.bytes).digest, commitment.digest)
     ? { passed: `the ${side} in this file is the one committed to` }
     : { failure: "wrong_opening", detail: `the ${side} in this file is not the one committed to` };

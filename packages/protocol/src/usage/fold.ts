@@ -142,7 +142,9 @@ function applyReceipt(fold: FoldState, index: number, entry: EntryOf<"receipt">)
 /** Whether a lot may draw it. That it does not count as use is no reason: who asks itself may answer itself falsely. */
 function isOpenable(fold: FoldState, { says }: EntryOf<"receipt">, { says: asked }: Authorization): boolean {
   const isHere = says.status === "ok" && says.provenance === "executed";
-  return isHere && asked.openness === "lot" && fold.models.has(keyOf(asked.revision));
+  // Which call a commitment for a circuit is to, no opening shows: only a proof speaks of it.
+  const isOpen = asked.openness === "lot" && asked.request.alg === "sha256";
+  return isHere && isOpen && fold.models.has(keyOf(asked.revision));
 }
 
 /** The first reason for which a receipt is gross and not valid. */

@@ -156,7 +156,7 @@ export function createDispatcher({ fold, clock, random, registry, local, ...part
     if (offering.length > 0 && !tiers.includes(tier))
       return new ServiceError(
         "invalid_request",
-        `the tier "${tier}" is not offered here: authorise ${tiers.map((one) => `"${one}"`).join(" or ")}`,
+        `the tier "${tier}" is not offered here: authorise ${tiers.map((one) => `"${one}"`).join(" or ")}${tier === "proved" ? "; its operator offers it by starting with CRS_PATH, the folder of the ceremony's CRS" : ""}`,
       );
     if (accepts !== undefined && offering.length > 0 && !offering.some(({ id }) => accepts(id)))
       return policyUnmet(`none of the ${offering.length} nodes that serve this model is one that the policy accepts`);

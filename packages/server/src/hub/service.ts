@@ -38,6 +38,8 @@ export type Hub = {
   artifact(digest: Uint8Array): Promise<Uint8Array>;
   /** All artifacts that running a revision takes. */
   files(manifest: Manifest): Promise<Map<string, Uint8Array>>;
+  /** What opens the commitment to a revision's weights, where its folder gives it. */
+  weightsSaltOf(revision: Uint8Array): Uint8Array | undefined;
   /** The published model that `name` means. Throws not_found or model_yanked. */
   get(name: string, version?: string): PublishedModel;
 };
@@ -77,6 +79,7 @@ export function createHub({ folder, fold, publish }: HubParts): Hub {
         await writeDurably(pathOf(digest), files.get(path) ?? new Uint8Array(0));
   }
 
+  const weightsSalts = new Map<string, Uint8Array>();
   let byName = new Map<string, PublishedModel[]>();
   let indexed = 0;
 
@@ -95,6 +98,7 @@ export function createHub({ folder, fold, publish }: HubParts): Hub {
     const { manifestBytes, price, yanked } = found;
     const revision = revisionOf(manifestBytes);
     const known = fold.models.get(keyOf(revision));
+    if (found.weightsSalt !== undefined) weightsSalts.set(keyOf(revision), found.weightsSalt);
     if (known === undefined) {
       if (yanked) return; // It never was offered.
       await store(found);
@@ -120,6 +124,8 @@ export function createHub({ folder, fold, publish }: HubParts): Hub {
         await Promise.all(wanted.map(async ({ path, digest }) => [path, await fileOf(digest, manifest.name)] as const)),
       );
     },
+
+    weightsSaltOf: (revision) => weightsSalts.get(keyOf(revision)),
 
     get(name, version) {
       const named = revisionsOf(name).filter(

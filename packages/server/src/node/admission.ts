@@ -11,6 +11,7 @@ import {
   type PublishedModel,
   parseAuthorization,
   priceOf,
+  unmetTier,
   verifySigned,
 } from "@tallystick/protocol";
 import { type Clock, nowSeconds } from "../platform/clock.ts";
@@ -57,13 +58,13 @@ export function admit(
       "price_over_maximum",
       `a call costs ${leastAtomic} at least, over the maximum of ${says.maxPrice}: authorise more`,
     );
-  if (says.tier !== "signed")
-    throw new ServiceError("invalid_request", `the tier "${says.tier}" is not offered here: authorise "signed"`);
-  const opened =
-    says.request.alg === "sha256" &&
-    salt.length === 32 &&
-    equal(commit("request", salt, call).digest, says.request.digest);
-  if (!opened) throw new ServiceError("invalid_request", "the call is not the one that the authorization commits to");
+  const unmet = unmetTier(says, model.manifest);
+  if (unmet !== undefined)
+    throw new ServiceError("invalid_request", `the tier "${says.tier}" is not to be had: ${unmet}; ask for another`);
+  // What a circuit takes is opened by who has the circuit: where the answer is had (proved-answers.ts).
+  const isOpened = () => says.tier === "proved" || equal(commit("request", salt, call).digest, says.request.digest);
+  if (salt.length !== 32 || !isOpened())
+    throw new ServiceError("invalid_request", "the call is not the one that the authorization commits to");
   return model;
 }
 

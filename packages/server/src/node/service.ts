@@ -47,6 +47,7 @@ import type { Heading } from "./frames.ts";
 import type { Attempt, Generator, Unanswered } from "./generation.ts";
 import { type Asking, answerJson, type JsonOutcome, writerOf } from "./json-answer.ts";
 import { createOutgoing, type Sink } from "./outgoing.ts";
+import type { ProvedAnswer, ProvedAnswers } from "./proved-answers.ts";
 import { createSessionBudgets } from "./session-budgets.ts";
 import { bounded, type Concluded, choose, type Execution } from "./tensor-answer.ts";
 
@@ -75,6 +76,8 @@ export type NodeParts = {
   append(entry: Uint8Array): Promise<number>;
   /** Given what opens a receipt that may be drawn to be checked; lacks where nothing is kept. */
   keepOpening?(receiptId: Uint8Array, opening: LotOpening): void;
+  /** Lacks where nothing is proved. */
+  proofs?: ProvedAnswers | undefined;
 };
 
 /** What the node gives back: always a receipt; the answer where there is one, else why there is none. */
@@ -116,6 +119,8 @@ type TakenUp = {
   tried: Attempt[];
   /** Whether a receipt may have been signed for it. */
   isSigned: boolean;
+  /** What its circuit answers, where a proof is asked for. */
+  proved?: ProvedAnswer;
 };
 
 export function createNode(parts: NodeParts): InferenceNode {
@@ -138,6 +143,26 @@ export function createNode(parts: NodeParts): InferenceNode {
     const model = admit(parts, authorization.says, salt, call);
     const asked = checked?.call ?? parseOrRefuse(parseCall, call, "call");
     if (asked.operation !== "infer") requireCovered(model, asked.body, call.length, authorization.says.maxPrice);
+    const opened = { requestSalt: salt, call };
+    const taken: TakenUp = { id, authorization, model, salt: random(32), asked: opened, tried, isSigned: false };
+    if (authorization.says.tier === "proved") taken.proved = await takeProved(model, authorization, salt, call);
+    try {
+      return await takeOnce(taken, () => work(taken, asked));
+    } finally {
+      taken.proved?.release();
+    }
+  }
+
+  /** Throws where a proof cannot be had of the call. */
+  async function takeProved(model: PublishedModel, { says }: Authorization, salt: Uint8Array, call: Uint8Array) {
+    if (parts.proofs === undefined)
+      throw new ServiceError("invalid_request", `the tier "proved" is not offered here: authorise "signed"`);
+    return parts.proofs.take({ model, asked: says, salt, call });
+  }
+
+  /** Runs `work` where nothing was taken up under this authorization before. */
+  async function takeOnce<T>(taken: TakenUp, work: () => Promise<T>): Promise<T> {
+    const { id, authorization, model } = taken;
     const name = keyOf(id);
     if (spent.has(name) || fold.receipts.has(name))
       throw new ServiceError("conflict", `the authorization ${hex(id)} was used already: sign a new one`);
@@ -145,10 +170,8 @@ export function createNode(parts: NodeParts): InferenceNode {
     budgets.take(id, authorization.says, model);
     spent.add(name);
     forget(spent, fold);
-    const opened = { requestSalt: salt, call };
-    const taken: TakenUp = { id, authorization, model, salt: random(32), asked: opened, tried, isSigned: false };
     try {
-      return await work(taken, asked);
+      return await work();
     } catch (error) {
       if (!taken.isSigned) {
         spent.delete(name);
@@ -158,7 +181,9 @@ export function createNode(parts: NodeParts): InferenceNode {
     }
   }
 
-  async function runTensors({ model }: TakenUp, { inputs, outputs }: TensorCall): Promise<Concluded> {
+  async function runTensors({ model, proved }: TakenUp, { inputs, outputs }: TensorCall): Promise<Concluded> {
+    if (proved !== undefined)
+      return bounded(choose({ kind: "answered", outputs: proved.outputs, unitCount: 1 }, outputs));
     await engine.prepare(model, parts.files);
     const execution = await engine.run(model.revision, inputs, parts.deadlineMs);
     return bounded(choose(orElsewhere(execution), outputs));
@@ -185,6 +210,7 @@ export function createNode(parts: NodeParts): InferenceNode {
       ...committed,
     });
     keepOpening(taken, answer, disclosure);
+    taken.proved?.prove(taken.id, { bytes: answer, salt: taken.salt });
     return { ok: true, ...logged, outputs, answer, salt: taken.salt, disclosure };
   }
 
@@ -214,7 +240,8 @@ export function createNode(parts: NodeParts): InferenceNode {
 
   /** What opens the receipt is kept where its requester lets it be drawn. A relayed answer can be run again by nobody. */
   function keepOpening({ id, authorization, model, salt, asked }: TakenUp, answer: Uint8Array, told: Disclosure): void {
-    if (authorization.says.openness !== "lot" || model.manifest.upstream !== undefined) return;
+    if (authorization.says.openness !== "lot" || authorization.says.tier === "proved") return;
+    if (model.manifest.upstream !== undefined) return;
     const evidence = told.evidence === undefined ? {} : { evidence: encodeJson(told.evidence) };
     parts.keepOpening?.(id, { ...asked, responseSalt: salt, answer, ...evidence });
   }
@@ -237,13 +264,13 @@ export function createNode(parts: NodeParts): InferenceNode {
   type Conclusion = Pick<ReceiptPayload, "status" | "units" | "price"> & Partial<ReceiptPayload>;
 
   async function signAndAppend(taken: TakenUp, says: Conclusion) {
-    const { id, authorization, model } = taken;
+    const { id, authorization, model, proved } = taken;
     taken.isSigned = true;
     const { signed } = await signEntry(signer, "receipt", {
       ...says,
       version: 1,
       authorization: authorization.signed.bytes,
-      profile: engine.profile(model),
+      profile: proved?.profile ?? engine.profile(model),
       provenance: model.manifest.upstream === undefined ? "executed" : "relayed",
       sequence: sequence++,
     });
