@@ -8,7 +8,12 @@ export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions, externalConditions: conditions } },
   test: {
-    include: ["packages/*/{src,test}/**/*.test.ts", "models/**/*.test.ts", "contracts/**/*.test.ts", "test/**/*.test.ts"],
+    include: [
+      "packages/*/{src,test}/**/*.test.ts",
+      "models/**/*.test.ts",
+      "contracts/**/*.test.ts",
+      "test/**/*.test.ts",
+    ],
     globalSetup: ["test/build.ts"],
     reporters: ["default", new CountReporter()],
     maxWorkers: 2,

@@ -20,7 +20,12 @@ async function listed(network: TestNetwork): Promise<Described[]> {
 test("a model's artifacts are served by their digests, and hash to them", async () => {
   await using network = await startNetwork({ models: ["credit-default"] });
   const { manifest } = (await (await network.fetch(`/v1/models/${CREDIT}`)).json()) as Described;
-  expect(manifest?.artifacts.map(({ path }) => path)).toEqual(["card.md", "circuit.json", "example.json", "model.onnx"]);
+  expect(manifest?.artifacts.map(({ path }) => path)).toEqual([
+    "card.md",
+    "circuit.json",
+    "example.json",
+    "model.onnx",
+  ]);
   for (const { path, sha256: digest } of manifest?.artifacts ?? []) {
     const bytes = new Uint8Array(await (await network.fetch(`/v1/artifacts/${digest}`)).arrayBuffer());
     expect(hex(sha256(bytes))).toBe(digest);
