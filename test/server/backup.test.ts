@@ -409,9 +409,11 @@ describe("a restore", () => {
       "artifacts",
       "gateway.sqlite",
       "log",
+      "node-openings",
       "projections",
       "snapshots",
       "tallystick.json",
+      "verification.sqlite",
     ]);
     expect(await readFile(join(data, "witnesses", "witness-1", "witness.sqlite"))).toEqual(store);
     await goOn(data);

@@ -264,11 +264,11 @@ describe("company", () => {
     const long = write(asking("The", { maxTokens: 300 })).finally(() => {
       running = false;
     });
-    while (running && answered < 5) {
+    while (running && answered < 2) {
       expect(await pool.run(logistic.digest, [row], { deadlineMs: 30_000 })).toMatchObject({ kind: "answered" });
       if (running) answered++;
     }
-    expect(answered).toBe(5);
+    expect(answered).toBe(2);
     await long;
   });
 

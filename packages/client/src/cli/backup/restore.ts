@@ -26,9 +26,12 @@ export type RestoreArguments = { backup: string; data?: string; keys?: string; j
 /** Where a restore puts files until all of them are there. */
 const STAGING = "restoring";
 /** What of a data folder is moved aside. Witnesses stay: they know what they have seen; and so do keys. */
-const REPLACED = /^(tallystick\.json|log|artifacts|projections|snapshots|ready\.json|gateway\.sqlite.*)$/;
-/** What may be in a folder that is restored into. */
-const KNOWN = new RegExp(`${REPLACED.source}|^(keys|witnesses|${STAGING}|before-restore-[0-9]+|lost\\+found)$`);
+const REPLACED =
+  /^(tallystick\.json|log|artifacts|projections|snapshots|ready\.json|node-openings|(gateway|verification)\.sqlite.*)$/;
+/** What may be in a folder that is restored into. A verifier's chain stays: the log says how far it was revealed. */
+const KNOWN = new RegExp(
+  `${REPLACED.source}|^(keys|witnesses|verifier|proving|${STAGING}|before-restore-[0-9]+|lost\\+found)$`,
+);
 /** A witness's key belongs to its store, which a restore never touches: neither does it replace that. */
 const OF_A_WITNESS = /^witness-[0-9]+\.pem$/;
 
