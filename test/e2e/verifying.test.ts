@@ -182,7 +182,7 @@ describe("relying", () => {
       const key = join(me.daemon.ready.data, "keys", `${role}.pem`);
       expect(await me.tally(["rely", receiptId, "--key", key])).toMatchObject({
         status: 1,
-        stderr: `tally: this key is the network's ${role} key: an operator cannot rely on what it sells\n`,
+        stderr: `tally: this key is the network's ${role} key: an operator cannot rely on what it sells, nor dispute it\n`,
       });
     }
     expect(await me.decisionsReliedOn()).toBe(before);

@@ -23,7 +23,14 @@ type Recorded = { head: string[]; body: string };
 const { exchanges } = read("exchanges.json") as {
   exchanges: { name: string; request: Recorded; response: Recorded }[];
 };
-const messageOf = ({ head, body }: Recorded): Message => ({ head, body: bytesOf(body) });
+/** The model was of this version when it was recorded; the one that it is of now is as long. */
+const RECORDED_VERSION = "1.0.0";
+const VERSION = "1.1.0";
+const ofNow = (text: string) => text.replaceAll(RECORDED_VERSION, VERSION);
+const messageOf = ({ head, body }: Recorded): Message => ({
+  head: head.map(ofNow),
+  body: new Uint8Array(Buffer.from(ofNow(Buffer.from(bytesOf(body)).toString("latin1")), "latin1")),
+});
 
 export const EXCHANGES: Exchange[] = exchanges.map(({ name, request, response }) => ({
   name,

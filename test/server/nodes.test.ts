@@ -102,7 +102,7 @@ test("nodes get the calls for models that they have, and the receipts of both ve
   await using small = await startNode(network, token, { modelSizeMostBytes: 1_200 });
   /** Asks many times at once, so that no node has room for all of it: the nodes that answered. */
   async function nodesFor(model: string, input: JsonTensor): Promise<string[]> {
-    const answers = await Promise.all(Array.from({ length: 20 }, () => network.infer(model, [input])));
+    const answers = await Promise.all(Array.from({ length: 120 }, () => network.infer(model, [input])));
     expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
     await network.idle();
     const signers = await Promise.all(answers.map(({ receiptId }) => publishedSignerOf(receiptId)));

@@ -3,7 +3,7 @@ import { connect, type Socket } from "node:net";
 import { Hono } from "hono";
 import { afterEach, expect, test } from "vitest";
 import { type Listening, type ListenLimits, listen } from "./listen.ts";
-import { errorResponse } from "./platform/http.ts";
+import { errorResponse, headersFor, respond } from "./platform/http.ts";
 import { createMetrics } from "./platform/metrics.ts";
 import { createRequests, observationOf, type RequestLimits } from "./platform/requests.ts";
 
@@ -39,7 +39,8 @@ async function serve(limits: Partial<RequestLimits> = {}, ofListening: Partial<L
         observation.usage(3, 4);
       },
     });
-    return c.body(body, 200, { "content-type": "text/event-stream", "x-receipt-id": "ab" });
+    headersFor(c)["x-receipt-id"] = "ab";
+    return respond(c, body, { "content-type": "text/event-stream" });
   });
   app.get("/endless", (c) => {
     const body = new ReadableStream<Uint8Array>({ pull: (controller) => controller.enqueue(new Uint8Array(65_536)) });

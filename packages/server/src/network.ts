@@ -132,7 +132,6 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
     const signing = openSigning(report);
     closers.push(signing.close);
     const keys = await openKeys(keyFile, signing);
-    const verifier = await openSigner(keyFile("verifier"), signing.signer);
     const accounts = createAccounts(database, random);
     const sealingKey = await openSealingKey(keyFile("sealing"), random);
     const openings = createOpenings({ database, sealingKey, random, report });
@@ -159,6 +158,7 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
     closers.push(networkLog.close);
     const { ledger, noteSigner } = networkLog;
     if (await networkLog.rotate(keys.log, false)) return reopen(options, close);
+    const verifier = await openSigner(keyFile("verifier"), signing.signer);
     const verifyingKeys = options.verifying && (await openVerifyingKeys(keyFile, signing));
     await enrol(ledger, { ...keys, ...verifyingKeys });
     if (options.rotateLogKey && (await networkLog.rotate(keys.log, true))) return reopen(options, close);
