@@ -37,8 +37,10 @@ test("a running network's folder is measured, and its growth is that of its own 
     artifacts: blocksOf(join(data, "artifacts")),
     database:
       blocksOf(join(data, "witnesses")) +
-      ["", "-wal", "-shm"].reduce((sum, end) => sum + blocksIfThere(join(data, `gateway.sqlite${end}`)), 0),
-    other: blocksOf(join(data, "keys")) + blocksOf(join(data, "tallystick.json")),
+      ["gateway", "verification"]
+        .flatMap((name) => ["", "-wal", "-shm"].map((end) => join(data, `${name}.sqlite${end}`)))
+        .reduce((sum, path) => sum + blocksIfThere(path), 0),
+    other: ["keys", "tallystick.json", "node-openings"].reduce((sum, name) => sum + blocksOf(join(data, name)), 0),
   });
   expect(disk.bytesAnEntry).toBe(disk.bytes.tiles / disk.entryCount);
   // Four calls and the epoch a day; each day's first call has a grant where the session of the day before has ended.

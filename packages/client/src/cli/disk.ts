@@ -15,7 +15,7 @@ const PLACES = [
   ["tiles", /^log\/(checkpoints\/)?tiles\//],
   ["writeAhead", /^log\/(checkpoints\/)?wal\//],
   ["artifacts", /^artifacts\//],
-  ["database", /^(gateway\.sqlite|witnesses\/)/],
+  ["database", /^((gateway|verification)\.sqlite|witnesses\/)/],
   ["other", /^/],
 ] as const;
 type Place = (typeof PLACES)[number][0];
