@@ -27,8 +27,8 @@ const SESSIONS: Record<string, { ask: () => Promise<Response>; refusal: Refusal 
     refusal: { status: 403, code: "forbidden", says: /the session key did not sign for this log and gateway/ },
   },
   "whose key is no key": {
-    ask: () => askSession({ sessionKey: new Uint8Array(91) }),
-    refusal: { status: 403, code: "forbidden", says: /did not sign/ },
+    ask: () => askSession({ sessionKey: new Uint8Array(91), possession: new Uint8Array(64) }),
+    refusal: invalid(/key that is not of P-256/),
   },
   "whose key is too short": {
     ask: () => askSession({ sessionKey: new Uint8Array(90), possession: new Uint8Array(64) }),
@@ -36,7 +36,11 @@ const SESSIONS: Record<string, { ask: () => Promise<Response>; refusal: Refusal 
   },
   // OpenSSL takes the hybrid form of a point (X9.62 §4.3.6), which has the size of the uncompressed one; an entry does not.
   "whose key is spelled in the hybrid form": {
-    ask: () => askSession({ spell: (spki) => spki.map((byte, i) => (i === 26 ? 6 + ((spki[90] ?? 0) & 1) : byte)) }),
+    ask: () =>
+      askSession({
+        spell: (spki) => spki.map((byte, i) => (i === 26 ? 6 + ((spki[90] ?? 0) & 1) : byte)),
+        possession: new Uint8Array(64),
+      }),
     refusal: invalid(/key that is not of P-256/),
   },
   "without an API key": {
