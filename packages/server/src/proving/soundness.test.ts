@@ -85,7 +85,8 @@ describe.skipIf(CRS_FOLDER === undefined)(CRS_SUITE, { timeout: PROVING_TIMEOUT_
         ["the commitment to the input", first + 1],
         ["the output", first + 2],
       ]);
-      const places = [...stack.witness.keys()];
+      // A permutation gives four elements, of which the sponge reads one: what stands for the others at its end is read by nothing.
+      const places = [...stack.witness].filter(([, value]) => BigInt(value) < 1n << 200n).map(([place]) => place);
       for (let i = 1; i <= 6; i++) edits.set(`one of six, ${i}`, places[Math.floor((i * places.length) / 7)] ?? 0);
       expect(publicInputsOf([call.call], new Uint8Array(32)).length).toBe(2 + returned.length);
       for (const [what, place] of edits) {
