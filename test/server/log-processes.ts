@@ -97,21 +97,22 @@ export async function listCalls(script: string, root: string): Promise<Call[]> {
   const strace = ["strace", "-ff", "-y", "-qq", "-e", `trace=${CALLS}`, "-o", join(traces, "trace")];
   const ended = await startLogProcess([...strace, process.execPath, script], [root, "once"]).ended;
   expect(ended).toMatchObject({ code: 0, stderr: "" });
-  const lines: string[] = [];
-  for (const name of await readdir(traces)) lines.push(...(await readFile(join(traces, name), "utf8")).split("\n"));
-  await rm(traces, { recursive: true });
-  const counts = new Map<string, number>();
-  const calls: Call[] = [];
-  for (const line of lines) {
-    const name = /^[a-z0-9]+(?=\()/.exec(line)?.[0];
-    const path = new RegExp(`["<](${root}/log[^">]*)[">]`).exec(line)?.[1];
-    if (name === undefined || path === undefined) continue;
-    const key = `${name} ${path}`;
-    const nth = (counts.get(key) ?? 0) + 1;
-    counts.set(key, nth);
-    calls.push({ name, path: relative(root, path), nth });
+  const calls = new Map<string, Call>();
+  for (const file of await readdir(traces)) {
+    // strace counts the calls of each thread by themselves.
+    const counts = new Map<string, number>();
+    for (const line of (await readFile(join(traces, file), "utf8")).split("\n")) {
+      const name = /^[a-z0-9]+(?=\()/.exec(line)?.[0];
+      const path = new RegExp(`["<](${root}/log[^">]*)[">]`).exec(line)?.[1];
+      if (name === undefined || path === undefined) continue;
+      const key = `${name} ${path}`;
+      const nth = (counts.get(key) ?? 0) + 1;
+      counts.set(key, nth);
+      calls.set(`${key} ${nth}`, { name, path: relative(root, path), nth });
+    }
   }
-  return calls;
+  await rm(traces, { recursive: true });
+  return [...calls.values()];
 }
 
 /** Runs the process on a new log in `root`, where `call` meets `fault`. */
