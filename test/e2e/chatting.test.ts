@@ -32,7 +32,10 @@ describe("tally chat", () => {
     expect(stderr).toMatch(/passed +response opening/);
     expect(stderr).toMatch(/verified, at the tier "signed"/);
     const { opening } = parseReceiptFile(new Uint8Array(await readFile(file)));
-    expect(new TextDecoder().decode(opening?.response?.bytes)).toContain(stdout.trim().slice(0, 10));
+    // As JSON spells it: what the model writes may have quotation marks in it.
+    expect(new TextDecoder().decode(opening?.response?.bytes)).toContain(
+      JSON.stringify(stdout.trim().slice(0, 10)).slice(1, -1),
+    );
     expect((await tally(["verify", receiptId])).status).toBe(0);
   });
 
