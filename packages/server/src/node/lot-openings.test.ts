@@ -124,3 +124,22 @@ test("what the disk does not take is kept in memory, and its operator is told", 
   await openings.close();
   expect(await readdir(folder)).toHaveLength(1);
 });
+
+test("a file that is damaged keeps no other from being destroyed, and is told of", async () => {
+  const openings = await open();
+  openings.keep(id(1), openingOf(1));
+  openings.keep(id(2), openingOf(2));
+  await openings.close();
+  openings.keep(id(3), openingOf(3));
+  await openings.close();
+  const [first = "", second = ""] = (await readdir(folder)).sort();
+  const bytes = await readFile(join(folder, first));
+  await writeFile(join(folder, first), bytes.fill(0, bytes.length - 1));
+  decide(1, "drawn");
+  decide(2, "done");
+  decide(3, "done");
+  await openings.sweep();
+  expect(await readdir(folder)).toEqual([first]);
+  expect(second).not.toBe("");
+  expect(reported).toHaveLength(1);
+});

@@ -130,6 +130,7 @@ export async function openLotOpenings(parts: LotOpeningsParts): Promise<LotOpeni
     const handle = await open(path, "r+");
     try {
       await handle.write(new Uint8Array(batch.sizeBytes), 0, batch.sizeBytes, 0);
+      await handle.datasync(); // Else a file that is removed at once is never written over.
     } finally {
       await handle.close();
     }
@@ -188,7 +189,11 @@ export async function openLotOpenings(parts: LotOpeningsParts): Promise<LotOpeni
     sweep: () =>
       inTurn(async () => {
         const fateOf = parts.fates();
-        for (const batch of [...batches.values()]) await settle(batch, fateOf);
+        for (const batch of [...batches.values()])
+          await settle(batch, fateOf).catch((error: unknown) => {
+            // One file that is damaged keeps no other from being destroyed in its time.
+            report("openings for the lot are not kept as they should be", { file: batch.name, error: String(error) });
+          });
       }),
 
     get held() {

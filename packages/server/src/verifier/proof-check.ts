@@ -49,6 +49,7 @@ export type ProofCheck = Loop & {
 
 /** Proofs that wait for their receipts to be folded, or for the log. */
 const WAITING_MOST = 256;
+const RETRY_MS = 30_000;
 
 export function createProofCheck(parts: ProofCheckParts): ProofCheck {
   const { fold, signer, report } = parts;
@@ -59,8 +60,14 @@ export function createProofCheck(parts: ProofCheckParts): ProofCheck {
     for (const [name, made] of waiting) {
       const receipt = fold.receipts.get(keyOf(made.receiptId));
       if (receipt === undefined) continue;
-      await check(caseOf(fold, made.receiptId, await parts.readEntry(receipt.index)), made);
-      waiting.delete(name);
+      try {
+        await check(caseOf(fold, made.receiptId, await parts.readEntry(receipt.index)), made);
+        waiting.delete(name);
+      } catch (error) {
+        // It waits for another time, and holds up no other.
+        report("a proof could not be checked", { receipt: name, error: String(error) });
+        loop.wakeIn(RETRY_MS);
+      }
     }
   }
 
