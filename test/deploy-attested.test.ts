@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { encodeNoteKey } from "@tallystick/protocol";
 import { expect, test } from "vitest";
 import { parseNodeOptions } from "../packages/server/src/node-options.ts";
-import { temporaryFolder } from "./e2e/processes.ts";
 import { fixedNoteSigner } from "./fixed-keys.ts";
+import { temporaryFolder } from "./folder.ts";
 import { encodeItem } from "./hardware-evidence.ts";
 
 const deploy = join(import.meta.dirname, "..", "deploy");

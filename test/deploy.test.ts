@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { KEY_FILES } from "../packages/server/src/keys.ts";
 import { HELP, parseOptions } from "../packages/server/src/options.ts";
-import { temporaryFolder } from "./e2e/processes.ts";
+import { temporaryFolder } from "./folder.ts";
 
 const root = join(import.meta.dirname, "..");
 const read = (path: string) => readFileSync(join(root, path), "utf8");

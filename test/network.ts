@@ -1,11 +1,11 @@
 /** The whole network in this process, on any port of the loopback, with a data folder of its own that goes away with it. */
 import { randomUUID } from "node:crypto";
-import { cp, mkdtemp, readFile, rm, symlink } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { cp, readFile, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { type Audit, auditLog, fetchSource, systemEdges } from "@tallystick/client";
 import { type LogTrust, parseNoteKey, type Tensor, trustInLog } from "@tallystick/protocol";
 import { createSystemRandom, listen, type NetworkOptions, openNetwork, systemClock } from "@tallystick/server";
+import { temporaryFolder } from "./folder.ts";
 
 const MODELS = join(import.meta.dirname, "..", "models");
 /** What the build makes of models that come from packages. */
@@ -63,11 +63,11 @@ export async function startNetwork({
   data,
   ...settings
 }: NetworkSettings = {}): Promise<TestNetwork> {
-  const temporary = await mkdtemp(join(tmpdir(), "tallystick-"));
-  const modelsFolder = typeof models === "string" ? models : await copyModels(models, join(temporary, "models"));
+  const temporary = await temporaryFolder();
+  const modelsFolder = typeof models === "string" ? models : await copyModels(models, join(temporary.path, "models"));
   const reported: Reported[] = [];
   const options: NetworkOptions = {
-    data: data ?? join(temporary, "data"),
+    data: data ?? join(temporary.path, "data"),
     models: modelsFolder,
     workerCount: 1,
     clock: systemClock,
@@ -177,7 +177,7 @@ export async function startNetwork({
 
     async [Symbol.asyncDispose]() {
       await stop();
-      await rm(temporary, { recursive: true, force: true });
+      await temporary[Symbol.asyncDispose]();
     },
   };
 }

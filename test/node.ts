@@ -1,8 +1,9 @@
 /** A node on a machine of its own, in this process: with a data folder, a key and a port of its own, over real HTTP. */
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createSystemRandom, listen, type NodeRoleOptions, openNodeRole, systemClock } from "@tallystick/server";
+import { temporaryFolder } from "./folder.ts";
 import type { Reported, TestNetwork } from "./network.ts";
 
 export type NodeSettings = Partial<Omit<NodeRoleOptions, "report">> & { port?: number };
@@ -27,8 +28,8 @@ export async function startNode(
   tokenPath: string,
   { port = 0, ...settings }: NodeSettings = {},
 ): Promise<TestNode> {
-  const temporary = await mkdtemp(join(tmpdir(), "tallystick-node-"));
-  const data = settings.data ?? join(temporary, "data");
+  const temporary = await temporaryFolder();
+  const data = settings.data ?? join(temporary.path, "data");
   const reported: Reported[] = [];
   const node = await openNodeRole({
     gateway: network.url,
@@ -68,7 +69,7 @@ export async function startNode(
     drain: () => node.drain(),
     async [Symbol.asyncDispose]() {
       await stop();
-      await rm(temporary, { recursive: true, force: true });
+      await temporary[Symbol.asyncDispose]();
     },
   };
 }

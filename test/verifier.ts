@@ -1,8 +1,8 @@
 /** A verifier on a machine of its own, in this process: with a data folder and a key of its own, over real HTTP. */
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createSystemRandom, openVerifierRole, systemClock, type VerifierRoleOptions } from "@tallystick/server";
+import { temporaryFolder } from "./folder.ts";
 import type { Reported, TestNetwork } from "./network.ts";
 
 export type TestVerifier = AsyncDisposable & {
@@ -19,8 +19,8 @@ export async function startVerifier(
   tokenPath: string,
   settings: Partial<Omit<VerifierRoleOptions, "report">> = {},
 ): Promise<TestVerifier> {
-  const temporary = await mkdtemp(join(tmpdir(), "tallystick-verifier-"));
-  const data = settings.data ?? join(temporary, "data");
+  const temporary = await temporaryFolder();
+  const data = settings.data ?? join(temporary.path, "data");
   const reported: Reported[] = [];
   const verifier = await openVerifierRole({
     gateway: network.url,
@@ -54,7 +54,7 @@ export async function startVerifier(
     ...{ id: verifier.id, data, reported, stop, idle: verifier.idle },
     async [Symbol.asyncDispose]() {
       await stop();
-      await rm(temporary, { recursive: true, force: true });
+      await temporary[Symbol.asyncDispose]();
     },
   };
 }

@@ -3,8 +3,9 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { parseCheckpoint } from "@tallystick/protocol";
 import { expect, test } from "vitest";
-import { runTally, temporaryFolder } from "../e2e/processes.ts";
+import { runTally } from "../e2e/processes.ts";
 import { documentedFields } from "../e2e/reference.ts";
+import { temporaryFolder } from "../folder.ts";
 import { createTestClock, creditInput, startNetwork } from "../network.ts";
 
 const DAY_MS = 86_400_000;

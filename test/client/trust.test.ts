@@ -14,8 +14,9 @@ import {
   signEntry,
 } from "@tallystick/protocol";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { type Ran, runTally, temporaryFolder } from "../e2e/processes.ts";
+import { type Ran, runTally } from "../e2e/processes.ts";
 import { documentedFields } from "../e2e/reference.ts";
+import { temporaryFolder } from "../folder.ts";
 import { createTestClock, creditInput, startNetwork, type TestNetwork } from "../network.ts";
 import { submit } from "../server/requester.ts";
 

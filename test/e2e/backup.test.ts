@@ -1,9 +1,10 @@
 import { cp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { temporaryFolder } from "../folder.ts";
 import { copyModels } from "../network.ts";
 import { callDaemon, startDaemon } from "../server/daemon.ts";
-import { runTally, temporaryFolder } from "./processes.ts";
+import { runTally } from "./processes.ts";
 
 test("a running network is backed up by its command, killed, restored beside what its witnesses know, and goes on", async () => {
   await using place = await temporaryFolder();

@@ -2,8 +2,9 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseReceiptFile } from "@tallystick/protocol";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { temporaryFolder } from "../folder.ts";
 import { copyModels } from "../network.ts";
-import { type Ran, runTally, startTallyd, type Tallyd, temporaryFolder } from "./processes.ts";
+import { type Ran, runTally, startTallyd, type Tallyd } from "./processes.ts";
 import { documentedFields } from "./reference.ts";
 
 const MODEL = "tallystick/state-of-the-union";

@@ -3,10 +3,11 @@ import { chmod, copyFile, readFile } from "node:fs/promises";
 import { Agent, get } from "node:https";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { temporaryFolder } from "../folder.ts";
 import { copyModels } from "../network.ts";
 import { type Daemon, type Ready, startDaemon } from "../server/daemon.ts";
 import { SMALL_MODEL } from "./person.ts";
-import { runTally, temporaryFolder } from "./processes.ts";
+import { runTally } from "./processes.ts";
 
 /** A certificate of its own signature for tallystick.test, localhost and 127.0.0.1, valid to 2100. */
 const PAIR = join(import.meta.dirname, "..", "tls");

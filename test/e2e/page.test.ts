@@ -6,8 +6,8 @@ import { encodeNoteKey, utf8 } from "@tallystick/protocol";
 import { type Browser, chromium, type Locator, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { fixedNoteSigner } from "../fixed-keys.ts";
+import { temporaryFolder } from "../folder.ts";
 import { creditInput, startNetwork, type TestNetwork } from "../network.ts";
-import { temporaryFolder } from "./processes.ts";
 
 const CHROMIUM = "/usr/bin/chromium";
 const hasChromium = existsSync(CHROMIUM);

@@ -1,8 +1,9 @@
 /** A person with a folder of their own, a network that runs in `.tallystick` there, and `tally` to use it with. */
 import { join } from "node:path";
 import { expect } from "vitest";
+import { temporaryFolder } from "../folder.ts";
 import { copyModels } from "../network.ts";
-import { type Ran, runTally, startTallyd, type Tallyd, temporaryFolder } from "./processes.ts";
+import { type Ran, runTally, startTallyd, type Tallyd } from "./processes.ts";
 
 /** A small model: what most of a person's calls here are to. */
 export const SMALL_MODEL = "statlog/credit-default";

@@ -1,8 +1,6 @@
 /** The commands as a person runs them: from `bin`, each in a process of its own. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
@@ -10,12 +8,6 @@ import { text } from "node:stream/consumers";
 const ROOT = join(import.meta.dirname, "..", "..");
 const TALLY = join(ROOT, "packages", "client", "bin", "tally.js");
 const TALLYD = join(ROOT, "packages", "server", "bin", "tallyd.js");
-
-/** A folder that goes away with the test. */
-export async function temporaryFolder(): Promise<AsyncDisposable & { path: string }> {
-  const path = await mkdtemp(join(tmpdir(), "tallystick-"));
-  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
-}
 
 export type Ran = { status: number | null; stdout: string; stderr: string };
 

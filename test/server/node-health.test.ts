@@ -1,8 +1,6 @@
 /** What a gateway thinks of nodes that fall silent or cannot be reached, by a clock that the test moves. */
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { expect, test } from "vitest";
+import { temporaryFolder } from "../folder.ts";
 import { createTestClock, creditInput, startNetwork, type TestNetwork } from "../network.ts";
 import { startNode, tokenFile } from "../node.ts";
 
@@ -30,7 +28,8 @@ const statusOf = async (network: TestNetwork) => (await network.infer(CREDIT, [c
 test("a node that cannot be reached three times is left alone, and is tried with one call once its time is over", async () => {
   const { clock, network, start } = await open();
   await using _ = network;
-  const data = await mkdtemp(join(tmpdir(), "tallystick-node-"));
+  await using folder = await temporaryFolder();
+  const data = folder.path;
   const first = await start({ data });
   const { id } = first;
   const port = Number(new URL(first.url).port);
@@ -46,7 +45,6 @@ test("a node that cannot be reached three times is left alone, and is tried with
   clock.advance(5_000);
   expect(await statusOf(network)).toBe(200);
   expect(await views(network)).toMatchObject([{ id, breaker: "closed", health: "healthy" }]);
-  await rm(data, { recursive: true, force: true });
 });
 
 test("a node that is not heard of gets no calls, is forgotten after a minute, and comes in again by itself", async () => {

@@ -1,8 +1,7 @@
 /** Nodes on machines of their own: who comes in, who gets a call, and what is left when one goes away. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { createKey } from "@tallystick/client";
@@ -23,6 +22,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { signRequest } from "../../packages/server/src/platform/http-signature.ts";
 import { openSigner } from "../../packages/server/src/platform/keys.ts";
 import { fixedSigner } from "../fixed-keys.ts";
+import { temporaryFolder } from "../folder.ts";
 import { creditInput, type JsonTensor, startNetwork, type TestNetwork, tensorOf } from "../network.ts";
 import { startNode, type TestNode, tokenFile } from "../node.ts";
 import { openRequester, postDispatch, submit } from "./requester.ts";
@@ -198,7 +198,8 @@ test("the operator has a node drain, and take calls again; nobody else does", as
 });
 
 test("a node that is started again counts its receipts on", async () => {
-  const data = await mkdtemp(join(tmpdir(), "tallystick-node-"));
+  await using folder = await temporaryFolder();
+  const data = folder.path;
   const first = await startNode(network, token, { data });
   expect(await network.infer(CREDIT, [creditInput(1)])).toMatchObject({ status: 200 });
   await first.stop();
@@ -228,7 +229,8 @@ function spawnNode(data: string) {
 }
 
 test("a node that is killed in the middle of a call costs that call and no other, and leaves no second receipt", async () => {
-  const data = await mkdtemp(join(tmpdir(), "tallystick-node-"));
+  await using folder = await temporaryFolder();
+  const data = folder.path;
   const { child, ready, gone } = spawnNode(data);
   const { id } = await ready;
   await seen(id, (view) => view?.health === "healthy");
@@ -247,5 +249,4 @@ test("a node that is killed in the middle of a call costs that call and no other
   const { receiptId } = await postDispatch(network, await requester.dispatch());
   expect(await signerOf(receiptId)).toBe(other.id);
   expect(await network.audit()).toMatchObject({ findings: [], differences: [] });
-  await rm(data, { recursive: true, force: true });
 });

@@ -2,7 +2,7 @@ import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createSystemRandom, openNetwork, systemClock } from "@tallystick/server";
 import { expect, test } from "vitest";
-import { temporaryFolder } from "../e2e/processes.ts";
+import { temporaryFolder } from "../folder.ts";
 import { creditInput, startNetwork } from "../network.ts";
 
 const MODEL = "statlog/credit-default";

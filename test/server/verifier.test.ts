@@ -1,8 +1,6 @@
 /** Nodes and verifiers on machines of their own: who lies is caught, who withholds is seen, and no opening goes astray. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { hex, keyId, parseHex, type Signer, signEntry } from "@tallystick/protocol";
@@ -12,6 +10,7 @@ import { signRequest } from "../../packages/server/src/platform/http-signature.t
 import { openSigner } from "../../packages/server/src/platform/keys.ts";
 import { type Chain, findChain } from "../../packages/server/src/verifier/chain.ts";
 import { fixedSigner } from "../fixed-keys.ts";
+import { temporaryFolder } from "../folder.ts";
 import { creditInput, startNetwork, type TestNetwork } from "../network.ts";
 import { startNode, tokenFile } from "../node.ts";
 import { startVerifier } from "../verifier.ts";
@@ -135,7 +134,8 @@ test("a wrong token lets no verifier in, and its key enrols by no other door", a
 
 test("a reveal that does not follow, or is for another lot, is refused; a verifier that was away reveals when it is back", async () => {
   await using own = await startNetwork({ verifierTokenPath: verifierToken });
-  const data = await mkdtemp(join(tmpdir(), "tallystick-verifier-"));
+  await using folder = await temporaryFolder();
+  const data = folder.path;
   const away = await startVerifier(own, verifierToken, { data });
   await until(() => isKnown(own, away.id));
   await away.stop();
@@ -155,7 +155,6 @@ test("a reveal that does not follow, or is for another lot, is refused; a verifi
   await using back = await startVerifier(own, verifierToken, { data });
   await until(async () => wordsOf(await statementsOf(own, receipt)).length > 0);
   expect(await statementsOf(own, receipt)).toMatchObject([{ outcome: "passed", by: back.id }]);
-  await rm(data, { recursive: true, force: true });
 });
 
 async function chainIn(data: string): Promise<Chain> {
@@ -199,7 +198,8 @@ async function until(isSo: () => Promise<boolean>): Promise<void> {
 
 test("a verifier that is a process of its own does its work, and one that is killed before a check does it afterwards", async () => {
   await using own = await startNetwork({ verifierTokenPath: verifierToken });
-  const data = await mkdtemp(join(tmpdir(), "tallystick-verifier-"));
+  await using folder = await temporaryFolder();
+  const data = folder.path;
   const first = spawnVerifier(own, data);
   const { id } = await first.ready;
   const usage = async () =>
@@ -228,7 +228,6 @@ test("a verifier that is a process of its own does its work, and one that is kil
   second.child.kill("SIGTERM");
   expect(await second.gone).toEqual([0, null]);
   expect(await own.audit()).toMatchObject({ findings: [], differences: [] });
-  await rm(data, { recursive: true, force: true });
 });
 
 test("what the lot gave to a verifier of the network's own is checked after a restart", async () => {
