@@ -17,9 +17,6 @@ export type Exposure = {
   url: string | undefined;
 };
 
-const LOOPBACK = /^(127\.[0-9.]+|::1|localhost)$/;
-const EVERY_ADDRESS = ["0.0.0.0", "::", ""];
-
 /** Addresses that are not routed on the internet: RFC 1918 and RFC 4193. */
 const PRIVATE = new BlockList();
 PRIVATE.addSubnet("10.0.0.0", 8, "ipv4");
@@ -39,12 +36,12 @@ export function requireSafeExposure(exposure: Exposure): void {
         ? `--url ${url} is not https, by which this network is reached`
         : `--url ${url} needs --tls-cert and --tls-key, or --behind-tls-proxy: this network is reached by http`,
     );
-  if (LOOPBACK.test(host) && !behindTlsProxy) return;
+  if (isLoopback(host) && !behindTlsProxy) return;
   if (!isEncrypted)
     throw new OperatorError(
       `--host ${host} is no loopback address, and others are served by TLS alone, on keys made for it: ${commands(exposure)}`,
     );
-  if (behindTlsProxy && !LOOPBACK.test(host) && !isPrivate(host))
+  if (behindTlsProxy && !isLoopback(host) && !isPrivate(host))
     throw new OperatorError(
       `--host ${host} would serve plain HTTP beside the proxy: with --behind-tls-proxy listen on a loopback or private address`,
     );
@@ -56,10 +53,24 @@ export function requireSafeExposure(exposure: Exposure): void {
     throw new OperatorError(
       `--keys ${keys} lies in the data folder: others are served only on keys in a folder of their own; ${commands(exposure)}`,
     );
-  if (url === undefined && (behindTlsProxy || EVERY_ADDRESS.includes(host)))
+  if (url === undefined && (behindTlsProxy || isEveryAddress(host)))
     throw new OperatorError(
       `where is this network reached? ${behindTlsProxy ? "The proxy" : `${host} is every address, and`} does not say: give --url https://NAME`,
     );
+}
+
+export function isLoopback(host: string): boolean {
+  return /^(127\.[0-9.]+|::1|localhost)$/.test(host);
+}
+
+/** Whether who listens there cannot say where it is reached. */
+export function isEveryAddress(host: string): boolean {
+  return ["0.0.0.0", "::", ""].includes(host);
+}
+
+/** The name or the address in a URL, an IPv6 one without its brackets. */
+export function hostnameOf(url: string): string {
+  return new URL(url).hostname.replace(/^\[|\]$/g, "");
 }
 
 function isPrivate(host: string): boolean {

@@ -1,9 +1,9 @@
 /** `tallyd keys`: makes the keys of every role in a folder of their own, and prints the public ones. */
 import { access, mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { parseArgs } from "node:util";
 import { base64, encodeNoteKey, hex } from "@tallystick/protocol";
 import { KEY_FILES, KEY_NAMES, type KeyName, originOf } from "./keys.ts";
+import { readArguments } from "./option-values.ts";
 import { OperatorError, systemCode } from "./platform/errors.ts";
 import { openNoteSigner, openSigner } from "./platform/keys.ts";
 import { requirePrivate } from "./platform/private-files.ts";
@@ -49,15 +49,13 @@ export async function makeKeys(args: string[], random: Random, say: (text: strin
 
 /** The folder that is given; undefined where help is asked for. */
 function parseFolder(args: string[]): string | undefined {
-  const options = { keys: { type: "string" }, help: { type: "boolean", short: "h", default: false } } as const;
-  try {
-    const { values } = parseArgs({ args, options, allowPositionals: false });
-    if (values.help) return undefined;
-    if (values.keys) return resolve(values.keys);
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : cause;
-    throw new OperatorError(`${why}. tallyd keys --help lists the options`, { cause });
-  }
+  const { values } = readArguments("tallyd keys", {
+    args,
+    allowPositionals: false,
+    options: { keys: { type: "string" }, help: { type: "boolean", short: "h", default: false } },
+  });
+  if (values.help) return undefined;
+  if (values.keys) return resolve(values.keys);
   throw new OperatorError("which folder are the keys to lie in? Say so with `tallyd keys --keys DIR`");
 }
 

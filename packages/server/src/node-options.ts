@@ -1,20 +1,12 @@
 /** What an operator may say at the start of a node on a machine of its own. */
-import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { join } from "node:path";
-import { parseArgs } from "node:util";
-import { type LogTrust, Malformed, parseNoteKey, parsePolicy, trustInLog } from "@tallystick/protocol";
-import { parseUrl, tlsFiles, wholeNumber } from "./options.ts";
+import { hostnameOf, isEveryAddress, isLoopback } from "./exposure.ts";
+import { mebibytes, parseUrl, readArguments, tlsFiles, wholeNumber } from "./option-values.ts";
 import { OperatorError } from "./platform/errors.ts";
 import type { TlsFiles } from "./platform/tls.ts";
+import { ENTRANCE_HELP, parseRole, ROLE_OPTIONS, type RoleCommand } from "./role-options.ts";
 
-export type NodeCommand = {
-  gateway: string;
-  tokenPath: string;
-  trust: LogTrust;
-  data: string;
-  keyPath: string;
-  name: string | undefined;
+export type NodeCommand = RoleCommand & {
   upstreamsPath: string | undefined;
   attest: Attest | undefined;
   workerCount: number;
@@ -27,7 +19,6 @@ export type NodeCommand = {
   tls: TlsFiles | undefined;
   /** Where the gateway is told to come; else where it listens. */
   url: string | undefined;
-  json: boolean;
 };
 
 /** How a node shows what its machine runs. */
@@ -41,11 +32,7 @@ export const NODE_HELP = `tallyd node: runs models for the network of a gateway 
   tallyd node --gateway URL --token-file FILE --log-key VKEY [--data DIR]
 
   --gateway URL   the network to work for: its operator started it with --node-token
-  --token-file FILE
-                  the token that its operator gave you, readable by this user alone
-  --log-key VKEY  the key of the network's log
-  --policy FILE   the log's witnesses and their quorum, a
-                  tlog-policy: then they have to agree    (the log's key alone)
+${ENTRANCE_HELP}
   --data DIR      where its key, models and receipts on
                   their way to the log lie                (.tallystick-node)
   --key FILE      its key, made when it is not there      (keys/node.pem in the data folder)
@@ -78,75 +65,49 @@ export const NODE_HELP = `tallyd node: runs models for the network of a gateway 
   --help
 `;
 
-const LOOPBACK = /^(127\.[0-9.]+|\[?::1\]?|localhost)$/;
-const EVERY_ADDRESS = ["0.0.0.0", "::", ""];
-
 /** Reads the command line behind `tallyd node`. Throws an OperatorError; `help` where help is asked for. */
 export function parseNodeOptions(args: string[]): NodeCommand | "help" {
-  const options = {
-    gateway: { type: "string" },
-    "token-file": { type: "string" },
-    "log-key": { type: "string" },
-    policy: { type: "string" },
-    data: { type: "string", default: ".tallystick-node" },
-    key: { type: "string" },
-    name: { type: "string" },
-    upstreams: { type: "string" },
-    attest: { type: "string" },
-    "attest-collateral": { type: "string" },
-    workers: { type: "string", default: String(Math.min(4, availableParallelism())) },
-    "price-floor": { type: "string", default: "0" },
-    "model-mib": { type: "string", default: "256" },
-    "cache-mib": { type: "string", default: "4096" },
-    "openings-mib": { type: "string", default: "1024" },
-    port: { type: "string", default: "8789" },
-    host: { type: "string", default: "127.0.0.1" },
-    "tls-cert": { type: "string" },
-    "tls-key": { type: "string" },
-    url: { type: "string" },
-    json: { type: "boolean", default: false },
-    help: { type: "boolean", short: "h", default: false },
-  } as const;
-  let values: ReturnType<typeof parseArgs<{ options: typeof options }>>["values"];
-  try {
-    ({ values } = parseArgs({ args, options, allowPositionals: false }));
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new OperatorError(`${why}. tallyd node --help lists the options`, { cause });
-  }
+  const { values } = readArguments("tallyd node", {
+    args,
+    allowPositionals: false,
+    options: {
+      ...ROLE_OPTIONS,
+      data: { type: "string", default: ".tallystick-node" },
+      upstreams: { type: "string" },
+      attest: { type: "string" },
+      "attest-collateral": { type: "string" },
+      workers: { type: "string", default: String(Math.min(4, availableParallelism())) },
+      "price-floor": { type: "string", default: "0" },
+      "model-mib": { type: "string", default: "256" },
+      "cache-mib": { type: "string", default: "4096" },
+      "openings-mib": { type: "string", default: "1024" },
+      port: { type: "string", default: "8789" },
+      host: { type: "string", default: "127.0.0.1" },
+      "tls-cert": { type: "string" },
+      "tls-key": { type: "string" },
+      url: { type: "string" },
+    },
+  });
   if (values.help) return "help";
-  const { data, host, json, name, key } = values;
-  const gateway = parseUrl("gateway", required(values.gateway, "--gateway URL", "the network to work for"));
-  requireTlsAbroad(gateway);
+  const role = parseRole("node", "the network to work for", values);
+  const { host } = values;
   const tls = tlsFiles(values["tls-cert"], values["tls-key"]);
   const url = values.url === undefined ? undefined : parseUrl("url", values.url);
   requireReachable(host, tls, url);
-  if (name !== undefined && !/^[a-z0-9][a-z0-9-]{0,63}$/.test(name))
-    throw new OperatorError(
-      `--name takes a name of lower-case letters, digits and hyphens, not ${JSON.stringify(name)}`,
-    );
   const floor = values["price-floor"];
   if (!/^(0|[1-9][0-9]{0,18})$/.test(floor))
     throw new OperatorError(`--price-floor takes a whole number of atomic units, not ${JSON.stringify(floor)}`);
   return {
-    ...{ gateway, data, host, json, name, tls, url },
-    tokenPath: required(values["token-file"], "--token-file FILE", "the token that its operator gave you"),
-    trust: parseTrust(required(values["log-key"], "--log-key VKEY", "the key of the network's log"), values.policy),
-    keyPath: key ?? join(data, "keys", "node.pem"),
+    ...{ ...role, host, tls, url },
     upstreamsPath: values.upstreams,
     attest: parseAttest(values.attest, values["attest-collateral"]),
     workerCount: wholeNumber("workers", values.workers, 1, 64),
     priceFloorAtomic: BigInt(floor),
-    modelSizeMostBytes: wholeNumber("model-mib", values["model-mib"], 1, 256) * 1024 * 1024,
-    keptBytes: wholeNumber("cache-mib", values["cache-mib"], 1, 999_999) * 1024 * 1024,
-    openingBytes: wholeNumber("openings-mib", values["openings-mib"], 0, 999_999) * 1024 * 1024,
+    modelSizeMostBytes: mebibytes("model-mib", values["model-mib"], 1, 256),
+    keptBytes: mebibytes("cache-mib", values["cache-mib"], 1),
+    openingBytes: mebibytes("openings-mib", values["openings-mib"], 0),
     port: wholeNumber("port", values.port, 0, 65_535),
   };
-}
-
-function required(value: string | undefined, option: string, what: string): string {
-  if (value !== undefined) return value;
-  throw new OperatorError(`a node needs ${what}: give it with ${option}`);
 }
 
 function parseAttest(how: string | undefined, collateralPath: string | undefined): Attest | undefined {
@@ -159,38 +120,15 @@ function parseAttest(how: string | undefined, collateralPath: string | undefined
   throw new OperatorError(`--attest takes tsm, simulated or the path of a command, not ${JSON.stringify(how)}`);
 }
 
-/** The token and every call would be read on the way. */
-export function requireTlsAbroad(gateway: string): void {
-  const { protocol, hostname } = new URL(gateway);
-  if (protocol === "http:" && !LOOPBACK.test(hostname))
-    throw new OperatorError(`--gateway ${gateway} is plain HTTP to another machine: give its https address`);
-}
-
 function requireReachable(host: string, tls: TlsFiles | undefined, url: string | undefined): void {
-  if (tls === undefined && !LOOPBACK.test(host))
+  if (tls === undefined && !isLoopback(host))
     throw new OperatorError(
       `--host ${host} is no loopback address, and calls come by TLS alone: give --tls-cert and --tls-key, or put a proxy before the node`,
     );
-  if (tls !== undefined && url === undefined && EVERY_ADDRESS.includes(host))
+  if (tls !== undefined && url === undefined && isEveryAddress(host))
     throw new OperatorError(
       `where does the gateway reach this node? ${host} is every address: give --url https://NAME`,
     );
-  if (url !== undefined) {
-    const { protocol, hostname } = new URL(url);
-    if (protocol === "http:" && !LOOPBACK.test(hostname))
-      throw new OperatorError(`--url ${url} is plain HTTP to another machine: the gateway comes by https alone`);
-  }
-}
-
-/** Whom to believe about the log. Throws an OperatorError. */
-export function parseTrust(vkey: string, policyPath: string | undefined): LogTrust {
-  try {
-    const key = parseNoteKey(vkey);
-    if (key.type !== "ed25519") throw new OperatorError(`--log-key ${vkey} is not the Ed25519 key of a log, type 1`);
-    return trustInLog(key, policyPath === undefined ? undefined : parsePolicy(readFileSync(policyPath)));
-  } catch (cause) {
-    if (cause instanceof OperatorError) throw cause;
-    const why = cause instanceof Malformed || cause instanceof Error ? cause.message : String(cause);
-    throw new OperatorError(`the log's key or its policy cannot be read: ${why}`, { cause });
-  }
+  if (url?.startsWith("http:") && !isLoopback(hostnameOf(url)))
+    throw new OperatorError(`--url ${url} is plain HTTP to another machine: the gateway comes by https alone`);
 }

@@ -1,9 +1,9 @@
 /** What an operator may say at the start. */
 import { availableParallelism } from "node:os";
-import { parseArgs } from "node:util";
 import { parseHex } from "@tallystick/protocol";
 import { requireSafeExposure } from "./exposure.ts";
 import { KEY_NAMES, type KeyName, type KeyPlaces } from "./keys.ts";
+import { mebibytes, oneOf, parseUrl, readArguments, tlsFiles, wholeNumber } from "./option-values.ts";
 import { OperatorError } from "./platform/errors.ts";
 import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from "./platform/logging.ts";
 import type { TlsFiles } from "./platform/tls.ts";
@@ -109,42 +109,38 @@ export const HELP = `tallyd: a Tallystick network on this machine: hub, gateway,
 
 /** Reads the command line. Throws an OperatorError; `help` where help is asked for. */
 export function parseOptions(args: string[], defaultModels: string): Options | "help" {
-  const options = {
-    data: { type: "string", default: ".tallystick" },
-    port: { type: "string", default: "8787" },
-    host: { type: "string", default: "127.0.0.1" },
-    models: { type: "string", default: defaultModels },
-    upstreams: { type: "string" },
-    workers: { type: "string", default: String(Math.min(4, availableParallelism())) },
-    json: { type: "boolean", default: false },
-    keys: { type: "string" },
-    key: { type: "string", multiple: true },
-    "tls-cert": { type: "string" },
-    "tls-key": { type: "string" },
-    "behind-tls-proxy": { type: "boolean", default: false },
-    policy: { type: "string" },
-    "checkpoint-interval": { type: "string", default: "1000" },
-    "rotate-log-key": { type: "boolean", default: false },
-    "new-witnesses": { type: "boolean", default: false },
-    url: { type: "string" },
-    "node-token": { type: "string" },
-    "simulated-root": { type: "string" },
-    verify: { type: "string", default: "25" },
-    "verifier-token": { type: "string" },
-    "openings-mib": { type: "string", default: "1024" },
-    "content-days": { type: "string", default: "30" },
-    "log-level": { type: "string", default: "info" },
-    "log-format": { type: "string", default: "json" },
-    help: { type: "boolean", short: "h", default: false },
-  } as const;
-  let values: ReturnType<typeof parseArgs<{ options: typeof options }>>["values"];
-  try {
-    ({ values } = parseArgs({ args, options, allowPositionals: false }));
-  } catch (cause) {
-    throw new OperatorError(`${cause instanceof Error ? cause.message : cause}. tallyd --help lists the options`, {
-      cause,
-    });
-  }
+  const { values } = readArguments("tallyd", {
+    args,
+    allowPositionals: false,
+    options: {
+      data: { type: "string", default: ".tallystick" },
+      port: { type: "string", default: "8787" },
+      host: { type: "string", default: "127.0.0.1" },
+      models: { type: "string", default: defaultModels },
+      upstreams: { type: "string" },
+      workers: { type: "string", default: String(Math.min(4, availableParallelism())) },
+      json: { type: "boolean", default: false },
+      keys: { type: "string" },
+      key: { type: "string", multiple: true },
+      "tls-cert": { type: "string" },
+      "tls-key": { type: "string" },
+      "behind-tls-proxy": { type: "boolean", default: false },
+      policy: { type: "string" },
+      "checkpoint-interval": { type: "string", default: "1000" },
+      "rotate-log-key": { type: "boolean", default: false },
+      "new-witnesses": { type: "boolean", default: false },
+      url: { type: "string" },
+      "node-token": { type: "string" },
+      "simulated-root": { type: "string" },
+      verify: { type: "string", default: "25" },
+      "verifier-token": { type: "string" },
+      "openings-mib": { type: "string", default: "1024" },
+      "content-days": { type: "string", default: "30" },
+      "log-level": { type: "string", default: "info" },
+      "log-format": { type: "string", default: "json" },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
   if (values.help) return "help";
   const { data, host, models, json, keys } = values;
   const [port, workerCount] = [
@@ -164,7 +160,7 @@ export function parseOptions(args: string[], defaultModels: string): Options | "
     behindTlsProxy: values["behind-tls-proxy"],
     contentDays: wholeNumber("content-days", values["content-days"], 0, 3_650),
     verifyShare: wholeNumber("verify", values.verify, 0, 100) / 100,
-    openingBytes: wholeNumber("openings-mib", values["openings-mib"], 0, 999_999) * 1024 * 1024,
+    openingBytes: mebibytes("openings-mib", values["openings-mib"], 0),
     log: {
       format: oneOf("log-format", LOG_FORMATS, values["log-format"]),
       level: oneOf("log-level", LOG_LEVELS, values["log-level"]),
@@ -176,37 +172,6 @@ export function parseOptions(args: string[], defaultModels: string): Options | "
     ...simulatedRoot(values["simulated-root"]),
     ...(values["verifier-token"] === undefined ? {} : { verifierTokenPath: values["verifier-token"] }),
   };
-}
-
-/** Reads the whole number given with `--name`, within its range. Throws an OperatorError. */
-export function wholeNumber(name: string, text: string, least: number, most: number): number {
-  const value = /^[0-9]{1,6}$/.test(text) ? Number(text) : Number.NaN;
-  if (value >= least && value <= most) return value;
-  throw new OperatorError(`--${name} takes a whole number from ${least} to ${most}, not ${JSON.stringify(text)}`);
-}
-
-function oneOf<T extends string>(name: string, known: readonly T[], text: string): T {
-  const found = known.find((one) => one === text);
-  if (found !== undefined) return found;
-  throw new OperatorError(`--${name} takes one of ${known.join(", ")}, not ${JSON.stringify(text)}`);
-}
-
-/** The pair that is given for TLS, or none. Throws an OperatorError. */
-export function tlsFiles(certPath: string | undefined, keyPath: string | undefined): TlsFiles | undefined {
-  if (certPath !== undefined && keyPath !== undefined) return { certPath, keyPath };
-  if (certPath === undefined && keyPath === undefined) return undefined;
-  throw new OperatorError("--tls-cert and --tls-key go together: give both");
-}
-
-/** A URL without a path, given with `--name`: others put theirs behind it. Throws an OperatorError. */
-export function parseUrl(name: string, text: string): string {
-  if (/^https?:\/\//.test(text) && URL.canParse(text)) {
-    const { origin, href } = new URL(text);
-    if (href === `${origin}/`) return origin;
-  }
-  throw new OperatorError(
-    `--${name} takes a URL of scheme, host and port, as https://tallystick.example, not ${JSON.stringify(text)}`,
-  );
 }
 
 function simulatedRoot(text: string | undefined): { simulatedRoot?: Uint8Array } {

@@ -1,8 +1,7 @@
 /** `tallyd reference`: has the publisher of a network approve what a release measures, or withdraw that. */
 import { readFile } from "node:fs/promises";
-import { parseArgs } from "node:util";
 import { hex, measurementOf, parseHex, utf8 } from "@tallystick/protocol";
-import { parseUrl } from "./options.ts";
+import { parseUrl, readArguments } from "./option-values.ts";
 import { OperatorError } from "./platform/errors.ts";
 import { openPeer, readAll } from "./platform/peer.ts";
 import { requirePrivate } from "./platform/private-files.ts";
@@ -60,21 +59,17 @@ export async function approveReference(args: string[], say: (text: string) => vo
 }
 
 function parseReference(args: string[]): Command | "help" {
-  const options = {
-    register: { type: "string", multiple: true },
-    network: { type: "string", default: "http://127.0.0.1:8787" },
-    "token-file": { type: "string", default: ".tallystick/keys/admin-token" },
-    "dry-run": { type: "boolean", default: false },
-    help: { type: "boolean", short: "h", default: false },
-  } as const;
-  let parsed: ReturnType<typeof parseArgs<{ options: typeof options; allowPositionals: true }>>;
-  try {
-    parsed = parseArgs({ args, options, allowPositionals: true });
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new OperatorError(`${why}. tallyd reference --help lists the options`, { cause });
-  }
-  const { values, positionals } = parsed;
+  const { values, positionals } = readArguments("tallyd reference", {
+    args,
+    allowPositionals: true,
+    options: {
+      register: { type: "string", multiple: true },
+      network: { type: "string", default: "http://127.0.0.1:8787" },
+      "token-file": { type: "string", default: ".tallystick/keys/admin-token" },
+      "dry-run": { type: "boolean", default: false },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
   if (values.help) return "help";
   const [action = "", technology = "", release = "", ...more] = positionals;
   if (!["approve", "withdraw"].includes(action) || release === "" || more.length > 0)

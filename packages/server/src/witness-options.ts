@@ -1,8 +1,8 @@
 /** What an operator may say at the start of a witness. */
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { Malformed, type NoteKey, parseNoteKey } from "@tallystick/protocol";
-import { wholeNumber } from "./options.ts";
+import { isLoopback } from "./exposure.ts";
+import { readArguments, wholeNumber } from "./option-values.ts";
 import { OperatorError } from "./platform/errors.ts";
 import type { LogToWitness } from "./witness/open.ts";
 
@@ -32,34 +32,29 @@ export const WITNESS_HELP = `tallyd witness: cosigns the checkpoints of logs, ea
   --help
 `;
 
-const LOOPBACK = /^(127\.[0-9.]+|::1|localhost)$/;
-
 /** Reads the command line behind `tallyd witness`. Throws an OperatorError; `help` where help is asked for. */
 export function parseWitnessOptions(args: string[]): WitnessCommand | "help" {
-  const options = {
-    log: { type: "string", multiple: true, default: [] as string[] },
-    data: { type: "string", default: ".tallystick-witness" },
-    key: { type: "string" },
-    "unused-key": { type: "boolean", default: false },
-    name: { type: "string" },
-    port: { type: "string", default: "8788" },
-    host: { type: "string", default: "127.0.0.1" },
-    json: { type: "boolean", default: false },
-    help: { type: "boolean", short: "h", default: false },
-  } as const;
-  let values: ReturnType<typeof parseArgs<{ options: typeof options }>>["values"];
-  try {
-    ({ values } = parseArgs({ args, options, allowPositionals: false }));
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new OperatorError(`${why}. tallyd witness --help lists the options`, { cause });
-  }
+  const { values } = readArguments("tallyd witness", {
+    args,
+    allowPositionals: false,
+    options: {
+      log: { type: "string", multiple: true, default: [] as string[] },
+      data: { type: "string", default: ".tallystick-witness" },
+      key: { type: "string" },
+      "unused-key": { type: "boolean", default: false },
+      name: { type: "string" },
+      port: { type: "string", default: "8788" },
+      host: { type: "string", default: "127.0.0.1" },
+      json: { type: "boolean", default: false },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
   if (values.help) return "help";
   const { data, host, json, name } = values;
   const logs = logsOf(values.log.map(parseLogKey));
   if (logs.length === 0) throw new OperatorError("a witness needs a log: give its key with --log VKEY");
   const port = wholeNumber("port", values.port, 0, 65_535);
-  if (!LOOPBACK.test(host))
+  if (!isLoopback(host))
     throw new OperatorError(`--host ${host} is not a loopback address: put a proxy before the witness to serve others`);
   const keyPath = values.key ?? join(data, "keys", "witness.pem");
   return { data, keyPath, isKeyUnused: values["unused-key"], name, logs, host, port, json };
