@@ -73,6 +73,11 @@ export function hostnameOf(url: string): string {
   return new URL(url).hostname.replace(/^\[|\]$/g, "");
 }
 
+/** The name or the address that others come to, by `url` where one was given. */
+export function servedName({ url, host }: { url?: string | undefined; host: string }): string {
+  return url === undefined ? host : hostnameOf(url);
+}
+
 function isPrivate(host: string): boolean {
   return isIP(host) !== 0 && PRIVATE.check(host, isIP(host) === 6 ? "ipv6" : "ipv4");
 }

@@ -2,6 +2,7 @@
 import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { servedName } from "./exposure.ts";
 import { makeKeys } from "./keys-main.ts";
 import { type Listening, listen } from "./listen.ts";
 import { type Network, openNetwork } from "./network.ts";
@@ -16,6 +17,7 @@ import { createLogging } from "./platform/logging.ts";
 import { createSystemRandom } from "./platform/random.ts";
 import { readTls } from "./platform/tls.ts";
 import { approveReference } from "./reference-main.ts";
+import { openRoleProcess, type RoleProcess } from "./role-process.ts";
 import { runVerifier } from "./verifier-main.ts";
 import { runWitness } from "./witness-main.ts";
 
@@ -26,32 +28,7 @@ const HOUR_MS = 3_600_000;
 /** Runs until a signal ends it. The process's exit status: 0 when it ended cleanly, 1 when it could not start. */
 export async function main(args: string[], { crsPath }: { crsPath?: string | undefined } = {}): Promise<number> {
   try {
-    if (args[0] === "keys") {
-      await makeKeys(args.slice(1), createSystemRandom(), (text) => void process.stdout.write(text));
-      return 0;
-    }
-    if (args[0] === "node") {
-      await runNode(args.slice(1), signalled());
-      return 0;
-    }
-    if (args[0] === "verifier") {
-      await runVerifier(args.slice(1), signalled());
-      return 0;
-    }
-    if (args[0] === "reference") {
-      await approveReference(args.slice(1), (text) => void process.stdout.write(text));
-      return 0;
-    }
-    if (args[0] === "witness") {
-      await runWitness(args.slice(1), signalled());
-      return 0;
-    }
-    const options = parseOptions(args, MODELS);
-    if (options === "help") {
-      process.stdout.write(HELP);
-      return 0;
-    }
-    await run(options, crsPath);
+    await run(args, crsPath);
     return 0;
   } catch (error) {
     process.stderr.write(`tallyd: ${sentence(error, args)}\n`);
@@ -59,16 +36,31 @@ export async function main(args: string[], { crsPath }: { crsPath?: string | und
   }
 }
 
-async function run(options: Options, crsPath: string | undefined): Promise<void> {
-  // Who reads what it prints may go away; the network goes on.
-  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
-  const say = (line: string) => options.json || process.stdout.write(`${line}\n`);
+async function run(args: string[], crsPath: string | undefined): Promise<void> {
+  const [command, ...rest] = args;
+  const print = (text: string) => void process.stdout.write(text);
+  if (command === "keys") return makeKeys(rest, createSystemRandom(), print);
+  if (command === "reference") return approveReference(rest, print);
+  const role = openRoleProcess();
+  if (command === "node") return runNode(rest, role);
+  if (command === "verifier") return runVerifier(rest, role);
+  if (command === "witness") return runWitness(rest, role);
+  const options = parseOptions(args, MODELS);
+  if (options === "help") return print(HELP);
+  return runNetwork(options, crsPath, role);
+}
+
+async function runNetwork(
+  options: Options,
+  crsPath: string | undefined,
+  { print, stopped }: RoleProcess,
+): Promise<void> {
+  const say = (line: string) => options.json || print(`${line}\n`);
   const { format, level } = options.log;
   const write = (text: string) => void process.stderr.write(text);
   const { report, request, flush } = createLogging({ format, level, clock: systemClock, write });
-  const stopped = signalled();
   const { tls: tlsFiles, ...rest } = options;
-  const tls = tlsFiles && (await readTls(tlsFiles, hostOf(options)));
+  const tls = tlsFiles && (await readTls(tlsFiles, servedName(options)));
   say("Tallystick is starting: keys, log, models …");
   const network = await openNetwork({
     ...rest,
@@ -91,8 +83,7 @@ async function run(options: Options, crsPath: string | undefined): Promise<void>
     const { apiKey, data, origin, logVkey } = network;
     const ready = JSON.stringify({ url, apiKey, data, origin, logVkey });
     await writeDurably(readyPath, `${ready}\n`, 0o600);
-    if (options.json) process.stdout.write(`${ready}\n`);
-    else greet(network, url, options.keys.folder ?? join(data, "keys"));
+    print(options.json ? `${ready}\n` : greeting(network, url, options.keys.folder ?? join(data, "keys")));
     await stopped;
     say("Tallystick is stopping …");
   } finally {
@@ -104,13 +95,8 @@ async function run(options: Options, crsPath: string | undefined): Promise<void>
   }
 }
 
-/** The name or address that clients come to. */
-function hostOf({ url, host }: Options): string {
-  return url === undefined ? host : new URL(url).hostname.replace(/^\[|\]$/g, "");
-}
-
-function greet({ data, apiKey }: Network, url: string, keys: string): void {
-  process.stdout.write(`
+function greeting({ data, apiKey }: Network, url: string, keys: string): string {
+  return `
 Tallystick is ready.
 
   page    ${url}
@@ -126,14 +112,7 @@ For any client of OpenAI's API, in the shell that runs it:
   export OPENAI_BASE_URL=${url}/v1 OPENAI_API_KEY=${apiKey}
 
 Then: npx tally verify <receipt id> · npx tally usage · npx tally audit ${url}
-`);
-}
-
-/** Resolves at the first SIGTERM or SIGINT. */
-function signalled(): Promise<void> {
-  return new Promise((resolve) => {
-    for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve());
-  });
+`;
 }
 
 /** What went wrong, for an operator: one sentence, and what to do. */

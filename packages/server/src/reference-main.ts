@@ -1,10 +1,9 @@
 /** `tallyd reference`: has the publisher of a network approve what a release measures, or withdraw that. */
-import { readFile } from "node:fs/promises";
 import { hex, measurementOf, parseHex, utf8 } from "@tallystick/protocol";
 import { parseUrl, readArguments } from "./option-values.ts";
 import { OperatorError } from "./platform/errors.ts";
 import { openPeer, readAll } from "./platform/peer.ts";
-import { requirePrivate } from "./platform/private-files.ts";
+import { readToken } from "./platform/private-files.ts";
 
 export const REFERENCE_HELP = `tallyd reference: approves what a release measures, as the network's publisher
 
@@ -40,8 +39,7 @@ export async function approveReference(args: string[], say: (text: string) => vo
   const { action, technology, release, network } = command;
   const measurement = hex(command.measurement);
   if (command.dryRun) return say(`${measurement}\n`);
-  await requirePrivate(command.tokenPath, "file", "give the token of the network's operator with --token-file");
-  const token = (await readFile(command.tokenPath, "utf8")).trim();
+  const token = await readToken(command.tokenPath, "give the token of the network's operator with --token-file");
   const peer = openPeer(network);
   try {
     const answer = await peer.post({

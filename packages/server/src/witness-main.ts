@@ -5,27 +5,22 @@ import { type Listening, listen } from "./listen.ts";
 import { systemClock } from "./platform/clock.ts";
 import { ServiceError } from "./platform/errors.ts";
 import { errorResponse, type Report } from "./platform/http.ts";
+import type { RoleProcess } from "./role-process.ts";
 import { openWitness } from "./witness/open.ts";
 import { witnessRoutes } from "./witness/routes.ts";
 import type { Witness } from "./witness/service.ts";
 import { parseWitnessOptions, WITNESS_HELP, type WitnessCommand } from "./witness-options.ts";
 
 /** Runs until `stopped` resolves. Throws where it cannot start. */
-export async function runWitness(args: string[], stopped: Promise<void>): Promise<void> {
+export async function runWitness(args: string[], { print, report, stopped }: RoleProcess): Promise<void> {
   const command = parseWitnessOptions(args);
-  if (command === "help") {
-    process.stdout.write(WITNESS_HELP);
-    return;
-  }
-  // Who reads what it prints may go away; the witness goes on.
-  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
-  const report: Report = (event, detail) => void process.stderr.write(`${JSON.stringify({ event, ...detail })}\n`);
+  if (command === "help") return print(WITNESS_HELP);
   const witness = await openWitness({ ...command, folder: command.data, clock: systemClock, report });
   let listening: Listening | undefined;
   try {
     const application = witnessApplication(witness, report);
     listening = await listen({ application: () => application }, command);
-    process.stdout.write(readyText(command, witness, listening.url));
+    print(readyText(command, witness, listening.url));
     await stopped;
   } finally {
     await listening?.close();

@@ -1,5 +1,5 @@
 /** Files that an operator names and nobody else may read: private keys, and the folders they lie in. */
-import { access, constants, stat } from "node:fs/promises";
+import { access, constants, readFile, stat } from "node:fs/promises";
 import { OperatorError, systemCode } from "./errors.ts";
 
 /** What a group may still do with what root owns, as in `root:ssl-cert 0640` or a systemd credential: read it. */
@@ -28,6 +28,12 @@ export async function requirePrivate(path: string, kind: "file" | "folder", miss
   await access(path, constants.R_OK).catch((cause: unknown) => {
     throw new OperatorError(unreadable(path), { cause });
   });
+}
+
+/** The token in `path`, a line that nobody else may read. Throws an OperatorError. */
+export async function readToken(path: string, missing: string): Promise<string> {
+  await requirePrivate(path, "file", missing);
+  return (await readFile(path, "utf8")).trim();
 }
 
 function unreadable(path: string): string {
