@@ -26,6 +26,7 @@ import { openFolder } from "./log/opening.ts";
 import { Log, type LogOptions } from "./log/service.ts";
 import { NO_WITNESSES } from "./log/witnesses.ts";
 import type { Clock } from "./platform/clock.ts";
+import { closeAll, openAll } from "./platform/closing.ts";
 import { systemDisk } from "./platform/disk.ts";
 import { OperatorError } from "./platform/errors.ts";
 import { syncFolder, writeDurably } from "./platform/files.ts";
@@ -76,16 +77,12 @@ export async function openNetworkLog(options: NetworkLogOptions): Promise<Networ
   const signer = await openNoteSigner(keyFile("checkpoint"), (key) => mark?.origin ?? originOf(key));
   const origin = signer.key.name;
   const formerKeys = (mark?.formerKeys ?? []).map(parseNoteKey);
-  const closers: (() => Promise<void> | void)[] = [];
-  const close = async () => {
-    for (const closer of closers.splice(0).reverse()) await closer();
-  };
   const { integrateIntervalMs, publishIntervalMs } = options;
   const unwitnessed: LogOptions = {
     ...{ disk: systemDisk, clock, report, queueLength: QUEUE_LENGTH, integrateIntervalMs, publishIntervalMs },
     ...{ folder: folder.file("log"), signer, formerKeys, witnessing: NO_WITNESSES, restored: false },
   };
-  try {
+  return openAll(async (closers) => {
     // A log from before witnesses gets them once it is seen to be whole: else its folder is left as it is.
     if (mark !== undefined && !hasWitnesses) await requireWhole(unwitnessed);
     const witnesses = await openWitnesses({
@@ -112,7 +109,7 @@ export async function openNetworkLog(options: NetworkLogOptions): Promise<Networ
       history,
       witnesses,
       noteSigner: signer,
-      close,
+      close: () => closeAll(closers),
       rotate: (role, isAsked) => rotate({ options, ledger, witnesses, signer, formerKeys }, role, isAsked),
 
       async begin(role) {
@@ -130,10 +127,7 @@ export async function openNetworkLog(options: NetworkLogOptions): Promise<Networ
         return { checkpoints, flush, writeEpoch: epochs.write };
       },
     };
-  } catch (error) {
-    await close().catch(() => {}); // What went wrong first is what the operator is told.
-    throw error;
-  }
+  });
 }
 
 /** Throws an OperatorError unless the log has all that it has acknowledged, and each entry hashes to its tile. */

@@ -29,6 +29,7 @@ import { fatesOf } from "./node/lot-fates.ts";
 import { openLotOpenings, sweeping } from "./node/lot-openings.ts";
 import { measureOpenings, measureUpstreams, openOperations } from "./operations.ts";
 import { type Clock, nowSeconds } from "./platform/clock.ts";
+import { closeAll, openAll } from "./platform/closing.ts";
 import { closeDatabase, openDatabase } from "./platform/database.ts";
 import { LOCKED_FILE, openDataFolder } from "./platform/folder.ts";
 import type { Report } from "./platform/http.ts";
@@ -118,14 +119,14 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
   const { clock, random, report, upstreamsPath } = options;
   const upstreams = upstreamsPath === undefined ? [] : await readUpstreams(upstreamsPath);
   const folder = await openDataFolder(options.data);
-  const database = openDatabase(folder.file(LOCKED_FILE)); // Two that start at once must not both make keys.
-  const closers: Closer[] = [() => closeDatabase(database)];
-  let closing = false;
-  const close = () => {
-    closing = true;
-    return closeAll(closers);
-  };
-  try {
+  return openAll(async (closers) => {
+    const database = openDatabase(folder.file(LOCKED_FILE)); // Two that start at once must not both make keys.
+    closers.push(() => closeDatabase(database));
+    let closing = false;
+    const close = () => {
+      closing = true;
+      return closeAll(closers);
+    };
     await rm(folder.file(SNAPSHOTS), { recursive: true, force: true }); // What a backup that was cut short has left.
     const needed = KEY_NAMES.filter((name) => options.verifying !== undefined || !VERIFYING_KEYS.includes(name));
     const keyFile = await locateKeys(options.keys ?? {}, folder.file("keys"), needed);
@@ -259,26 +260,11 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
       verified: verifying.idle,
       close,
     };
-  } catch (error) {
-    await close().catch(() => {}); // What went wrong first is what the operator is told.
-    throw error;
-  }
+  });
 }
 
 /** The log's key has changed, and with it what everything was opened with. */
 async function reopen(options: NetworkOptions, close: () => Promise<void>): Promise<Network> {
   await close();
   return openNetwork({ ...options, rotateLogKey: false });
-}
-
-type Closer = () => Promise<void> | void;
-
-/** Runs what is to be closed, the newest first, each whatever became of the others. Throws the first failure. */
-async function closeAll(closers: Closer[]): Promise<void> {
-  const failures: unknown[] = [];
-  for (const closer of closers.splice(0).reverse())
-    await Promise.resolve()
-      .then(closer)
-      .catch((error: unknown) => failures.push(error));
-  if (failures.length > 0) throw failures[0];
 }

@@ -31,9 +31,11 @@ export function refusalIn(status: number, text: string): ServiceError {
   return new ServiceError(known ?? "unavailable", message);
 }
 
-/** Where the log has a statement, in the answer to it; undefined where it does not say. */
-export function indexIn(text: string): number | undefined {
-  return z.object({ index: z.number().int() }).safeParse(jsonOf(text)).data?.index;
+/** Where the log has an entry, in the answer to it. Throws where it does not say. */
+export function indexIn(text: string): number {
+  const index = z.object({ index: z.number().int() }).safeParse(jsonOf(text)).data?.index;
+  if (index === undefined) throw new Error("the log's answer has no index");
+  return index;
 }
 
 function jsonOf(text: string): unknown {
