@@ -3,6 +3,7 @@ import {
   bytesTensor,
   DATATYPES,
   elementCount,
+  findJson,
   floatTensor,
   Malformed,
   parseTensorJson,
@@ -23,7 +24,7 @@ export function createInputs(forms: readonly TensorSpec[][], given: Uint8Array):
   const [form = []] = forms;
   const [spec] = form;
   const text = parseUtf8(given);
-  const json = text === undefined ? undefined : parseJson(text);
+  const json = text === undefined ? undefined : findJson(text);
   const inputs = fieldOf(json, "inputs");
   if (Array.isArray(inputs)) return inputs.map(readTensor);
   if (spec === undefined || form.length > 1)
@@ -134,14 +135,6 @@ function isTensorJson(input: unknown): input is TensorJson {
     Array.isArray(shape) &&
     shape.every((size) => Number.isSafeInteger(size) && size >= 0)
   );
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined; // A text that is no JSON is a text.
-  }
 }
 
 function named({ name, datatype, shape }: TensorSpec): string {

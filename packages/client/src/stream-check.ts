@@ -9,6 +9,7 @@ import {
   encodeJsonAnswer,
   equal,
   extendStream,
+  findJson,
   hex,
   isJsonObject,
   type JsonObject,
@@ -230,12 +231,8 @@ export class StreamCheck {
   }
 
   #json(text: string): JsonObject {
-    try {
-      const value: unknown = JSON.parse(text);
-      if (isJsonObject(value)) return value;
-    } catch {
-      // Said below.
-    }
+    const value = findJson(text);
+    if (isJsonObject(value)) return value;
     throw this.#fault("the stream has a frame that is no object of JSON");
   }
 }

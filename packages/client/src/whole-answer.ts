@@ -3,6 +3,7 @@ import {
   type Check,
   encodeJsonAnswer,
   equal,
+  findJson,
   isJsonObject,
   type Json,
   type JsonObject,
@@ -48,12 +49,8 @@ export function withChecks(member: ReceiptMember, { salt }: Asked, checks: reado
 }
 
 function parseObject(text: string): JsonObject {
-  try {
-    const body: unknown = JSON.parse(text);
-    if (isJsonObject(body)) return body;
-  } catch (cause) {
-    throw new UnverifiedError("the answer is not JSON", { cause });
-  }
+  const body = findJson(text);
+  if (isJsonObject(body)) return body;
   throw new UnverifiedError("the answer is not an object of JSON");
 }
 

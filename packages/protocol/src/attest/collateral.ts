@@ -4,7 +4,7 @@
  */
 import { parseHex, parseUtf8, utf8 } from "../bytes.ts";
 import { Malformed } from "../cbor/bytes.ts";
-import { isJsonObject, type JsonObject } from "../json/canonical.ts";
+import { findJson, isJsonObject, type JsonObject } from "../json/canonical.ts";
 
 /** A text with the signature over its UTF-8 (ECDSA P-256, r ‖ s) and its signer's chain in PEM. */
 export type SignedText = { bytes: Uint8Array; text: string; signature: Uint8Array; chain: Uint8Array };
@@ -25,8 +25,7 @@ const COLLATERAL_SIZE_BYTES = 4 * 1024 * 1024;
 export function parseCollateral(bytes: Uint8Array): Collateral {
   if (bytes.length > COLLATERAL_SIZE_BYTES)
     throw new Malformed(`is collateral of more than ${COLLATERAL_SIZE_BYTES} bytes`);
-  const text = parseUtf8(bytes);
-  const document = new Members(text === undefined ? undefined : parseJson(text), "collateral");
+  const document = new Members(findJson(parseUtf8(bytes) ?? ""), "collateral");
   return {
     tcbInfo: signedText(document, "tcb_info"),
     qeIdentity: signedText(document, "qe_identity"),
@@ -39,15 +38,6 @@ function signedText(document: Members, name: string): SignedText {
   const text = document.text(name);
   const signature = document.hex(`${name}_signature`);
   return { bytes: utf8(text), text, signature, chain: utf8(document.text(`${name}_issuer_chain`)) };
-}
-
-/** The value of a JSON text; undefined where it is none. */
-export function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /** Members of an object of JSON that came from outside, each read as what it should be. Throws Malformed. */

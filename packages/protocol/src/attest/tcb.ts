@@ -4,7 +4,8 @@
  */
 import { equal, hex } from "../bytes.ts";
 import { Malformed } from "../cbor/bytes.ts";
-import { Members, parseJson } from "./collateral.ts";
+import { findJson } from "../json/canonical.ts";
+import { Members } from "./collateral.ts";
 import { DerReader, parseOid, parseSmallInteger, TAG } from "./der.ts";
 import { type LevelStatus, type Standing, standingAt, TCB_STATUSES, unfit } from "./tcb-status.ts";
 import type { EnclaveReport, TdReport } from "./tdx-quote.ts";
@@ -45,7 +46,7 @@ const COMPONENTS = 16;
 
 /** Reads TCB info of TDX, version 3. Throws Malformed. */
 export function parseTcbInfo(text: string): TcbInfo {
-  const info = new Members(parseJson(text), "TCB info");
+  const info = new Members(findJson(text), "TCB info");
   if (info.text("id") !== "TDX" || info.count("version") !== 3 || info.count("tcbType") !== 0)
     throw new Malformed("has TCB info that is not of TDX in version 3");
   return {
@@ -70,7 +71,7 @@ export function parseTcbInfo(text: string): TcbInfo {
 
 /** Reads the identity of the quoting enclave for TDX, version 2. Throws Malformed. */
 export function parseQeIdentity(text: string): QeIdentity {
-  const identity = new Members(parseJson(text), "QE identity");
+  const identity = new Members(findJson(text), "QE identity");
   if (identity.text("id") !== "TD_QE" || identity.count("version") !== 2)
     throw new Malformed("has a QE identity that is not of TDX in version 2");
   return {

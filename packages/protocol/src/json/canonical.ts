@@ -20,12 +20,13 @@ export function encodeJson(value: unknown): Uint8Array {
 /** Reads canonical JSON, and nothing else: another spelling of the same value is malformed. */
 export function parseCanonicalJson(bytes: Uint8Array): Json {
   const text = parseUtf8(bytes);
-  const value = text === undefined ? undefined : parseOrUndefined(text);
+  const value = text === undefined ? undefined : findJson(text);
   if (value === undefined || spell(value, 0) !== text) throw new Malformed("is not JSON in its canonical form");
   return value;
 }
 
-function parseOrUndefined(text: string): Json | undefined {
+/** The value of a text of JSON, in whatever spelling; undefined where it is none. */
+export function findJson(text: string): Json | undefined {
   try {
     return JSON.parse(text) as Json; // What JSON.parse gives is a Json by definition.
   } catch {

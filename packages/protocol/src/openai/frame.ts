@@ -1,7 +1,7 @@
 /** Frames of a streamed answer, and the receipt in the last of them (docs/spec/stream.md). */
 import { base64, hex, parseBase64, parseHex, utf8 } from "../bytes.ts";
 import { Malformed } from "../cbor/bytes.ts";
-import { isJsonObject, type JsonObject } from "../json/canonical.ts";
+import { findJson, isJsonObject, type JsonObject } from "../json/canonical.ts";
 
 /** The receipt in a body, or in the frame that ends an answer: all that verifying it takes. */
 export type ReceiptMember = {
@@ -75,17 +75,9 @@ export function withoutReceipt(frame: string, closers: string): string {
   const at = frame.lastIndexOf(MEMBER);
   if (at < 0) throw new Malformed("has no receipt in the frame that ends its answer");
   const end = `${closers}\n\n`;
-  if (!frame.endsWith(end) || !isObject(frame.slice(at + MEMBER.length, -end.length)))
+  if (!frame.endsWith(end) || !isJsonObject(findJson(frame.slice(at + MEMBER.length, -end.length))))
     throw new Malformed("has a receipt that is not the last member of its frame");
   return `${frame.slice(0, at)}${end}`;
-}
-
-function isObject(json: string): boolean {
-  try {
-    return isJsonObject(JSON.parse(json));
-  } catch {
-    return false;
-  }
 }
 
 /** A server-sent event without a name (WHATWG HTML §9.2). */

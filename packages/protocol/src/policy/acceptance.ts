@@ -6,7 +6,7 @@ import { hex, parseHex } from "../bytes.ts";
 import { Malformed } from "../cbor/bytes.ts";
 import { TIERS, type Tier } from "../entry/payload.ts";
 import { ROOTS, type RootKind } from "../entry/verification.ts";
-import { isJsonObject, type JsonObject } from "../json/canonical.ts";
+import { findJson, isJsonObject, type JsonObject } from "../json/canonical.ts";
 import { ACCEPTANCE_ROWS, ACCEPTANCE_SIZE_BYTES, NAME_LENGTH } from "../limits.ts";
 
 /** A root that trust may rest on. */
@@ -39,12 +39,8 @@ export function reaches(tier: Tier, least: Tier): boolean {
 export function parseAcceptanceText(text: string): AcceptancePolicy {
   if (text.length > ACCEPTANCE_SIZE_BYTES)
     throw new Malformed(`is a policy of more than ${ACCEPTANCE_SIZE_BYTES} bytes`);
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw new Malformed("is no JSON", { cause });
-  }
+  const value = findJson(text);
+  if (value === undefined) throw new Malformed("is no JSON");
   return parseAcceptancePolicy(value);
 }
 

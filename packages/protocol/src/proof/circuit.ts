@@ -4,7 +4,7 @@
  */
 import { parseUtf8, utf8 } from "../bytes.ts";
 import { Malformed } from "../cbor/bytes.ts";
-import { encodeJson, isJsonObject, type JsonObject } from "../json/canonical.ts";
+import { encodeJson, findJson, isJsonObject, type JsonObject } from "../json/canonical.ts";
 import { CIRCUIT_FILE_SIZE_BYTES, CIRCUIT_INPUTS, CIRCUIT_LAYERS, CIRCUIT_OUTPUTS } from "../limits.ts";
 
 /** The artifact of a revision that describes its circuit. */
@@ -124,11 +124,9 @@ function linear({ outputs, weightBits, biasBits, relu }: JsonObject) {
 function parseJson(bytes: Uint8Array): unknown {
   const text = parseUtf8(bytes);
   if (text === undefined) throw new Malformed("has a circuit that is not UTF-8");
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new Malformed("has a circuit that is not JSON");
-  }
+  const value = findJson(text);
+  if (value === undefined) throw new Malformed("has a circuit that is not JSON");
+  return value;
 }
 
 function closed(value: unknown, names: string[]): JsonObject {

@@ -4,6 +4,7 @@
  */
 import { base64, hex, parseBase64, parseHex, parseUtf8, utf8 } from "../bytes.ts";
 import { Malformed } from "../cbor/bytes.ts";
+import { findJson } from "../json/canonical.ts";
 import { HANDOVERS, RECEIPT_FILE_SIZE_BYTES } from "../limits.ts";
 import { type Handover, parseHandover } from "../log/handover.ts";
 import { encodeNote } from "../log/note.ts";
@@ -117,11 +118,9 @@ export function parseOpening(value: unknown): Opening {
 function parseJson(file: Uint8Array): unknown {
   const text = parseUtf8(file);
   if (text === undefined) throw new Malformed("is not UTF-8 text");
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new Malformed("is not JSON");
-  }
+  const value = findJson(text);
+  if (value === undefined) throw new Malformed("is not JSON");
+  return value;
 }
 
 function fields(

@@ -5,6 +5,7 @@ import { promisify } from "node:util";
 import {
   type Collateral,
   type Evidence,
+  findJson,
   hex,
   parseBase64,
   parsePemChain,
@@ -47,7 +48,7 @@ export function commandSource(path: string): EvidenceSource {
     }).catch((cause: unknown) => {
       throw new OperatorError(`${path} gave no evidence: ${cause instanceof Error ? cause.message : cause}`, { cause });
     });
-    const parsed = Output.safeParse(jsonOf(stdout));
+    const parsed = Output.safeParse(findJson(stdout));
     if (!parsed.success)
       throw new OperatorError(
         `${path} has to print {technology, evidence, collateral}: ${z.prettifyError(parsed.error)}`,
@@ -85,12 +86,4 @@ export function simulatedSource(signer: Signer, clock: Clock): EvidenceSource {
     const evidence = await signSimulation(signer, { register, reportData, ...times });
     return { technology: "simulated", evidence, collateral: [{ kind: "key", bytes: signer.spki }] };
   };
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -1,7 +1,7 @@
 /** What an upstream says with a status other than 200, and how much of it anybody is shown. */
 
 import type { IncomingHttpHeaders } from "node:http";
-import { isJsonObject, type JsonObject } from "@tallystick/protocol";
+import { findJson, isJsonObject, type JsonObject } from "@tallystick/protocol";
 import type { Response } from "./exchange.ts";
 import { UpstreamFault } from "./fault.ts";
 import { REFUSAL_SHOWN_LENGTH, REFUSAL_SIZE_BYTES } from "./limits.ts";
@@ -50,12 +50,7 @@ export async function readRefusal({ status, headers, next }: Response, nowMs: nu
 
 /** OpenAI's error object, Ollama's error text, FastAPI's detail: whichever it is, as OpenAI's object. */
 function parseRefusal(text: string): JsonObject {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return {};
-  }
+  const value = findJson(text);
   if (!isJsonObject(value)) return {};
   const { error, detail } = value;
   if (isJsonObject(error)) return error;

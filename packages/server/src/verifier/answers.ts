@@ -1,5 +1,5 @@
 /** What a network answers a verifier that is elsewhere. */
-import { parseBase64, parseHex } from "@tallystick/protocol";
+import { findJson, parseBase64, parseHex } from "@tallystick/protocol";
 import { z } from "zod";
 import { type ErrorCode, ServiceError, STATUS } from "../platform/errors.ts";
 import { readOpening } from "./openings.ts";
@@ -13,7 +13,7 @@ const Checks = z.object({
 
 /** The checks that somebody wants of this verifier, in the answer to `GET /v1/checks`. */
 export function parseChecks(text: string): Check[] {
-  const told = Checks.safeParse(jsonOf(text));
+  const told = Checks.safeParse(findJson(text));
   return (told.data?.checks ?? []).flatMap(({ receipt, index, check, opening: given }) => {
     const [id, signature] = [parseHex(receipt), parseBase64(check)];
     const opening = given === undefined ? undefined : readOpening(parseBase64(given) ?? new Uint8Array(0));
@@ -26,22 +26,14 @@ const Refusal = z.object({ error: z.object({ code: z.string(), message: z.string
 
 /** Why the network refuses, as its answer says. */
 export function refusalIn(status: number, text: string): ServiceError {
-  const { code = "unavailable", message = `status ${status}` } = Refusal.safeParse(jsonOf(text)).data?.error ?? {};
+  const { code = "unavailable", message = `status ${status}` } = Refusal.safeParse(findJson(text)).data?.error ?? {};
   const known = (Object.keys(STATUS) as ErrorCode[]).find((one) => one === code);
   return new ServiceError(known ?? "unavailable", message);
 }
 
 /** Where the log has an entry, in the answer to it. Throws where it does not say. */
 export function indexIn(text: string): number {
-  const index = z.object({ index: z.number().int() }).safeParse(jsonOf(text)).data?.index;
+  const index = z.object({ index: z.number().int() }).safeParse(findJson(text)).data?.index;
   if (index === undefined) throw new Error("the log's answer has no index");
   return index;
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -1,7 +1,7 @@
 /** A network's data folder, as a backup and a restore see it. */
 import { readdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { type Checkpoint, parseCheckpoint } from "@tallystick/protocol";
+import { type Checkpoint, findJson, parseCheckpoint } from "@tallystick/protocol";
 import { orUnverified } from "../../errors.ts";
 import { fieldOf } from "../../http.ts";
 import { findFile } from "../home.ts";
@@ -33,21 +33,13 @@ export async function findMark(folder: string): Promise<Mark | undefined> {
   const path = join(folder, MARK);
   const bytes = await findFile(path);
   if (bytes === undefined) return undefined;
-  const json = parseJson(bytes);
+  const json = findJson(new TextDecoder().decode(bytes));
   const [format, origin, former = []] = ["format", "origin", "formerKeys"].map((key) => fieldOf(json, key));
   if (format !== FORMAT || typeof origin !== "string" || !Array.isArray(former))
     throw new UsageError(
       `${resolve(path)} is of format ${JSON.stringify(format)}, or has no log yet: this tally reads format ${FORMAT}. Start the network once with the tallyd of this version`,
     );
   return { origin, formerKeys: former.map(String), isRestored: fieldOf(json, "restored") === true };
-}
-
-function parseJson(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder().decode(bytes));
-  } catch {
-    return undefined;
-  }
 }
 
 /** The checkpoint of one of the logs in `folder`, and the bytes it is in; undefined where there is none. */

@@ -1,5 +1,5 @@
 /** `backup.json`: what a backup holds, written last. A folder without it is not a backup yet. */
-import { base64, type Checkpoint, hex, parseBase64, sha256, utf8 } from "@tallystick/protocol";
+import { base64, type Checkpoint, findJson, hex, parseBase64, sha256, utf8 } from "@tallystick/protocol";
 import { UnverifiedError } from "../../errors.ts";
 import { fieldOf } from "../../http.ts";
 
@@ -47,7 +47,7 @@ export function encodeManifest({ origin, takenAtSeconds, log, hasKeys, files }: 
 
 /** Reads a manifest. Throws UnverifiedError where it is none. */
 export function parseManifest(bytes: Uint8Array, path: string): Manifest {
-  const json = parseJson(bytes);
+  const json = findJson(new TextDecoder().decode(bytes));
   const [origin, takenAtSeconds, hasKeys] = ["origin", "takenAtSeconds", "hasKeys"].map((key) => fieldOf(json, key));
   const log = fieldOf(json, "log");
   const [size, root] = [fieldOf(log, "size"), parseBase64(String(fieldOf(log, "root")))];
@@ -64,14 +64,6 @@ export function parseManifest(bytes: Uint8Array, path: string): Manifest {
   )
     throw new UnverifiedError(`${path} is not a ${FORMAT}: take another backup`);
   return { origin, takenAtSeconds, hasKeys, log: { size, root }, files };
-}
-
-function parseJson(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder().decode(bytes));
-  } catch {
-    return undefined;
-  }
 }
 
 function parseDigest(row: unknown): FileDigest | undefined {
