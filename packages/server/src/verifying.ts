@@ -32,7 +32,7 @@ import type { Serving } from "./serving.ts";
 import { createArchive } from "./verifier/archive-store.ts";
 import { createChecks } from "./verifier/checks.ts";
 import { createDesk, type Desk } from "./verifier/desk.ts";
-import { lotsOf, openDisputes } from "./verifier/lots.ts";
+import { forgetDecided, lotsOf, openDisputes } from "./verifier/lots.ts";
 import { readOpening } from "./verifier/openings.ts";
 import { createProofCheck } from "./verifier/proof-check.ts";
 import { createReferee, type Referee } from "./verifier/referee.ts";
@@ -86,6 +86,7 @@ export async function openVerifying(parts: VerifyingParts): Promise<Verifying> {
   const statements = createStatements({ archive, readEntry, receiptOf });
   await catchUp(ledger, statements, archive.notedSize);
   archive.note([], log.head.size);
+  forgetDecided(fold, archive);
   const checks = createChecks(clock);
   const { submit: submitEntry, submitOpened } = serving.admission;
   const desk = createDesk({ fold, archive, readEntry, submit: submitEntry, submitOpened });

@@ -45,9 +45,11 @@ export type Archive = {
   note(statements: readonly { index: number; receipt: Uint8Array }[], logSize: number): void;
   /** The indexes of the statements about a receipt, in order. */
   statementsOf(receipt: Uint8Array): number[];
-  /** Keeps an opening for the referee alone. Throws limit_exceeded where too many wait. */
-  keepOpening(dispute: Uint8Array, disputer: Uint8Array, opening: LotOpening): void;
+  /** Keeps an opening for the referee alone: whether it was not there. Throws limit_exceeded where too many wait. */
+  keepOpening(dispute: Uint8Array, disputer: Uint8Array, opening: LotOpening): boolean;
   findOpening(dispute: Uint8Array): LotOpening | undefined;
+  /** The disputes whose openings are kept. */
+  disputesOpened(): Uint8Array[];
   forgetOpening(dispute: Uint8Array): void;
 };
 
@@ -72,8 +74,9 @@ export function createArchive({ database, sealingKey, random, limits: given }: A
   );
   const selectNoted = database.prepare("SELECT log_size FROM noted");
   const setNoted = database.prepare("INSERT OR REPLACE INTO noted VALUES (1, ?)");
-  const insertOpening = database.prepare("INSERT OR REPLACE INTO disputed_openings VALUES (?, ?, ?)");
+  const insertOpening = database.prepare("INSERT INTO disputed_openings VALUES (?, ?, ?)");
   const selectOpening = database.prepare("SELECT sealed FROM disputed_openings WHERE dispute = ?");
+  const selectDisputes = database.prepare("SELECT dispute FROM disputed_openings");
   const deleteOpening = database.prepare("DELETE FROM disputed_openings WHERE dispute = ?");
   const sumOpenings = database.prepare(
     "SELECT coalesce(sum(length(sealed)), 0) AS bytes, coalesce(sum(disputer = ?), 0) AS own FROM disputed_openings",
@@ -113,6 +116,7 @@ export function createArchive({ database, sealingKey, random, limits: given }: A
     },
 
     keepOpening(dispute, disputer, opening) {
+      if (selectOpening.get([Buffer.from(dispute)]) !== undefined) return false;
       const plain = encodeLotOpening(opening);
       const { bytes, own } = sumOpenings.get([Buffer.from(disputer)]) as { bytes: number; own: number };
       if (own >= limits.openingsOfOne || bytes + plain.length > limits.openingBytes)
@@ -126,6 +130,11 @@ export function createArchive({ database, sealingKey, random, limits: given }: A
       cipher.final();
       const row = Buffer.concat([nonce, cipher.getAuthTag(), sealed]);
       transact(database, () => void insertOpening.run([Buffer.from(dispute), Buffer.from(disputer), row]));
+      return true;
+    },
+
+    disputesOpened() {
+      return (selectDisputes.all([]) as { dispute: ArrayBuffer }[]).map((row) => new Uint8Array(row.dispute));
     },
 
     findOpening(dispute) {

@@ -73,14 +73,14 @@ export function createDesk({ fold, archive, readEntry, submit, submitOpened }: D
       const [id, disputer] = [signedId(entry.signed), entry.signed.keyId];
       // First, so that no dispute is in the log that the referee cannot open; and only for a key that may dispute.
       const role = fold.keys.get(keyOf(disputer))?.role;
-      if (role === "disputer" || role === "verifier") archive.keepOpening(id, disputer, opening);
+      const isKept = (role === "disputer" || role === "verifier") && archive.keepOpening(id, disputer, opening);
       try {
         const logged = await submitOpened(bytes);
         // A stranger's evidence may hold anything: what is shown to everybody is what the network's own roles say.
         if (role === "verifier" && evidence !== undefined) archive.keepEvidence(named, evidence);
         return { ...logged, id };
       } catch (error) {
-        archive.forgetOpening(id);
+        if (isKept) archive.forgetOpening(id); // Else it is of the same dispute as somebody sent before.
         throw error;
       }
     },

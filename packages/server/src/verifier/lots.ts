@@ -1,5 +1,6 @@
 /** What the fold gives a verifier, and a referee, to do. */
 import { bytesOf, drawnFor, type FoldState, keyOf, lastReveal, revealDue } from "@tallystick/protocol";
+import type { Archive } from "./archive-store.ts";
 import type { OpenDispute } from "./referee.ts";
 import type { Lots } from "./service.ts";
 
@@ -21,4 +22,10 @@ export function openDisputes({ proofs, receipts }: FoldState): OpenDispute[] {
     if (dispute === undefined || dispute.outcome !== undefined || index === undefined) return [];
     return [{ id: bytesOf(id), receipt: bytesOf(receipt), index }];
   });
+}
+
+/** Destroys what came with disputes that are decided, or that the log never got: a crash may have left it. */
+export function forgetDecided(fold: FoldState, archive: Pick<Archive, "disputesOpened" | "forgetOpening">): void {
+  const open = new Set(openDisputes(fold).map(({ id }) => keyOf(id)));
+  for (const dispute of archive.disputesOpened()) if (!open.has(keyOf(dispute))) archive.forgetOpening(dispute);
 }
