@@ -75,6 +75,9 @@ export function claimOf(
 ): { ok: true; claim: Claim } | { ok: false; fault: string } {
   const fault = lotOpeningFault(receipt, asked, opening);
   if (fault !== undefined) return { ok: false, fault };
+  // Else who opens it without its tokens, which need not be its node, would have them held to be missing.
+  if (manifest.engine !== "judge" && receipt.evidence !== undefined && opening.evidence === undefined)
+    return { ok: false, fault: "the evidence that the receipt commits to was not opened" };
   const { call, answer } = opening;
   const { profile, units, outputUnits } = receipt;
   const evidence = opening.evidence === undefined ? undefined : jsonIn(opening.evidence);
