@@ -6,14 +6,17 @@ import {
   equal,
   hex,
   isJsonObject,
+  type JsonCall,
   type JsonObject,
   Malformed,
   type Manifest,
   type Method,
+  outputLimit,
   parseAnyAnswer,
   parseCall,
   parseJsonAnswer,
   textElements,
+  unitStep,
 } from "@tallystick/protocol";
 import { answersFault } from "./answers.ts";
 import type { Tolerance } from "./compare.ts";
@@ -133,14 +136,22 @@ export function undecided(detail: string, method: Verdict["method"] = "reexecuti
 }
 
 /** Whether its answer is text that a model writes, token after token. */
-export const isWritten = ({ operation }: Call) => operation !== "infer" && operation !== "embedding";
+export const isWritten = (call: Call): call is JsonCall => call.operation !== "infer" && call.operation !== "embedding";
 
-/** A node commits to the tokens of every answer that is not too long for it, where its engine is not exact. */
-export function withoutTokens({ answer }: Claim): Verdict {
+/**
+ * A node commits to the tokens of every answer that is not too long for it, where its engine is not exact. How long the answer
+ * is, only the node says: what the call or the model does not allow is no reason to have no tokens.
+ */
+export function withoutTokens({ answer, manifest, outputUnits }: Claim, call: JsonCall): Verdict {
   const body = parseOr(parseJsonAnswer, answer);
   const usage = isJsonObject(body?.usage) ? body.usage : {};
   const count = Number(usage.completion_tokens ?? usage.output_tokens);
-  if (count > COMMITTED_TOKENS)
+  const ofOne = Math.min(
+    outputLimit(call.body) ?? Number.POSITIVE_INFINITY,
+    manifest.contextLength ?? Number.POSITIVE_INFINITY,
+  );
+  const most = ofOne * (typeof call.body.n === "number" ? call.body.n : 1);
+  if (count > COMMITTED_TOKENS && count <= most && outputUnits === unitStep(count))
     return undecided(`the answer has more than the ${COMMITTED_TOKENS} tokens that evidence commits to`, "forcing");
   const detail = "the receipt's evidence tells no tokens, without which its answer cannot be checked";
   return { outcome: "failed", method: "forcing", detail, isProvable: false };

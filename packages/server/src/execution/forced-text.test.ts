@@ -12,6 +12,7 @@ import {
   type Manifest,
   sha256,
   tokensIn,
+  unitStep,
 } from "@tallystick/protocol";
 import { afterAll, describe, expect, test } from "vitest";
 import { openTestNode, readSource, withOtherWeights } from "../../../../test/claims.ts";
@@ -140,11 +141,16 @@ describe("what a native engine wrote", () => {
     expect(caught).toBe(tried);
   });
 
-  test("is undecided where it has more tokens than evidence commits to", async () => {
+  test("is undecided where it has more tokens than evidence commits to, and call, model and receipt allow as many", async () => {
     const claim = await write(asked("Peace"));
     const answer = encodeJsonAnswer({ choices: [], usage: { completion_tokens: 8_000 } });
     const { evidence: _, ...silent } = { ...claim, answer };
-    expect(await judge.reexecute(silent)).toMatchObject({ outcome: "undecided", method: "forcing" });
+    const long = { ...silent, manifest: { ...claim.manifest, contextLength: 9_000 }, outputUnits: unitStep(8_000) };
+    const call = encodeCall(asked("Peace", { max_tokens: 8_000 }));
+    expect(await judge.reexecute({ ...long, call })).toMatchObject({ outcome: "undecided", method: "forcing" });
+    await failed(long, /tells no tokens/); // Its call allows 40.
+    await failed({ ...long, call, manifest: claim.manifest }, /tells no tokens/);
+    await failed({ ...long, call, outputUnits: 1 }, /tells no tokens/);
   });
 });
 

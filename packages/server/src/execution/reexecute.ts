@@ -129,19 +129,19 @@ export async function openReexecution({ deadlineMs = DEADLINE_MS, ...options }: 
     if (!standard.ok) return standard.verdict;
     const { tolerance, isOther } = standard;
     const call = parseOr(parseCall, claim.call);
-    const isForced = tolerance !== undefined && call !== undefined && isWritten(call);
-    const method = isForced ? "forcing" : "reexecution";
+    const forced = tolerance !== undefined && call !== undefined && isWritten(call) ? call : undefined;
+    const method = forced !== undefined ? "forcing" : "reexecution";
     const isProvable = tolerance === undefined;
     const failed = (detail: string): Verdict => ({ outcome: "failed", method, detail, isProvable });
     if (call === undefined) return failed("what was answered is no call");
     // Of text on an engine that is not exact, the tokens themselves are checked, each beside those that the node wrote before it.
-    const tokens = isForced ? tokensIn(claim.evidence ?? {}) : undefined;
-    if (isForced && tokens === undefined) return withoutTokens(claim);
+    const tokens = forced === undefined ? undefined : tokensIn(claim.evidence ?? {});
+    if (forced !== undefined && tokens === undefined) return withoutTokens(claim, forced);
     const opened = await load(claim);
     if ("missing" in opened) return undecided(`the model does not open here: ${opened.missing}`, method);
     const { runtime, binary } = pool.profile(opened.revision);
     const profile: ExecutionProfile = { runtime, binary, exactness: isProvable ? "exact" : "tolerant" };
-    const claimed = isForced && tokens !== undefined ? { tokens, tolerance } : undefined;
+    const claimed = tokens === undefined || tolerance === undefined ? undefined : { tokens, tolerance };
     const again = await run(opened.revision, claim, call, claimed);
     const difference = differenceOf(claim, again, tolerance);
     if (difference.kind === "none") {
