@@ -115,6 +115,7 @@ function openGateway(fold: FoldState, nodes: { url: string; receipts: Uint8Array
   const spki = fixedSigner("node").spki;
   const registry = createNodeRegistry({
     clock,
+    standings: { isRelied: () => true, isAttested: () => false, findTlsKey: () => undefined },
     connect: (_, url) =>
       createRemoteNode({
         ...{ signer, clock, id: keyId(spki), peer: openPeer(url), timeoutMs: 5_000, findKey: () => spki },

@@ -2,15 +2,14 @@
 import { type FoldState, keyId, keyOf, type Signer, signEntry } from "@tallystick/protocol";
 import type { Hono } from "hono";
 import { createAppraiser } from "./attestation/appraiser.ts";
-import { createEvidenceArchive } from "./attestation/archive-store.ts";
+import type { EvidenceArchive } from "./attestation/archive-store.ts";
 import { referenceRoutes } from "./attestation/references.ts";
 import { attestationRoutes } from "./attestation/routes.ts";
 import type { Clock } from "./platform/clock.ts";
-import type { Database } from "./platform/database.ts";
 import type { Random } from "./platform/random.ts";
 
 export type AttestingParts = {
-  database: Database.Database;
+  archive: EvidenceArchive;
   fold: FoldState;
   clock: Clock;
   random: Random;
@@ -22,8 +21,7 @@ export type AttestingParts = {
 };
 
 export function openAttesting(parts: AttestingParts): Hono {
-  const { database, fold, clock, random, signers, simulatedRoot, isNode, isAdmin, publish } = parts;
-  const archive = createEvidenceArchive(database);
+  const { archive, fold, clock, random, signers, simulatedRoot, isNode, isAdmin, publish } = parts;
   const appraiser = createAppraiser({
     ...{ signer: signers.verifier, clock, random, archive, simulatedRoot },
     async publish(entry) {

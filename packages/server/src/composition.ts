@@ -1,5 +1,6 @@
 import { base64, encodeNote, hex, keyId, type Signer, timeOf } from "@tallystick/protocol";
 import { Hono } from "hono";
+import { createEvidenceArchive } from "./attestation/archive-store.ts";
 import { openAttesting } from "./attesting.ts";
 import { backupRoutes, SNAPSHOTS } from "./backup/routes.ts";
 import type { OpenEngine } from "./engine.ts";
@@ -157,11 +158,13 @@ export function composeRoutes(
   });
   const isAdmin = (header: string | undefined) => sameSecret(header, `Bearer ${adminToken}`);
   const isNode = (header: string | undefined) => nodeToken !== undefined && sameSecret(header, `Bearer ${nodeToken}`);
+  const attestations = createEvidenceArchive(database);
   const serving = openServing({
     ...{ ledger, engine, workerCount: options.workerCount, files: hub.files, clock, random, deadlineMs, isAdmin },
     signers: keys,
     generationDeadlineMs: GENERATION_DEADLINE_MS,
     keepOpening: lotOpenings.keep,
+    findTlsKey: (id) => attestations.findTlsKey(id, nowSeconds(clock)),
     proofs: gates.proofs?.answers,
     isNode,
   });
@@ -189,7 +192,10 @@ export function composeRoutes(
   app.route("/", logRoutes({ admission, isAdmin, published, reads }));
   const signers = { ...keys, verifier };
   const { simulatedRoot } = options;
-  app.route("/", openAttesting({ database, fold, clock, random, signers, simulatedRoot, isNode, isAdmin, publish }));
+  app.route(
+    "/",
+    openAttesting({ archive: attestations, fold, clock, random, signers, simulatedRoot, isNode, isAdmin, publish }),
+  );
   const { witnesses, history } = networkLog;
   app.route(
     "/",

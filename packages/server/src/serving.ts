@@ -1,10 +1,12 @@
 /** Who serves calls: the node in this process, where it runs models, and those elsewhere that the operator lets in. */
 import {
   type FoldState,
+  groundsAtNode,
   hex,
   keyId,
   keyOf,
   type Manifest,
+  mayAct,
   parseAuthorization,
   parseEntry,
   type Signer,
@@ -20,7 +22,7 @@ import type { Ledger } from "./ledger.ts";
 import { type Admission, createAdmission } from "./log/admission.ts";
 import { createLoading } from "./node/loading.ts";
 import { createNode, type NodeParts } from "./node/service.ts";
-import type { Clock } from "./platform/clock.ts";
+import { type Clock, nowSeconds } from "./platform/clock.ts";
 import { ServiceError } from "./platform/errors.ts";
 import { openPeer } from "./platform/peer.ts";
 import type { Random } from "./platform/random.ts";
@@ -43,6 +45,8 @@ export type ServingParts = {
   isAdmin(header: string | undefined): boolean;
   /** Given what opens the receipts that may be drawn. */
   keepOpening: NonNullable<NodeParts["keepOpening"]>;
+  /** By which key a node ends TLS, as evidence that holds now says. */
+  findTlsKey(node: Uint8Array): Uint8Array | undefined;
   /** What its node answers with proofs; lacks where there is no CRS. */
   proofs: NodeParts["proofs"];
 };
@@ -75,12 +79,19 @@ export function openServing(parts: ServingParts): Serving {
     append: ledger.append,
   });
   const timeoutMs = Math.max(deadlineMs, generationDeadlineMs) + NODE_SLACK_MS;
+  const id = keyId(signers.gateway.spki);
   const registry = createNodeRegistry({
     clock,
-    connect: (id, url) =>
+    standings: {
+      isRelied: (node) => mayAct(fold, keyOf(node), "node"),
+      isAttested: (node) =>
+        groundsAtNode(fold, keyOf(node), keyOf(id), nowSeconds(clock)).some(({ tier }) => tier === "attested"),
+      findTlsKey: parts.findTlsKey,
+    },
+    connect: (node, url) =>
       createRemoteNode({
-        ...{ signer: signers.gateway, clock, id, timeoutMs, peer: openPeer(url) },
-        findKey: () => fold.keys.get(keyOf(id))?.spki,
+        ...{ signer: signers.gateway, clock, id: node, timeoutMs, peer: openPeer(url, () => parts.findTlsKey(node)) },
+        findKey: () => fold.keys.get(keyOf(node))?.spki,
         findLogged: admission.findReceipt,
       }),
   });
@@ -88,7 +99,6 @@ export function openServing(parts: ServingParts): Serving {
   const receiptWithinMs = RECEIPT_WITHIN_MS;
   const node = createDispatcher({ fold, clock, random, registry, local, receiptWithinMs });
   log.follow(node.folded); // After the fold's own, which came first.
-  const id = keyId(signers.gateway.spki);
   const routes = (url: string) => nodeRoutes({ registry, fold, clock, id, url, isNode, isAdmin, publish });
   return { node, admission, routes, nodes: registry.view, findNode: registry.find, close: registry.close };
 }

@@ -84,11 +84,11 @@ test("a node is attested at once while its appraisal holds and no longer, and wh
 
 test("the tiers that answers can come to follow from who is enrolled, what is attested and how the call is opened", async () => {
   const log = await UsageLog.open();
-  const reachable = (openness: "none" | "lot") => {
+  const reachable = (openness: "none" | "lot", nowSeconds = NOON_SECONDS) => {
     const fold = foldOf(log);
     const [model] = fold.models.values();
     if (model === undefined) throw new Error("a model is published");
-    return reachableTiers(fold, model, openness);
+    return reachableTiers(fold, model, openness, { gateway: keyOf(log.idOf("gateway")), nowSeconds });
   };
   expect(reachable("lot")).toEqual(["signed"]);
   await log.enrol("verifier", "verifier");
@@ -97,6 +97,9 @@ test("the tiers that answers can come to follow from who is enrolled, what is at
   await log.appraise("verifier", "node");
   await log.reference("publisher");
   expect(reachable("none")).toEqual(["signed", "attested"]);
+  expect(reachable("none", NOON_SECONDS + 2 * 86_400)).toEqual(["signed"]); // The appraisal has expired.
   await log.enrol("verifier", "verifier", "retire");
   expect(reachable("lot")).not.toContain("reexecuted");
+  await log.enrol("node", "node", "retire");
+  expect(reachable("lot")).toEqual(["signed"]);
 });

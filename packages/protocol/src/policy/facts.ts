@@ -1,6 +1,6 @@
 /** What a log says of its answers, and of those that are still to be given, as far as an acceptance policy asks (docs/policy.md). */
 import type { Tier } from "../entry/payload.ts";
-import { type Ground, groundsOf, reliedBy } from "../usage/grade.ts";
+import { type Ground, groundsOf, mayAct, reliedBy } from "../usage/grade.ts";
 import { bytesOf, type Exclusion, type FoldState, type Key, type PublishedModel, timeOf } from "../usage/state.ts";
 import type { AcceptanceFacts, TierGround } from "./satisfies.ts";
 
@@ -41,10 +41,18 @@ function tierGround({ grade, roots }: Ground): TierGround[] {
   return [{ tier: grade, roots: roots.map(({ kind, root }) => ({ kind, root: bytesOf(root) })) }];
 }
 
-/** The tiers that answers of a model may come to have here, by who is enrolled and what is attested. */
-export function reachableTiers(fold: FoldState, { manifest }: PublishedModel, openness: "none" | "lot"): Tier[] {
-  const isAttested = fold.trust.attested.size > 0;
-  const hasVerifier = [...fold.keys.values()].some(({ role, retired }) => role === "verifier" && !retired);
+/** The tiers that answers of a model may come to have here, by who is enrolled and whose evidence holds at that time. */
+export function reachableTiers(
+  fold: FoldState,
+  { manifest }: PublishedModel,
+  openness: "none" | "lot",
+  { gateway, nowSeconds }: { gateway: Key; nowSeconds: number },
+): Tier[] {
+  const nodes = [...fold.trust.attested.keys()].filter((node) => mayAct(fold, node, "node"));
+  const isAttested = nodes.some((node) =>
+    groundsAtNode(fold, node, gateway, nowSeconds).some(({ tier }) => tier === "attested"),
+  );
+  const hasVerifier = [...fold.keys.keys()].some((key) => mayAct(fold, key, "verifier"));
   const isOpened = openness === "lot" && manifest.upstream === undefined && hasVerifier;
   return [
     "signed",

@@ -1,4 +1,5 @@
 /** Which tier a receipt has reached, and what that rests on (docs/spec/usage.md, "Tiers"). */
+import type { Role } from "../entry/payload.ts";
 import type { RootKind } from "../entry/verification.ts";
 import {
   type Attestation,
@@ -19,6 +20,12 @@ export function reliedBy({ trust: { revoked } }: FoldState): IsRelied {
     const since = revoked.get(rootName(kind, root));
     return since === undefined || (timeSeconds !== undefined && timeSeconds < since);
   };
+}
+
+/** Whether a key may act now, by the log's clock: it is enrolled as `role`, and neither retired nor revoked. */
+export function mayAct(fold: FoldState, key: Key, role: Role): boolean {
+  const enrolled = fold.keys.get(key);
+  return enrolled?.role === role && !enrolled.retired && reliedBy(fold)("key", key, fold.timeSeconds);
 }
 
 /** A reason for which a receipt has its tier: all of its roots are relied on. */

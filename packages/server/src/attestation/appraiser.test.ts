@@ -132,6 +132,32 @@ test("hardware that no vendor made is a failed appraisal, and a GPU alone is non
   expect(published).toHaveLength(2);
 });
 
+test("a node ends TLS by the key that its evidence binds, while that holds and until other evidence comes", async () => {
+  const { appraiser, answer, archive, clock } = begin();
+  const tlsKey = new Uint8Array(32).fill(7);
+  const heldAt = () => archive.findTlsKey(node, nowSeconds(clock));
+  const bound = async (key: Uint8Array | undefined, lifetimeSeconds: number) => {
+    const binding = { nonce: appraiser.challenge(node), key: node, ...(key && { tlsKey: key }) };
+    const now = nowSeconds(clock);
+    const times = { notBeforeSeconds: now, notAfterSeconds: now + lifetimeSeconds };
+    const evidence = await signSimulation(root, {
+      ...{ register: new Uint8Array(48), reportData: bindingOf(binding) },
+      ...times,
+    });
+    const collateral: Collateral[] = [{ kind: "key", bytes: root.spki }];
+    await appraiser.appraise(node, encodeEvidence({ technology: "simulated", evidence, collateral, binding }));
+  };
+  await bound(tlsKey, 60);
+  expect(heldAt()).toEqual(tlsKey);
+  clock.advance(61_000);
+  expect(heldAt()).toBeUndefined();
+  await bound(tlsKey, 3_600);
+  expect(heldAt()).toEqual(tlsKey);
+  clock.advance(10_000);
+  expect((await appraiser.appraise(node, await answer({ tlsKey }))).appraisal.outcome).toBe("failed");
+  expect(heldAt()).toBeUndefined();
+});
+
 test("of archived evidence the newest is kept", async () => {
   const { archive } = begin();
   const digests = [1, 2, 3, 4].map((byte) => new Uint8Array(32).fill(byte));

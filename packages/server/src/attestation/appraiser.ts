@@ -116,7 +116,9 @@ export function createAppraiser(parts: AppraiserParts): Appraiser {
       });
       const evidence = evidenceDigest(archived);
       archive.keep(evidence, archived); // First: what the log names is there to be looked at.
-      return { appraisal, evidence, ...(await log(node, appraisal, evidence, appraised)) };
+      const logged = await log(node, appraisal, evidence, appraised);
+      archive.holdTls(node, appraisal.outcome === "passed" ? binding.tlsKey : undefined, logged.expirySeconds);
+      return { appraisal, evidence, ...logged };
     },
   };
 }

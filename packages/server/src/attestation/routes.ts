@@ -1,5 +1,5 @@
 /** Attestation over HTTP: a node asks for a nonce and sends evidence; anybody reads what was archived. */
-import { base64, EVIDENCE_SIZE_BYTES, type FoldState, hex, keyOf, parseHex } from "@tallystick/protocol";
+import { base64, EVIDENCE_SIZE_BYTES, type FoldState, hex, keyOf, mayAct, parseHex } from "@tallystick/protocol";
 import { type Context, Hono } from "hono";
 import { type Clock, nowSeconds } from "../platform/clock.ts";
 import { ServiceError } from "../platform/errors.ts";
@@ -26,8 +26,7 @@ export function attestationRoutes({ appraiser, archive, fold, clock, id, isNode 
 
   /** The key of an enrolled node. */
   function findKey(kid: Uint8Array): Uint8Array | undefined {
-    const key = fold.keys.get(keyOf(kid));
-    return key?.role === "node" && !key.retired ? key.spki : undefined;
+    return mayAct(fold, keyOf(kid), "node") ? fold.keys.get(keyOf(kid))?.spki : undefined;
   }
 
   /** The node that signed, and the body that it signed for. */

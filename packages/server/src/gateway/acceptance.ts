@@ -53,7 +53,8 @@ export function requireAcceptable(policies: readonly AcceptancePolicy[], offered
   if (policies.length === 0) return undefined;
   const { fold, gatewayKey, nowSeconds, model, openness } = offered;
   const { name, upstream } = model.manifest;
-  const reachable = reachableTiers(fold, model, openness);
+  const gateway = keyOf(gatewayKey);
+  const reachable = reachableTiers(fold, model, openness, { gateway, nowSeconds });
   const offer = {
     model: { name, publisher: bytesOf(model.publisher) },
     isRelayed: upstream !== undefined,
@@ -64,7 +65,7 @@ export function requireAcceptable(policies: readonly AcceptancePolicy[], offered
   const [unmet] = policies.flatMap((policy) => unmetBy(policy, offer));
   if (unmet !== undefined) throw policyUnmet(`${unmet.name}: ${unmet.detail}`);
   return (nodeId) => {
-    const grounds = groundsAtNode(fold, keyOf(parseHex(nodeId) ?? new Uint8Array(0)), keyOf(gatewayKey), nowSeconds);
+    const grounds = groundsAtNode(fold, keyOf(parseHex(nodeId) ?? new Uint8Array(0)), gateway, nowSeconds);
     const facts = {
       receipt: { provenance: offer.isRelayed ? "relayed" : "executed" } as const,
       model: offer.model,

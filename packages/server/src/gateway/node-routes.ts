@@ -6,6 +6,7 @@ import {
   keyId,
   keyOf,
   Malformed,
+  mayAct,
   parseBase64,
   parseEntry,
   TIERS,
@@ -71,10 +72,9 @@ export function nodeRoutes({ registry, fold, clock, id, url, isNode, isAdmin, pu
     return { keyId: signed.keyId, json: parseJson(body) };
   }
 
-  /** The key of an enrolled node. */
+  /** The key of an enrolled node: of a revoked one nothing is heard, so that it gets no calls. */
   function enrolled(kid: Uint8Array): Uint8Array | undefined {
-    const key = fold.keys.get(keyOf(kid));
-    return key?.role === "node" && !key.retired ? key.spki : undefined;
+    return mayAct(fold, keyOf(kid), "node") ? fold.keys.get(keyOf(kid))?.spki : undefined;
   }
 
   app.post("/v1/nodes/register", async (c) => {
@@ -98,7 +98,7 @@ export function nodeRoutes({ registry, fold, clock, id, url, isNode, isAdmin, pu
     if (known !== undefined)
       throw new ServiceError(
         "forbidden",
-        `this key is the network's ${known.role} key, or a retired one: make another`,
+        `this key is the network's ${known.role} key, or a retired or revoked one: make another`,
       );
     const isIts =
       entry?.kind === "key" &&

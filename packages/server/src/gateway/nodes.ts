@@ -23,13 +23,25 @@ export type NodeReport = {
   draining: boolean;
 };
 
-export type NodeHealth = "healthy" | "silent" | "failing" | "draining";
+/** What is known of a node, by its key's id, that is not its own word. */
+export type Standings = {
+  /** Whether its key is relied on. */
+  isRelied(id: Uint8Array): boolean;
+  /** Whether what it answers is attested at once. */
+  isAttested(id: Uint8Array): boolean;
+  /** SHA-256 of the SubjectPublicKeyInfo by which it ends TLS, where its evidence says so. */
+  findTlsKey(id: Uint8Array): Uint8Array | undefined;
+};
+
+export type NodeHealth = "healthy" | "silent" | "failing" | "draining" | "revoked";
 
 /** A node as the gateway shows it. */
 export type NodeView = Omit<NodeReport, "url" | "priceFloorAtomic" | "draining"> & {
   id: string;
   health: NodeHealth;
   breaker: "closed" | "open";
+  /** Whether the key by which it ends TLS is held to its evidence; `none` where it is on the gateway's own machine. */
+  tls: "held" | "not_checked" | "none";
   priceFloor: string;
   /** Calls of this gateway that it has. */
   inFlight: number;
@@ -58,7 +70,11 @@ export type NodeRegistry = {
   close(): Promise<void>;
 };
 
-export type NodesParts = { clock: Clock; connect(id: Uint8Array, url: string): RemoteNode };
+export type NodesParts = {
+  clock: Clock;
+  connect(id: Uint8Array, url: string): RemoteNode;
+  standings: Standings;
+};
 
 /** How often a node is to be heard of. */
 export const HEARTBEAT_MS = 2_000;
@@ -72,13 +88,14 @@ export const REVISIONS_MOST = 2_000;
 const BREAKER = { failuresMost: 3, openMs: 5_000, openMostMs: 60_000 };
 
 type Row = {
+  key: Uint8Array;
   node: RegisteredNode;
   report: NodeReport;
   heardMs: number;
   operatorDrains: boolean;
 };
 
-export function createNodeRegistry({ clock, connect }: NodesParts): NodeRegistry {
+export function createNodeRegistry({ clock, connect, standings }: NodesParts): NodeRegistry {
   const rows = new Map<string, Row>();
   const closing = new Set<Promise<void>>();
 
@@ -95,14 +112,27 @@ export function createNodeRegistry({ clock, connect }: NodesParts): NodeRegistry
       }
   }
 
-  function healthOf({ report, heardMs, operatorDrains, node }: Row): NodeHealth {
+  function healthOf({ key, report, heardMs, operatorDrains, node }: Row): NodeHealth {
+    if (!standings.isRelied(key)) return "revoked";
     if (clock.nowMs() - heardMs > SILENT_MS) return "silent";
     if (report.draining || operatorDrains) return "draining";
     return node.breaker.isAdmitting ? "healthy" : "failing";
   }
 
+  /** That it is attested is not a node's own to say. */
+  function tiersOf({ key, report }: Row): Tier[] {
+    const own = report.tiers.filter((tier) => tier !== "attested");
+    return standings.isAttested(key) ? [...own, "attested"] : own;
+  }
+
+  function tlsOf({ key, report }: Row): NodeView["tls"] {
+    if (!report.url.startsWith("https:")) return "none";
+    return standings.findTlsKey(key) === undefined ? "not_checked" : "held";
+  }
+
   function createRow(id: string, key: Uint8Array, report: NodeReport): Row {
     const row: Row = {
+      key,
       report,
       heardMs: clock.nowMs(),
       operatorDrains: false,
@@ -117,7 +147,7 @@ export function createNodeRegistry({ clock, connect }: NodesParts): NodeRegistry
           return healthOf(row) === "healthy";
         },
         get tiers() {
-          return row.report.tiers;
+          return tiersOf(row);
         },
         get priceFloorAtomic() {
           return row.report.priceFloorAtomic;
@@ -178,6 +208,8 @@ export function createNodeRegistry({ clock, connect }: NodesParts): NodeRegistry
         return {
           ...report,
           id: row.node.id,
+          tiers: tiersOf(row),
+          tls: tlsOf(row),
           health: healthOf(row),
           breaker: row.node.breaker.isOpen ? "open" : "closed",
           priceFloor: String(priceFloorAtomic),

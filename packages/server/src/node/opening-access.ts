@@ -6,6 +6,7 @@ import {
   hex,
   keyOf,
   type LotOpening,
+  mayAct,
   parseBase64,
   parseHex,
   verifyEs256,
@@ -44,12 +45,10 @@ export function createOpeningAccess({ fold, openings, readOn }: OpeningAccessPar
   }
 
   async function mayOpen(asker: Uint8Array, receiptId: Uint8Array, check: Uint8Array | undefined): Promise<boolean> {
-    const key = fold.keys.get(keyOf(asker));
-    if (key === undefined || key.retired) return false;
-    if (key.role !== "referee" && key.role !== "verifier") return false;
-    if (check !== undefined && key.role === "verifier" && (await isAskedFor(asker, receiptId, check))) return true;
-    const mayBe = () =>
-      key.role === "referee" ? isDisputed(fold, receiptId) : drawnTo(fold, receiptId) === keyOf(asker);
+    const isReferee = mayAct(fold, keyOf(asker), "referee");
+    if (!isReferee && !mayAct(fold, keyOf(asker), "verifier")) return false;
+    if (check !== undefined && !isReferee && (await isAskedFor(asker, receiptId, check))) return true;
+    const mayBe = () => (isReferee ? isDisputed(fold, receiptId) : drawnTo(fold, receiptId) === keyOf(asker));
     await readOn(mayBe, LOG_MS);
     return mayBe();
   }

@@ -1,5 +1,8 @@
+import { execFile } from "node:child_process";
 import { createServer } from "node:http";
 import { type AddressInfo, createServer as createTcpServer, type Server } from "node:net";
+import { join } from "node:path";
+import { promisify } from "node:util";
 import { utf8 } from "@tallystick/protocol";
 import { afterEach, expect, test } from "vitest";
 import { openPeer, PeerError, readAll } from "./peer.ts";
@@ -61,4 +64,36 @@ test("an answer that breaks off, and one that is too long, are errors and no ans
   await expect(peer.post(request).then((answer) => readAll(answer, 100))).rejects.toMatchObject({ isSent: true });
   await expect(peer.post(request).then((answer) => readAll(answer, 4))).rejects.toThrow(/more than 4 bytes/);
   await peer.close();
+});
+
+/** Asks a server of TLS, in a process that trusts its certificate: first anybody, then by another key, then by its own. */
+const ASKING = `
+  import { createServer } from "node:https";
+  import { readFileSync } from "node:fs";
+  import { openPeer, readAll } from "./packages/server/src/platform/peer.ts";
+  import { tlsKeyOf } from "./packages/server/src/platform/tls.ts";
+  const [cert, key] = ["cert", "key"].map((name) => readFileSync("test/tls/" + name + ".pem", "utf8"));
+  const server = createServer({ cert, key }, (_, outgoing) => outgoing.end("here"));
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  let due;
+  const peer = openPeer("https://localhost:" + server.address().port, () => due);
+  const request = { path: "/", headers: {}, body: new Uint8Array(1), timeoutMs: 5_000 };
+  const said = [];
+  for (const key of [undefined, new Uint8Array(32), tlsKeyOf(cert)]) {
+    due = key;
+    said.push(await peer.post(request).then((answer) => readAll(answer, 9), (error) => error.message + error.isSent).then(String));
+  }
+  await peer.close();
+  server.close();
+  console.log(JSON.stringify(said));
+`;
+
+test("who ends TLS by another key than is due is sent nothing, also on connections from before it was due", async () => {
+  const repository = join(import.meta.dirname, "../../../..");
+  const args = ["--conditions=@tallystick/source", "--import", "tsx", "--input-type=module", "-e", ASKING];
+  const env = { ...process.env, NODE_EXTRA_CA_CERTS: join(repository, "test/tls/cert.pem") };
+  const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: repository, env });
+  const here = String(utf8("here"));
+  const refused = expect.stringMatching(/its TLS key is not the one in its evidence.*false$/);
+  expect(JSON.parse(stdout)).toEqual([here, refused, here]);
 });

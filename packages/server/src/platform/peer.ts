@@ -1,6 +1,9 @@
 /** Another role of this network, asked over HTTP on connections that are kept: bounded in time, and exact in whether it was asked. */
 import { Readable } from "node:stream";
+import { checkServerIdentity, type PeerCertificate } from "node:tls";
+import { hex } from "@tallystick/protocol";
 import { Pool } from "undici";
+import { tlsKeyOf } from "./tls.ts";
 
 export type PeerAnswer = {
   status: number;
@@ -44,9 +47,26 @@ const CLOSE_MS = 5_000;
 /** More requests at once than that wait for a connection. */
 const CONNECTIONS = 64;
 
-/** Opens the role at `url`, an origin. */
-export function openPeer(url: string): Peer {
-  const pool = new Pool(url, { connections: CONNECTIONS, pipelining: 1, connect: { timeout: CONNECT_MS } });
+/**
+ * Opens the role at `url`, an origin. Where `heldTo` names a key, the SHA-256 of its SubjectPublicKeyInfo, who is there has to
+ * end TLS by that key, beside having a certificate that is trusted.
+ */
+export function openPeer(url: string, heldTo: () => Uint8Array | undefined = () => undefined): Peer {
+  let key = heldTo();
+  let pool = openPool(url, key);
+  const leaving = new Set<Promise<void>>();
+
+  /** The connections by the key that is due now. Those by another one are used no more. */
+  function connections(): Pool {
+    const due = heldTo();
+    if (due === key || (due !== undefined && key !== undefined && hex(due) === hex(key))) return pool;
+    const left: Promise<void> = closePool(pool).finally(() => leaving.delete(left));
+    leaving.add(left);
+    key = due;
+    pool = openPool(url, key);
+    return pool;
+  }
+
   const times = (timeoutMs: number, signal: AbortSignal | undefined) => ({
     ...{ headersTimeout: timeoutMs, bodyTimeout: timeoutMs },
     ...(signal === undefined ? {} : { signal }),
@@ -63,7 +83,7 @@ export function openPeer(url: string): Peer {
       };
       const failure = (cause: unknown) => failureOf(cause, isSent);
       try {
-        const answer = await pool.request({
+        const answer = await connections().request({
           method: "POST",
           path,
           headers: { ...headers, "content-length": String(body.length) },
@@ -78,18 +98,39 @@ export function openPeer(url: string): Peer {
     async get({ path, headers, signal, timeoutMs }) {
       const failure = (cause: unknown) => failureOf(cause, true);
       try {
-        const answer = await pool.request({ method: "GET", path, headers, ...times(timeoutMs, signal) });
+        const answer = await connections().request({ method: "GET", path, headers, ...times(timeoutMs, signal) });
         return { status: answer.statusCode, headers: singles(answer.headers), body: pieces(answer.body, failure) };
       } catch (cause) {
         throw failure(cause);
       }
     },
     async close() {
-      const timer = setTimeout(() => void pool.destroy(), CLOSE_MS);
-      await pool.close().catch(() => {}); // What is under way was told of it.
-      clearTimeout(timer);
+      await Promise.all([closePool(pool), ...leaving]);
     },
   };
+}
+
+function openPool(url: string, key: Uint8Array | undefined): Pool {
+  const connect = {
+    timeout: CONNECT_MS,
+    // A session that is taken up again is not looked at again: it may be of a time at which no key was due.
+    ...(key !== undefined && { maxCachedSessions: 0, checkServerIdentity: identityBy(key) }),
+  };
+  return new Pool(url, { connections: CONNECTIONS, pipelining: 1, connect });
+}
+
+function identityBy(key: Uint8Array) {
+  return (host: string, certificate: PeerCertificate): Error | undefined => {
+    const fault = checkServerIdentity(host, certificate);
+    if (fault !== undefined || hex(tlsKeyOf(certificate.raw)) === hex(key)) return fault;
+    return new Error("its TLS key is not the one in its evidence");
+  };
+}
+
+async function closePool(pool: Pool): Promise<void> {
+  const timer = setTimeout(() => void pool.destroy(), CLOSE_MS);
+  await pool.close().catch(() => {}); // What is under way was told of it.
+  clearTimeout(timer);
 }
 
 function singles(headers: Record<string, string | string[] | undefined>): PeerAnswer["headers"] {

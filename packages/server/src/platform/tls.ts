@@ -38,8 +38,8 @@ export async function readTls({ certPath, keyPath }: TlsFiles, host: string): Pr
   return { cert, key };
 }
 
-/** SHA-256 of the SubjectPublicKeyInfo of a certificate in PEM. */
-export function tlsKeyOf(cert: string): Uint8Array {
+/** SHA-256 of the SubjectPublicKeyInfo of a certificate, in PEM or DER. */
+export function tlsKeyOf(cert: string | Uint8Array): Uint8Array {
   return sha256(new Uint8Array(new X509Certificate(cert).publicKey.export({ format: "der", type: "spki" })));
 }
 

@@ -10,6 +10,7 @@ import {
   hex,
   keyId,
   keyOf,
+  mayAct,
   parseBase64,
   parseEntry,
   parseHex,
@@ -161,8 +162,8 @@ async function requesterOf(
 
 /** The verifier that was asked for, else the one that has been here longest. */
 function verifierOf(fold: FoldState, asked: string | undefined): Uint8Array {
-  const enrolled = [...fold.keys.values()].filter(({ role, retired }) => role === "verifier" && !retired);
-  const ids = enrolled.sort((a, b) => a.index - b.index).map(({ spki }) => keyId(spki));
+  const acting = [...fold.keys].filter(([key]) => mayAct(fold, key, "verifier"));
+  const ids = acting.sort(([, a], [, b]) => a.index - b.index).map(([, { spki }]) => keyId(spki));
   const found = asked === undefined ? ids[0] : ids.find((id) => hex(id) === asked);
   if (found !== undefined) return found;
   throw new ServiceError("not_found", asked === undefined ? "this network has no verifier" : `no verifier ${asked}`);
@@ -182,15 +183,17 @@ async function signerOf(
 }
 
 function enrolledVerifier(fold: FoldState, id: Uint8Array): Uint8Array | undefined {
-  const key = fold.keys.get(keyOf(id));
-  return key?.role === "verifier" && !key.retired ? key.spki : undefined;
+  return mayAct(fold, keyOf(id), "verifier") ? fold.keys.get(keyOf(id))?.spki : undefined;
 }
 
 /** The entry by which a verifier's key enrols. Only here is one enrolled: the log's own door refuses them. */
 async function enrolmentIn(fold: FoldState, kid: Uint8Array, body: Uint8Array): Promise<Uint8Array> {
   const known = fold.keys.get(keyOf(kid));
   if (known !== undefined)
-    throw new ServiceError("forbidden", `this key is the network's ${known.role} key, or a retired one: make another`);
+    throw new ServiceError(
+      "forbidden",
+      `this key is the network's ${known.role} key, or a retired or revoked one: make another`,
+    );
   const parsed = Registration.safeParse(jsonOf(body));
   const bytes = parseBase64(parsed.data?.enrolment ?? "");
   const entry: Entry | undefined = bytes && orRefuse(() => parseEntry(bytes));
