@@ -18,11 +18,13 @@ import { expect, test } from "vitest";
 import { commandSource, type EvidenceSource, simulatedSource } from "../../packages/server/src/attestation/sources.ts";
 import { systemClock } from "../../packages/server/src/platform/clock.ts";
 import { signRequest } from "../../packages/server/src/platform/http-signature.ts";
+import { openSigner } from "../../packages/server/src/platform/keys.ts";
 import { approveReference } from "../../packages/server/src/reference-main.ts";
 import { fixedSigner } from "../fixed-keys.ts";
-import { startNetwork, type TestNetwork } from "../network.ts";
+import { creditInput, startNetwork, type TestNetwork } from "../network.ts";
 import { startNode, type TestNode, tokenFile } from "../node.ts";
 import { entriesAt } from "./entries.ts";
+import { submit } from "./requester.ts";
 
 const root = fixedSigner("simulated root");
 const simulatedRoot = sha256(root.spki);
@@ -110,6 +112,48 @@ test("only a registered node that has the operator's token gets a nonce", async 
   expect(await ask(stranger, "Bearer wrong")).toBe(403);
   expect((await network.fetch("/v1/attestations/00")).status).toBe(400);
   expect((await network.fetch(`/v1/attestations/${"00".repeat(32)}`)).status).toBe(404);
+});
+
+test("a node is offered as attested once the log says so, and as nothing at all once its key is revoked", async () => {
+  const { network, node } = await attesting(simulated);
+  await using _network = network;
+  await using _node = node;
+  const listed = async () => {
+    await network.idle();
+    const answer = await network.fetch("/v1/nodes");
+    return ((await answer.json()) as { nodes: { health: string; tiers: string[]; tls: string }[] }).nodes;
+  };
+  // What is simulated never counts.
+  expect(await listed()).toMatchObject([{ tiers: ["signed", "reexecuted"], tls: "none", health: "healthy" }]);
+  const [verifier, publisher, log] = await Promise.all(
+    ["verifier", "publisher", "log"].map((name) => openSigner(join(network.data, "keys", `${name}.pem`))),
+  );
+  if (verifier === undefined || publisher === undefined || log === undefined) throw new Error("the network has keys");
+  const [measurement, vendor] = [new Uint8Array(32).fill(1), new Uint8Array(32).fill(2)];
+  const now = Math.floor(Date.now() / 1000);
+  const key = parseHex(node.id) ?? new Uint8Array(0);
+  const says = { version: 1, key, technology: "nitro", outcome: "passed", evidence: vendor, root: vendor } as const;
+  const appraisal = await signEntry(verifier, "appraisal", {
+    ...says,
+    measurement,
+    appraised: now,
+    expiry: now + 3_600,
+  });
+  expect(await submit(network, appraisal.signed.bytes)).toMatchObject({ status: 200 });
+  const tokenPath = join(network.data, "keys", "admin-token");
+  const admin = { authorization: `Bearer ${(await readFile(tokenPath, "utf8")).trim()}` };
+  const approved = { action: "approve", technology: "nitro", measurement: hex(measurement), release: "v1" };
+  const headers = { ...admin, "content-type": "application/json" };
+  expect(
+    (await network.fetch("/v1/references", { method: "POST", headers, body: JSON.stringify(approved) })).status,
+  ).toBe(201);
+  expect(await listed()).toMatchObject([{ tiers: ["signed", "reexecuted", "attested"], health: "healthy" }]);
+  const revocation = { version: 1, kind: "key", root: key, reason: "compromised" } as const;
+  const body = (await signEntry(log, "revocation", revocation)).signed.bytes as Uint8Array<ArrayBuffer>;
+  expect((await network.fetch("/v1/revocations", { method: "POST", headers: admin, body })).status).toBe(200);
+  await network.closeEpoch();
+  expect(await listed()).toMatchObject([{ tiers: ["signed", "reexecuted"], health: "revoked" }]);
+  expect(await network.infer("statlog/credit-default", [creditInput()])).toMatchObject({ status: 503 });
 });
 
 test("a stranger appraises nobody: the log takes appraisals from verifiers alone", async () => {
