@@ -1,10 +1,16 @@
-/** A running network with a relayed model that says the same thing to everybody, for stock clients to call. */
+/** One daemon for all clients, as `npm start` starts it, with a relayed model beside its own that says the same thing to everybody. */
 import type { ServerResponse } from "node:http";
-import { isJsonObject, type JsonObject, type LogTrust } from "@tallystick/protocol";
-import { type Asked, eventsOf, sendJson, sendStream } from "../mock-upstream.ts";
-import { MODEL, startRelayed } from "../openai/network.ts";
+import { join } from "node:path";
+import { isJsonObject, type JsonObject, type LogTrust, parseNoteKey, trustInLog } from "@tallystick/protocol";
+import { afterAll, beforeAll } from "vitest";
+import { startTallyd } from "../e2e/processes.ts";
+import { temporaryFolder } from "../folder.ts";
+import { type Asked, eventsOf, sendJson, sendStream, startUpstream } from "../mock-upstream.ts";
+import { MODEL, writeUpstreams } from "../openai/network.ts";
 
 export const TEXT = "A tally stick is split, and each side keeps a half.";
+/** Models that come with it and run in it. */
+export const OWN = { chat: "tallystick/state-of-the-union", embedding: "google/use-lite" };
 const USAGE = { prompt_tokens: 3, completion_tokens: 11, total_tokens: 14 };
 const WORDS = TEXT.split(/(?<= )/);
 
@@ -13,15 +19,31 @@ export type RunningNetwork = AsyncDisposable & {
   apiKey: string;
   trust: LogTrust;
   model: string;
-  /** How often the model was run. */
+  /** How often the relayed model was run. */
   runCount(): number;
 };
 
-export async function startForClients(): Promise<RunningNetwork> {
-  const relayed = await startRelayed(behave);
-  const { url, apiKey, trust } = relayed.network;
-  const runCount = () => relayed.upstream.asked.length;
-  return { url, apiKey, trust, model: MODEL, runCount, [Symbol.asyncDispose]: () => relayed[Symbol.asyncDispose]() };
+export let network: RunningNetwork;
+beforeAll(async () => {
+  network = await start();
+});
+afterAll(() => network[Symbol.asyncDispose]());
+
+async function start(): Promise<RunningNetwork> {
+  const folder = await temporaryFolder();
+  const upstream = await startUpstream(behave);
+  const upstreams = await writeUpstreams(folder.path, upstream.url);
+  const daemon = await startTallyd(join(folder.path, ".tallystick"), ["--upstreams", upstreams]);
+  const { url, apiKey, logVkey } = daemon.ready;
+  return {
+    ...{ url, apiKey, trust: trustInLog(parseNoteKey(logVkey)), model: MODEL },
+    runCount: () => upstream.asked.length,
+    async [Symbol.asyncDispose]() {
+      await daemon[Symbol.asyncDispose]();
+      await upstream[Symbol.asyncDispose]();
+      await folder[Symbol.asyncDispose]();
+    },
+  };
 }
 
 function behave(response: ServerResponse, asked: Asked): void {

@@ -15,7 +15,7 @@ let daemon: Tallyd;
 beforeAll(async () => {
   place = await temporaryFolder();
   const models = await copyModels(["state-of-the-union", "use-lite"], join(place.path, "models"));
-  daemon = await startTallyd(join(place.path, ".tallystick"), models);
+  daemon = await startTallyd(join(place.path, ".tallystick"), ["--models", models]);
 });
 afterAll(async () => {
   await daemon[Symbol.asyncDispose]();

@@ -30,7 +30,7 @@ export async function startPerson(models: "small" | "all" = "small"): Promise<Pe
   const place = await temporaryFolder();
   const folder = place.path;
   const small = () => copyModels(["credit-default", "breast-cancer"], join(folder, "models"));
-  const daemon = await startTallyd(join(folder, ".tallystick"), models === "all" ? undefined : await small());
+  const daemon = await startTallyd(join(folder, ".tallystick"), models === "all" ? [] : ["--models", await small()]);
   const noEscapes = expect.not.stringContaining("\x1b");
 
   async function tally(args: readonly string[], env: NodeJS.ProcessEnv = {}, stdin = ""): Promise<Ran> {

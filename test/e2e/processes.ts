@@ -1,13 +1,16 @@
 /** The commands as a person runs them: from `bin`, each in a process of its own. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
 
 const ROOT = join(import.meta.dirname, "..", "..");
 const TALLY = join(ROOT, "packages", "client", "bin", "tally.js");
-const TALLYD = join(ROOT, "packages", "server", "bin", "tallyd.js");
+const { scripts } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as { scripts: { start: string } };
+/** What `npm start` gives Node, once everything is built. */
+const START = scripts.start.split(" ").slice(1);
 
 export type Ran = { status: number | null; stdout: string; stderr: string };
 
@@ -30,10 +33,10 @@ export async function runTally(
 export type Ready = { url: string; apiKey: string; data: string; origin: string; logVkey: string };
 export type Tallyd = AsyncDisposable & { ready: Ready; stop(): Promise<number | null> };
 
-/** Starts `tallyd` on any port and waits for its one line. */
-export async function startTallyd(data: string, models?: string): Promise<Tallyd> {
-  const args = ["--port", "0", "--data", data, "--json", ...(models === undefined ? [] : ["--models", models])];
-  const child = spawn(process.execPath, [TALLYD, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+/** Starts `tallyd` as `npm start` does, on any port, and waits for its one line. */
+export async function startTallyd(data: string, more: readonly string[] = []): Promise<Tallyd> {
+  const args = [...START, "--port", "0", "--data", data, "--json", ...more];
+  const child = spawn(process.execPath, args, { cwd: ROOT, stdio: ["ignore", "pipe", "pipe"] });
   const complaints = text(child.stderr);
   const lines = createInterface({ input: child.stdout });
   const [line] = await Promise.race([once(lines, "line"), once(child, "exit").then(() => [])]);

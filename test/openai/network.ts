@@ -15,27 +15,15 @@ export type RelayedNetwork = AsyncDisposable & {
 };
 
 /** Prices are by the million tokens. */
+export type UpstreamSettings = { prices?: Record<string, string>; timeouts?: Record<string, number> };
+
 export async function startRelayed(
   behave: Behaviour,
-  { prices = {}, ...settings }: NetworkSettings & { prices?: Record<string, string> } = {},
+  { prices = {}, timeouts = {}, ...settings }: NetworkSettings & UpstreamSettings = {},
 ): Promise<RelayedNetwork> {
   const upstream = await startUpstream(behave);
   const folder = await mkdtemp(join(tmpdir(), "tallystick-upstreams-"));
-  const upstreamsPath = join(folder, "upstreams.json");
-  const model = {
-    name: MODEL,
-    upstreamModel: "their-model-7b",
-    version: "1",
-    contextLength: 8_192,
-    operations: ["chat", "completion", "embedding", "response"],
-    licence: "Apache-2.0",
-    summary: "A model elsewhere.",
-    ...prices,
-  };
-  await writeFile(
-    upstreamsPath,
-    JSON.stringify([{ name: "acme", url: upstream.url, allowHttp: true, models: [model] }]),
-  );
+  const upstreamsPath = await writeUpstreams(folder, upstream.url, { prices, timeouts });
   const network = await startNetwork({ models: ["breast-cancer"], upstreamsPath, ...settings });
   return {
     network,
@@ -53,6 +41,27 @@ export async function startRelayed(
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** Writes the file by which a daemon relays `MODEL` to the upstream at `url`; its path. */
+export async function writeUpstreams(
+  folder: string,
+  url: string,
+  { prices = {}, timeouts = {} }: UpstreamSettings = {},
+): Promise<string> {
+  const model = {
+    name: MODEL,
+    upstreamModel: "their-model-7b",
+    version: "1",
+    contextLength: 8_192,
+    operations: ["chat", "completion", "embedding", "response"],
+    licence: "Apache-2.0",
+    summary: "A model elsewhere.",
+    ...prices,
+  };
+  const path = join(folder, "upstreams.json");
+  await writeFile(path, JSON.stringify([{ name: "acme", url, allowHttp: true, timeouts, models: [model] }]));
+  return path;
 }
 
 /** A chunk of an upstream's stream. */

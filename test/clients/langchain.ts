@@ -2,21 +2,15 @@
 import { ChatOpenAI, OpenAIEmbeddings } from "@langchain/openai";
 import { UnverifiedError } from "@tallystick/client";
 import { findTallystickError, ReceiptCollector, verifiedFields } from "@tallystick/client/langchain";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { serveTinyOpenAi } from "./liar.ts";
-import { type RunningNetwork, startForClients, TEXT } from "./running.ts";
+import { network, OWN, TEXT } from "./running.ts";
 
 const PROMPT = "What is a tally stick?";
 const TOOL = {
   type: "function" as const,
   function: { name: "weigh", description: "weighs", parameters: { type: "object", properties: {} } },
 };
-
-let network: RunningNetwork;
-beforeAll(async () => {
-  network = await startForClients();
-});
-afterAll(() => network[Symbol.asyncDispose]());
 
 const stock = () => ({
   apiKey: network.apiKey,
@@ -29,9 +23,9 @@ describe.each([
   ["as it is", stock, false],
   ["with our fields", verifying, true],
 ])("LangChain, %s", (_, fields, isVerified) => {
-  function open() {
+  function open(asked: { model: string; temperature?: number; maxTokens?: number } = { model: network.model }) {
     const collector = new ReceiptCollector();
-    const model = new ChatOpenAI({ model: network.model, callbacks: [collector], ...fields() });
+    const model = new ChatOpenAI({ ...asked, callbacks: [collector], ...fields() });
     return { model, collector };
   }
   const checked = ({ receipts }: ReceiptCollector) => {
@@ -68,6 +62,20 @@ describe.each([
       called += chunk.tool_call_chunks?.[0]?.args ?? "";
     expect(called).toBe('{"what":"stick"}');
     expect(collector.receipts.size).toBe(2);
+  });
+
+  test("the models that come with it answer, whole and in a stream alike, each with its receipt", async () => {
+    const asked = { model: OWN.chat, temperature: 0, maxTokens: 6 };
+    const whole = open(asked);
+    const { content } = await whole.model.invoke(PROMPT);
+    checked(whole.collector);
+    const streamed = open(asked);
+    let text = "";
+    for await (const chunk of await streamed.model.stream(PROMPT)) text += chunk.text;
+    expect(text).toBe(content);
+    checked(streamed.collector);
+    const { __includeRawResponse: _, ...own } = fields();
+    expect(await new OpenAIEmbeddings({ model: OWN.embedding, ...own }).embedQuery("a")).toHaveLength(512);
   });
 
   test("texts are embedded", async () => {

@@ -3,17 +3,11 @@ import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
 import { UnverifiedError } from "@tallystick/client";
 import { createTallystick, findTallystickError, receiptExtractor, receiptOf } from "@tallystick/client/ai-sdk";
 import { dynamicTool, embed, generateText, jsonSchema, streamText } from "ai";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { serveTinyOpenAi } from "./liar.ts";
-import { type RunningNetwork, startForClients, TEXT } from "./running.ts";
+import { network, OWN, TEXT } from "./running.ts";
 
 const PROMPT = "What is a tally stick?";
-
-let network: RunningNetwork;
-beforeAll(async () => {
-  network = await startForClients();
-});
-afterAll(() => network[Symbol.asyncDispose]());
 
 const stock = () =>
   createOpenAICompatible({
@@ -63,6 +57,18 @@ describe.each([
     const { toolCalls, providerMetadata } = how === "generateText" ? await generateText(asked) : streamText(asked);
     expect(await toolCalls).toMatchObject([{ toolName: "weigh", input: { what: "stick" } }]);
     checked(await providerMetadata);
+  });
+
+  test("the models that come with it answer, whole and in a stream alike, each with its receipt", async () => {
+    const asked = { model: provider()(OWN.chat), prompt: PROMPT, temperature: 0, maxOutputTokens: 6 };
+    const whole = await generateText(asked);
+    checked(whole.providerMetadata);
+    const streamed = streamText(asked);
+    expect(await streamed.text).toBe(whole.text);
+    checked(await streamed.providerMetadata);
+    const embedded = await embed({ model: provider().embeddingModel(OWN.embedding), value: "a text" });
+    expect(embedded.embedding).toHaveLength(512);
+    expect(receiptOf(embedded.response?.body)?.receiptId).toMatch(/^[0-9a-f]{64}$/);
   });
 
   test("a text is embedded", async () => {

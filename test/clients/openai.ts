@@ -4,9 +4,9 @@ import { createClient, openingOf, UnverifiedError } from "@tallystick/client";
 import { findTallystickError, receiptOf, verified } from "@tallystick/client/openai";
 import { hex } from "@tallystick/protocol";
 import OpenAI from "openai";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { serveTinyOpenAi } from "./liar.ts";
-import { type RunningNetwork, startForClients, TEXT } from "./running.ts";
+import { network, OWN, TEXT } from "./running.ts";
 
 const MESSAGES = [{ role: "user" as const, content: "What is a tally stick?" }];
 const TOOLS = [
@@ -15,12 +15,6 @@ const TOOLS = [
     function: { name: "weigh", parameters: { type: "object", properties: { what: { type: "string" } } } },
   },
 ];
-
-let network: RunningNetwork;
-beforeAll(async () => {
-  network = await startForClients();
-});
-afterAll(() => network[Symbol.asyncDispose]());
 
 const stock = () => new OpenAI({ baseURL: `${network.url}/v1`, apiKey: network.apiKey });
 const wrapped = () => verified(stock(), { trust: network.trust });
@@ -33,11 +27,12 @@ describe.each([
     ["authorization", "terms", "response", "upstream", "evidence", "node signature", "node enrolment"],
   ],
 ])("openai, %s", (_, client, passed) => {
-  const checked = (answer: unknown) => {
+  const checked = (answer: unknown, isRelayed = true) => {
     const receipt = receiptOf(answer);
     expect(receipt?.receiptId).toMatch(/^[0-9a-f]{64}$/);
     const names = receipt?.checks.filter(({ state }) => state === "passed").map(({ name }) => name);
-    expect(names?.filter((name) => name !== "stream")).toEqual(passed);
+    const due = isRelayed ? passed : passed.filter((name) => name !== "upstream" && name !== "evidence");
+    expect(names?.filter((name) => name !== "stream")).toEqual(due);
     return receipt;
   };
 
@@ -136,6 +131,28 @@ describe.each([
     checked(final);
     const events = await client().responses.create({ model: network.model, input: "What?", stream: true });
     for await (const event of events) if (event.type === "response.completed") checked(event);
+  });
+
+  test("the models that come with it answer, whole, in chunks and by the helper alike, each with its receipt", async () => {
+    const asked = { model: OWN.chat, messages: MESSAGES, temperature: 0, max_completion_tokens: 6 };
+    const whole = await client().chat.completions.create(asked);
+    checked(whole, false);
+    const said = whole.choices[0]?.message.content;
+    let text = "";
+    for await (const chunk of await client().chat.completions.create({ ...asked, stream: true })) {
+      text += chunk.choices[0]?.delta.content ?? "";
+      if (chunk.choices[0]?.finish_reason) checked(chunk, false);
+    }
+    const final = await client().chat.completions.stream(asked).finalChatCompletion();
+    checked(final, false);
+    expect([text, final.choices[0]?.message.content]).toEqual([said, said]);
+    const { model, temperature } = asked;
+    const response = await client().responses.create({ model, temperature, input: "We", max_output_tokens: 6 });
+    expect(response.output_text).not.toBe("");
+    checked(response, false);
+    const embedded = await client().embeddings.create({ model: OWN.embedding, input: "A tally" });
+    expect(embedded.data[0]?.embedding).toHaveLength(512);
+    checked(embedded, false);
   });
 
   test("a wrong API key is AuthenticationError, an unknown model NotFoundError", async () => {
