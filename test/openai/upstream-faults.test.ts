@@ -4,29 +4,44 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Behaviour, sendStream } from "../mock-upstream.ts";
 import { chunk, HELLO, MODEL, type RelayedNetwork, startRelayed, USAGE } from "./network.ts";
 
+/** What anybody could be charged. */
+const TOP_UP = 1_000_000n;
+const PRICES = { price: "7", unitPrice: "1000000", outputUnitPrice: "1000000" };
+/** A call, five tokens in and three out. */
+const HELLO_PRICE = 7n + 8n;
+
 let behave: Behaviour;
 let relayed: RelayedNetwork;
 beforeAll(async () => {
-  relayed = await startRelayed((...asked) => behave(...asked));
+  relayed = await startRelayed((...asked) => behave(...asked), { prices: PRICES });
+  await relayed.network.topUp(TOP_UP);
 });
 afterAll(() => relayed[Symbol.asyncDispose]());
 
 const ASK = { model: MODEL, messages: [{ role: "user", content: "Say hello" }] };
 const [ROLE = "", HEL = "", LO = "", , STOP = "", USED = "", DONE = ""] = HELLO;
 
+type Told = { status: string; price: bigint; hasResponse: boolean; units: number; outputUnits: number };
+
 /** What the log's receipt of a call says. */
-async function receiptOf(id: string | null): Promise<{ status: string; price: bigint; hasResponse: boolean }> {
-  await relayed.network.idle();
-  const file = parseReceiptFile(
-    new Uint8Array(await (await relayed.network.fetch(`/v1/receipts/${id}`)).arrayBuffer()),
-  );
+async function receiptOf(id: string | null, { network }: RelayedNetwork = relayed): Promise<Told> {
+  await network.idle();
+  const file = parseReceiptFile(new Uint8Array(await (await network.fetch(`/v1/receipts/${id}`)).arrayBuffer()));
   const entry = parseEntry(file.parts.receipt.bytes);
   if (entry.kind !== "receipt") throw new Error("no receipt");
-  const { status, price, response } = entry.says;
-  return { status, price, hasResponse: response !== undefined };
+  const { status, price, response, units, outputUnits = 0 } = entry.says;
+  return { status, price, hasResponse: response !== undefined, units, outputUnits };
 }
 
-const FAILED = { status: "failed", price: 0n, hasResponse: false };
+/** What its account has, is held to, and has spent by the log. */
+async function moneyOf({ network }: RelayedNetwork = relayed): Promise<Record<"available" | "held" | "spent", string>> {
+  await network.idle();
+  const headers = { authorization: `Bearer ${network.apiKey}` };
+  const { available, held, spent } = await (await network.fetch("/v1/balance", { headers })).json();
+  return { available, held, spent };
+}
+
+const FAILED = { status: "failed", price: 0n, hasResponse: false, units: 0, outputUnits: 0 };
 
 /** The error that a stream ends with. */
 function errorIn(text: string): JsonObject | undefined {
@@ -58,6 +73,12 @@ const FAULTS: [what: string, behave: Behaviour][] = [
     "numbers a choice that nobody asked for",
     (response) => sendStream(response, ROLE, HEL, LO.replace('"index":0', '"index":7'), STOP, USED, DONE),
   ],
+  ["says no word of usage", (response) => sendStream(response, ROLE, HEL, LO, STOP, DONE)],
+  ["sends the end before the middle", (response) => sendStream(response, ROLE, HEL, USED, STOP, LO, DONE)],
+  [
+    "has half a character in the middle",
+    (response) => sendStream(response, ROLE, EURO.subarray(0, inEuro), HEL, STOP, USED, DONE),
+  ],
   ["ends in half a character", (response) => sendStream(response, ROLE, HEL, EURO.subarray(0, inEuro))],
   [
     "tells of an error in mid-stream",
@@ -65,25 +86,51 @@ const FAULTS: [what: string, behave: Behaviour][] = [
   ],
 ];
 
-test.each(FAULTS)("an upstream that %s: a failed receipt, no charge, and nothing that looks whole", async (_, how) => {
-  behave = how;
-  const whole = await relayed.post("/v1/chat/completions", ASK);
-  expect(whole.status).toBe(502);
-  expect(await receiptOf(whole.headers.get("x-receipt-id"))).toEqual(FAILED);
-  expect(await whole.json()).toMatchObject({ error: { code: "node_failed", type: "server_error" } });
-  const streamed = await relayed.post("/v1/chat/completions", { ...ASK, stream: true });
+/** That a call, whole and streamed, fails with a receipt, costs nothing and looks like no answer. */
+async function expectFailure(network: RelayedNetwork, error: { status: number; code: string }): Promise<void> {
+  const before = await moneyOf(network);
+  const whole = await network.post("/v1/chat/completions", ASK);
+  expect(whole.status).toBe(error.status);
+  expect(await receiptOf(whole.headers.get("x-receipt-id"), network)).toEqual(FAILED);
+  expect(await whole.json()).toMatchObject({ error: { code: error.code, type: "server_error" } });
+  const streamed = await network.post("/v1/chat/completions", { ...ASK, stream: true });
   const text = await streamed.text();
   if (streamed.status === 200) {
-    expect(errorIn(text)).toMatchObject({ code: "node_failed", receiptId: streamed.headers.get("x-receipt-id") });
+    expect(errorIn(text)).toMatchObject({ code: error.code, receiptId: streamed.headers.get("x-receipt-id") });
     expect(text).not.toContain("[DONE]");
     expect(text).not.toContain('"receipt":');
-  } else expect(streamed.status).toBe(502);
-  expect(await receiptOf(streamed.headers.get("x-receipt-id"))).toEqual(FAILED);
+  } else expect(streamed.status).toBe(error.status);
+  expect(await receiptOf(streamed.headers.get("x-receipt-id"), network)).toEqual(FAILED);
+  expect(await moneyOf(network)).toEqual(before);
+}
+
+test.each(FAULTS)("an upstream that %s: a failed receipt, no charge, and nothing that looks whole", async (_, how) => {
+  behave = how;
+  await expectFailure(relayed, { status: 502, code: "node_failed" });
 });
 
-test("usage that comes more than once is counted once, and in one frame", async () => {
+test.each([
+  ["says nothing", []],
+  ["falls silent in the middle", [ROLE, HEL]],
+])(
+  "an upstream that %s: a failed receipt, no charge, and the caller is told that it took too long",
+  async (_, said) => {
+    const hang: Behaviour = (response) => {
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      for (const piece of said) response.write(piece);
+    };
+    // A whole answer may begin as late as it may end.
+    const timeouts = { firstByteMs: 500, betweenChunksMs: 500, wholeMs: 1_500 };
+    await using hanging = await startRelayed(hang, { prices: PRICES, timeouts });
+    await hanging.network.topUp(TOP_UP);
+    await expectFailure(hanging, { status: 504, code: "deadline_exceeded" });
+  },
+);
+
+test("usage that comes more than once is counted once, in one frame, in the receipt and in the price", async () => {
   behave = (response) =>
     sendStream(response, ROLE, HEL.replace("}]}", `}],"usage":${JSON.stringify(USAGE)}}`), LO, STOP, USED, USED, DONE);
+  const before = await moneyOf();
   const streamed = await relayed.post("/v1/chat/completions", {
     ...ASK,
     stream: true,
@@ -92,6 +139,11 @@ test("usage that comes more than once is counted once, and in one frame", async 
   const text = await streamed.text();
   expect(text.match(/"usage":\{/g)).toHaveLength(1);
   expect(text).toContain(`"prompt_tokens":5,"completion_tokens":3`);
+  const receipt = await receiptOf(streamed.headers.get("x-receipt-id"));
+  // Units are the next step of the ladder.
+  expect(receipt).toEqual({ status: "ok", price: HELLO_PRICE, hasResponse: true, units: 6, outputUnits: 3 });
+  const { available } = await moneyOf();
+  expect(BigInt(before.available) - BigInt(available)).toBe(HELLO_PRICE);
 });
 
 test("a character that arrives in two pieces is one", async () => {
@@ -108,6 +160,7 @@ test("a caller that goes away in mid-stream: the upstream is let go of, and the 
       response.on("close", resolve);
     };
   });
+  const before = await moneyOf();
   const gone = new AbortController();
   const streamed = await relayed.post("/v1/chat/completions", { ...ASK, stream: true }, {}, gone.signal);
   const reader = streamed.body?.getReader();
@@ -116,6 +169,7 @@ test("a caller that goes away in mid-stream: the upstream is let go of, and the 
   await closed;
   const id = streamed.headers.get("x-receipt-id");
   await expect.poll(() => receiptOf(id).catch(() => undefined)).toEqual({ ...FAILED, status: "cancelled" });
+  expect(await moneyOf()).toEqual(before);
 });
 
 test.each([true, false])(
