@@ -119,7 +119,7 @@ export function slowFigures(entries: readonly Entry[]): PlainFigures {
     receipts.filter(({ exclusion }) => exclusion === reason).length,
   ]);
   return {
-    rules: "tallystick-usage-v4",
+    rules: "tallystick-usage-v5",
     size: entries.length,
     asOfSeconds,
     today,

@@ -20,6 +20,7 @@ export async function usageVectors(): Promise<object[]> {
     vectorOf("every fault of a settlement", await everySettlementFault()),
     vectorOf("a lot of two verifiers, one of which is absent once", await twoVerifiers()),
     vectorOf("every tier, a dispute upheld, a judge revoked, a day closed", await everyTier()),
+    vectorOf("a lot of two calls of which one is drawn by chance and one because it was asked for", await oneAsked()),
   ];
 }
 
@@ -172,5 +173,21 @@ async function everyTier(): Promise<UsageLog> {
   await log.resolve("referee", await log.dispute("disputer", failed ?? none), "upheld");
   await log.epoch(NOON_SECONDS + 2 * DAY);
   await log.revoke("judge", JUDGE);
+  return log;
+}
+
+async function oneAsked(): Promise<UsageLog> {
+  const log = await UsageLog.open(fixedSigner);
+  await log.enrol("verifier", "verifier");
+  await log.commitLot("verifier", 16);
+  await log.epoch(NOON_SECONDS);
+  await log.call(OPEN);
+  const asked = await log.call({ authorization: { openness: "lot", tier: "reexecuted" } });
+  const epoch = log.entries.length;
+  await log.epoch(NOON_SECONDS + HOUR);
+  await log.revealLot("verifier", epoch);
+  await log.verify("verifier", asked, { epoch });
+  await log.call({ authorization: { openness: "lot", tier: "reexecuted" } });
+  await log.epoch(NOON_SECONDS + 2 * HOUR);
   return log;
 }

@@ -3,11 +3,13 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type Answer, createClient, type InferOptions } from "@tallystick/client";
 import {
+  ASKED_MOST,
   base64,
   checkRequestMessage,
   type EntryKind,
   encodeLotOpening,
   encodeSubmission,
+  type Figures,
   hex,
   keyId,
   type LotOpening,
@@ -104,6 +106,29 @@ test("an SDK says to whom a call may be opened, and it is signed", async () => {
   await network.verified();
   expect(await statementsOf(network, said.receiptId)).toEqual([]);
   expect(wordsOf(await statementsOf(network, silent.receiptId))).toEqual(["verification passed"]);
+});
+
+test("every call that asks to be run again is, those over a lot's limit by the next one, whose node keeps what opens them", async () => {
+  await using own = await startNetwork({ verifying: { cpuShare: 1 } });
+  await own.verified();
+  await own.closeEpoch();
+  const client = createClient({ url: own.url, apiKey: own.apiKey, trust: own.trust });
+  const model = await client.model(CREDIT);
+  const receipts: string[] = [];
+  for (let i = 0; i < ASKED_MOST + 3; i++)
+    receipts.push((await client.infer(model, credit(i), { tier: "reexecuted" })).receiptId);
+  const asked = async () => {
+    const { totals } = (await (await own.fetch("/v1/usage")).json()) as Figures;
+    return totals.verification.asked;
+  };
+  await own.closeEpoch();
+  await own.verified();
+  expect(await asked()).toMatchObject({ waiting: 3, drawn: ASKED_MOST, checked: ASKED_MOST });
+  await own.closeEpoch();
+  await own.verified();
+  expect(await asked()).toMatchObject({ waiting: 0, drawn: ASKED_MOST + 3, checked: ASKED_MOST + 3, failures: 0 });
+  expect(wordsOf(await statementsOf(own, receipts.at(-1)))).toEqual(["verification passed"]);
+  expect(await own.audit()).toMatchObject({ findings: [], differences: [] });
 });
 
 /** What only the requester of an answer holds. */

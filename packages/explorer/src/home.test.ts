@@ -85,7 +85,7 @@ describe("a network in use", () => {
 
   test("says how anybody recomputes the figures", () => {
     expect(sectionOf(page, "usage")).toContain("<code>npx tally audit http://127.0.0.1:4780</code>");
-    expect(page).toContain("<code>tallystick-usage-v4</code>");
+    expect(page).toContain("<code>tallystick-usage-v5</code>");
   });
 
   test("ranks what is used, and sets apart what is idle and what is withdrawn", () => {

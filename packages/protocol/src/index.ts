@@ -68,6 +68,7 @@ export * from "./receipt/stream.ts";
 export { unmetTier } from "./receipt/terms.ts";
 export * from "./receipt/verify.ts";
 export { keyId, parseSigned, type Signed, type Signer, signedId, signPayload, verifySigned } from "./sign/cose.ts";
+export { ASKED_MOST, awaitsDraw } from "./usage/asked.ts";
 export type { ClosedDay, DayCoverage, DayFigures } from "./usage/closed-days.ts";
 export type { Counts, Revenue } from "./usage/counts.ts";
 export {

@@ -4,7 +4,7 @@ import { type Bound, type Figures, percentOf } from "@tallystick/protocol";
 /** The lines of all models together. */
 export function coverageLines({ totals, independentVerifiers }: Figures): string[] {
   const { tiers, unopenable, checked, failures, population, disputesUpheld } = totals.verification;
-  const { omitted, undecided, undrawnEpochs, missingReveals } = totals.verification;
+  const { omitted, undecided, undrawnEpochs, missingReveals, asked } = totals.verification;
   const revoked = tiers.none > 0 ? [`${tiers.none} of no tier`] : [];
   const byTier = [
     ...(["proved", "reexecuted", "attested", "signed"] as const).map((tier) => `${tiers[tier]} ${tier}`),
@@ -20,6 +20,7 @@ export function coverageLines({ totals, independentVerifiers }: Figures): string
   return [
     `valid, by tier        ${byTier.join(", ")}`,
     `no lot can draw       ${unopenable}`,
+    ...(asked.population > 0 ? [`asked for a check     ${askedText(asked)}`] : []),
     `checked by lot        ${checked} of ${population}, ${failures} wrong; ${boundText(totals.verification)}`,
     ...(missed.length > 0 ? [`not done              ${missed.join(", ")}`] : []),
     ...(disputesUpheld > 0 ? [`disputes upheld       ${disputesUpheld}`] : []),
@@ -47,6 +48,14 @@ export function coverageRows({ models }: Figures): (string | number)[][] {
       ...[tiers.proved, tiers.reexecuted, tiers.attested, tiers.signed],
       ...[`${recent.checked} of ${recent.population}`, recent.failures, shareText(recent)],
     ]);
+}
+
+type Asked = Figures["totals"]["verification"]["asked"];
+
+function askedText({ checked, population, failures, waiting, omitted, undecided }: Asked): string {
+  const undone = Object.entries({ "waiting for a lot": waiting, omitted, undecided });
+  const named = undone.flatMap(([name, count]) => (count > 0 ? [`, ${count} ${name}`] : []));
+  return `${checked} of ${population} checked, ${failures} wrong${named.join("")}`;
 }
 
 type Bounded = Pick<Bound, "settled" | "upperBound">;

@@ -20,6 +20,9 @@ export type Bound = {
   upperBound: string | null;
 };
 
+/** `waiting` are those that no lot has drawn yet. */
+type AskedFigures = Coverage["asked"];
+
 /** What of valid receipts is verified how, and what the lot found among those that it may draw. */
 export type CoverageFigures = {
   /** Valid receipts by the tier that they have reached. */
@@ -36,6 +39,8 @@ export type CoverageFigures = {
   omitted: number;
   undecided: number;
   undrawnEpochs: number;
+  /** Receipts whose requesters asked that they be run again: all are drawn, and the bound is not of them. */
+  asked: AskedFigures;
   /** Checks that no lot drew. */
   requested: number;
   requestedFailures: number;
@@ -60,16 +65,29 @@ const SUMMED = [
   "disputesUpheld",
 ] as const;
 
+const ASKED = [
+  "population",
+  "waiting",
+  "drawn",
+  "checked",
+  "failures",
+  "unopened",
+  "omitted",
+  "undecided",
+] as const satisfies readonly (keyof AskedFigures)[];
+
 type Summed = Record<(typeof SUMMED)[number], number>;
 
 export function sumCoverage(cells: readonly Coverage[]): CoverageFigures {
   const total = (countOf: (cell: Coverage) => number) => cells.reduce((all, cell) => all + countOf(cell), 0);
   const byTier = GRADES.map((grade) => [grade, total(({ tiers }) => tiers[grade])]);
   const counts = Object.fromEntries(SUMMED.map((field) => [field, total((cell) => cell[field])])) as Summed;
+  const asked = Object.fromEntries(ASKED.map((field) => [field, total((cell) => cell.asked[field])])) as AskedFigures;
   const shapes = joinShapes(cells.map((cell) => cell.shapes));
   return {
     tiers: Object.fromEntries(byTier) as Record<Grade, number>,
     ...counts,
+    asked,
     settled: populationOf(listShapes(shapes)),
     upperBound: upperBound(shapes, counts.failures + total(({ lost }) => lost)),
   };

@@ -22,7 +22,7 @@ import { type Cell, type DayTotal, type Event, type Exclusion, type FoldState, i
 import { applyAppraisal, applyReference, applyRevocation } from "./trust.ts";
 
 /** The version of the rules; another rule is another version. */
-export const RULES = "tallystick-usage-v4";
+export const RULES = "tallystick-usage-v5";
 
 /** Takes the next entry into `fold`, which it changes. Total: whatever an entry says, the fold goes on. */
 export function applyEntry(fold: FoldState, entry: Entry): void {
@@ -118,6 +118,7 @@ function applyReceipt(fold: FoldState, index: number, entry: EntryOf<"receipt">)
   // Only the session's own key uses up its nonces: else anybody with a node could spend another's.
   if (exclusion !== "unknown_session") session?.usedNonces.add(says.nonce);
   const payer = session?.payer ?? "";
+  const openable = isOpenable(fold, entry, authorization);
   const receipt = {
     index,
     statement,
@@ -129,7 +130,8 @@ function applyReceipt(fold: FoldState, index: number, entry: EntryOf<"receipt">)
     exclusion,
     acknowledged: false,
     node,
-    openable: isOpenable(fold, entry, authorization),
+    openable,
+    asked: openable && says.tier === "reexecuted",
     attested: fold.trust.attested.get(node),
     tier: undefined,
   };

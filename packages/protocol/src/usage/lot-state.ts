@@ -34,10 +34,12 @@ export type OpenLot = {
   participants: { verifier: Key; chain: Chain; value: Uint8Array | undefined }[];
   /** What may be drawn, in the order of the log. */
   population: { model: Key; receipts: Key[] }[];
+  /** What is drawn in any case: its requester asked for a check of it. */
+  asked: Set<Key>;
 };
 
-/** A receipt that was drawn, by whom it is checked, and by when. */
-export type Draw = { verifier: Key; epoch: number; stratum: Stratum; untilSeconds: number; omitted: boolean };
+/** A receipt that was drawn, and by whom it is checked. What was asked for is of no stratum. */
+export type Draw = { verifier: Key; epoch: number; stratum: Stratum | undefined; omitted: boolean };
 
 /** The strata of one model over the trailing day, and by their shapes as far as they are drawn and not lost. */
 export type Window = { strata: Stratum[]; planned: Shapes };
@@ -63,12 +65,14 @@ export type Lots = {
   open: OpenLot[];
   verifiers: Map<Key, VerifierRecord>;
   windows: Map<Key, Window>;
-  /** Drawn receipts in the order in which their time runs out, each at most a day. */
+  /** Receipts whose check was asked for and that wait for a lot, the oldest of each payer first, in the order of their turns. */
+  asked: Map<Key, Set<Key>>;
+  /** Receipts to be checked in the order in which their time runs out, each at most a day. */
   deadlines: { receipt: Key; untilSeconds: number }[];
 };
 
 export function createLots(): Lots {
-  return { open: [], verifiers: new Map(), windows: new Map(), deadlines: [] };
+  return { open: [], verifiers: new Map(), windows: new Map(), asked: new Map(), deadlines: [] };
 }
 
 export function verifierOf({ verifiers }: Lots, key: Key): VerifierRecord {

@@ -1,9 +1,10 @@
 /** The fold of the lot: who takes part, what is revealed, what is drawn and what is left out (docs/spec/lot.md). */
 import { sha256 } from "#platform";
 import type { EntryOf } from "../entry/entry.ts";
-import { lotSeedOf, precedes, ticketOf, verifierIndexOf } from "../lot/draw.ts";
+import { lotSeedOf, precedes, type Reveal, ticketOf, verifierIndexOf } from "../lot/draw.ts";
 import { dueOf } from "../lot/due.ts";
 import { addShape } from "../lot/shapes.ts";
+import { awaitLot, awaitsDraw, countDrawn, omitAsked, queueAsked, takeAsked } from "./asked.ts";
 import { dayOf } from "./day.ts";
 import { reliedBy } from "./grade.ts";
 import { type OpenLot, type Stratum, verifierOf, type Window } from "./lot-state.ts";
@@ -47,15 +48,22 @@ export function openLot(fold: FoldState, entryBytes: Uint8Array, covered: readon
   const { index: epoch = 0, timeSeconds = 0 } = fold.epochs[ordinal] ?? {};
   const byModel = new Map<Key, Key[]>();
   for (const event of covered) {
-    if (event.kind !== "inference" || !fold.receipts.get(event.receipt)?.openable) continue;
+    const receipt = event.kind === "inference" ? fold.receipts.get(event.receipt) : undefined;
+    if (event.kind !== "inference" || !receipt?.openable) continue;
+    if (receipt.asked) {
+      awaitLot(fold, event.receipt);
+      fold.lots.deadlines.push({ receipt: event.receipt, untilSeconds: timeSeconds + WINDOW_SECONDS });
+      continue;
+    }
     const known = byModel.get(event.model);
     if (known === undefined) byModel.set(event.model, [event.receipt]);
     else known.push(event.receipt);
   }
-  if (byModel.size === 0) return;
+  const asked = takeAsked(fold);
+  if (byModel.size === 0 && asked.size === 0) return;
   const population = [...byModel].map(([model, receipts]) => ({ model, receipts }));
   const participants = participantsOf(fold, fold.epochs[ordinal - 1]?.index ?? 0, timeSeconds);
-  const lot = { epoch, digest: sha256(entryBytes), ordinal, timeSeconds, participants, population };
+  const lot = { epoch, digest: sha256(entryBytes), ordinal, timeSeconds, participants, population, asked };
   fold.lots.open.push(lot);
   if (participants.length === 0) closeLot(fold, lot);
 }
@@ -101,18 +109,29 @@ function closeLot(fold: FoldState, lot: OpenLot): void {
     const tickets = receipts.map((receipt) => ({ receipt, ticket: ticketOf(seed, bytesOf(receipt)) }));
     tickets.sort((a, b) => (keyOf(a.ticket) < keyOf(b.ticket) ? -1 : 1));
     for (const { receipt, ticket } of tickets.slice(0, drawn)) {
-      const { verifier } = reveals[verifierIndexOf(ticket, reveals.length)] ?? {};
-      if (verifier !== undefined) draw(fold, lot, receipt, keyOf(verifier), stratum);
+      draw(fold, lot, receipt, drawnVerifier(reveals, ticket), stratum);
+      lots.deadlines.push({ receipt, untilSeconds: (fold.timeSeconds ?? 0) + WINDOW_SECONDS });
     }
+  }
+  for (const receipt of lot.asked) {
+    if (reveals.length === 0) {
+      queueAsked(fold, receipt);
+      continue;
+    }
+    countDrawn(fold, receipt);
+    draw(fold, lot, receipt, drawnVerifier(reveals, ticketOf(seed, bytesOf(receipt))), undefined);
   }
   forgetChains(fold);
 }
 
-function draw(fold: FoldState, { epoch }: OpenLot, receipt: Key, verifier: Key, stratum: Stratum): void {
-  const untilSeconds = (fold.timeSeconds ?? 0) + WINDOW_SECONDS;
-  examinationOf(fold.proofs, receipt).draw = { verifier, epoch, stratum, untilSeconds, omitted: false };
+function drawnVerifier(reveals: readonly Reveal[], ticket: Uint8Array): Key {
+  const { verifier } = reveals[verifierIndexOf(ticket, reveals.length)] ?? {};
+  return verifier === undefined ? "" : keyOf(verifier);
+}
+
+function draw(fold: FoldState, { epoch }: OpenLot, receipt: Key, verifier: Key, stratum: Stratum | undefined): void {
+  examinationOf(fold.proofs, receipt).draw = { verifier, epoch, stratum, omitted: false };
   verifierOf(fold.lots, verifier).waiting.add(receipt);
-  fold.lots.deadlines.push({ receipt, untilSeconds });
   regrade(fold, receipt); // A dispute may have been decided before.
 }
 
@@ -156,9 +175,10 @@ export function expire(fold: FoldState, timeSeconds: number): void {
 }
 
 function omit(fold: FoldState, receipt: Key): void {
-  const drawn = examinationOf(fold.proofs, receipt).draw;
-  const verifier = drawn && verifierOf(fold.lots, drawn.verifier);
-  if (drawn === undefined || !verifier?.waiting.delete(receipt)) return;
+  const drawn = fold.proofs.examinations.get(receipt)?.draw;
+  if (drawn === undefined) return omitAsked(fold, receipt);
+  const verifier = verifierOf(fold.lots, drawn.verifier);
+  if (!verifier.waiting.delete(receipt)) return;
   verifier.omitted++;
   drawn.omitted = true;
   regrade(fold, receipt);
@@ -167,9 +187,12 @@ function omit(fold: FoldState, receipt: Key): void {
 /** A receipt that waits for a verifier: its id, its index, and the entry of the epoch whose lot drew it. */
 export type Drawn = { receipt: Key; index: number; epoch: number };
 
-/** The receipts that wait for this verifier, in the order in which they were drawn. */
+/** The receipts that wait for this verifier: those drawn by chance, on which the bound rests, and then those asked for. */
 export function drawnFor(fold: FoldState, verifier: Key): Drawn[] {
-  return [...(fold.lots.verifiers.get(verifier)?.waiting ?? [])].flatMap((receipt) => {
+  const waiting = [...(fold.lots.verifiers.get(verifier)?.waiting ?? [])];
+  const isAsked = (receipt: Key) => fold.receipts.get(receipt)?.asked === true;
+  const inOrder = [...waiting.filter((receipt) => !isAsked(receipt)), ...waiting.filter(isAsked)];
+  return inOrder.flatMap((receipt) => {
     const drawn = isDrawn(fold, receipt);
     const index = fold.receipts.get(receipt)?.index;
     return drawn === undefined || index === undefined ? [] : [{ receipt, index, epoch: drawn.epoch }];
@@ -193,10 +216,13 @@ export function lastReveal(fold: FoldState, verifier: Key): Uint8Array | undefin
   return (due?.chain ?? fold.lots.verifiers.get(verifier)?.chains.at(-1))?.last;
 }
 
-/** Whether the lot of a receipt is open yet: then nobody knows whether it will be drawn. */
+/** Whether a receipt waits for a lot to close: until then nobody knows whether, or for whom, it is drawn. */
 export function awaitsLot(fold: FoldState, receipt: Key): boolean {
   const known = fold.receipts.get(receipt);
   if (known === undefined || !known.openable) return false;
   if ((fold.epochs.at(-1)?.size ?? 0) <= known.index) return true;
-  return fold.lots.open.some((lot) => lot.population.some(({ receipts }) => receipts.includes(receipt)));
+  return (
+    awaitsDraw(fold, receipt) ||
+    fold.lots.open.some((lot) => lot.population.some(({ receipts }) => receipts.includes(receipt)))
+  );
 }

@@ -55,14 +55,8 @@ export type Attestation = {
   expiry: number;
 };
 
-/** What verification comes to of one model's receipts of one day. */
-export type Coverage = {
-  day: string;
-  model: Key;
-  /** Valid receipts by the tier they have reached. */
-  tiers: Record<Grade, number>;
-  /** Valid receipts that no lot can draw: their requester opens them to nobody, or somebody else ran them. */
-  unopenable: number;
+/** What became of receipts that are to be checked. */
+export type Checked = {
   population: number;
   drawn: number;
   checked: number;
@@ -70,6 +64,18 @@ export type Coverage = {
   unopened: number;
   omitted: number;
   undecided: number;
+};
+
+/** What verification comes to of one model's receipts of one day. */
+export type Coverage = Checked & {
+  day: string;
+  model: Key;
+  /** Valid receipts by the tier they have reached. */
+  tiers: Record<Grade, number>;
+  /** Valid receipts that no lot can draw: their requester opens them to nobody, or somebody else ran them. */
+  unopenable: number;
+  /** Of those whose check was asked for, which bound nothing; and how many of them no lot has drawn yet. */
+  asked: Checked & { waiting: number };
   /** Epochs with something to draw in which nobody revealed. */
   undrawnEpochs: number;
   requested: number;

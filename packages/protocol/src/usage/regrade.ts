@@ -3,7 +3,7 @@ import { addShape } from "../lot/shapes.ts";
 import { dayOf } from "./day.ts";
 import { gradeOf, NO_VERDICTS, reliedBy, verdictsOf } from "./grade.ts";
 import type { Stratum } from "./lot-state.ts";
-import type { Coverage, Examination, Proofs, Standing, Verdicts } from "./proof-state.ts";
+import type { Checked, Coverage, Examination, Proofs, Standing, Verdicts } from "./proof-state.ts";
 import { type FoldState, type Key, timeOf, type UsedReceipt } from "./state.ts";
 
 /** The coverage of one model and day, made where there is none. */
@@ -20,8 +20,9 @@ export function coverageOf({ coverage }: Proofs, day: string, model: Key): Cover
 export function createCoverage(day: string, model: Key): Coverage {
   const tiers = { none: 0, signed: 0, attested: 0, reexecuted: 0, proved: 0 };
   const drawn = { population: 0, drawn: 0, checked: 0, failures: 0, unopened: 0, omitted: 0, undecided: 0 };
+  const asked = { ...drawn, waiting: 0 };
   const others = { undrawnEpochs: 0, requested: 0, requestedFailures: 0, disputesUpheld: 0, lost: 0 };
-  return { day, model, tiers, unopenable: 0, ...drawn, ...others, shapes: new Map() };
+  return { day, model, tiers, unopenable: 0, ...drawn, asked, ...others, shapes: new Map() };
 }
 
 /** What is known of the examination of a receipt, made where nothing is. */
@@ -63,10 +64,15 @@ export function gradeAt(fold: FoldState, id: Key, receipt: UsedReceipt, timeSeco
   const next = verdictsOf(examination, timeSeconds, isRelied);
   const cell = coverageOf(proofs, day, receipt.model);
   const standing = standingOf(proofs, receipt.node);
-  addVerdicts(cell, standing, examination.counted, -1);
-  addVerdicts(cell, standing, next, 1);
-  if (examination.draw !== undefined)
-    moveInStratum(fold, examination.draw.stratum, examination.counted.drawn, next.drawn);
+  const stratum = examination.draw?.stratum;
+  for (const [verdicts, sign] of [
+    [examination.counted, -1],
+    [next, 1],
+  ] as const) {
+    addDrawn(stratum === undefined ? cell.asked : cell, verdicts, sign);
+    addVerdicts(cell, standing, verdicts, sign);
+  }
+  if (stratum !== undefined) moveInStratum(fold, stratum, examination.counted.drawn, next.drawn);
   examination.counted = next;
 }
 
@@ -79,19 +85,24 @@ function standingOf({ standings }: Proofs, node: Key): Standing {
   return standing;
 }
 
+const isChecked = ({ drawn }: Verdicts) => drawn === "passed" || drawn === "failed";
+
+/** What a lot drew by chance is counted apart from what it drew because somebody asked. */
+function addDrawn(counts: Checked, verdicts: Verdicts, sign: 1 | -1): void {
+  if (isChecked(verdicts)) counts.checked += sign;
+  if (verdicts.drawn === "failed") counts.failures += sign;
+  if (verdicts.unopened) counts.unopened += sign;
+  if (verdicts.undecided) counts.undecided += sign;
+  if (verdicts.omitted) counts.omitted += sign;
+}
+
 function addVerdicts(cell: Coverage, standing: Standing, verdicts: Verdicts, sign: 1 | -1): void {
   const { drawn, requested } = verdicts;
-  const isChecked = drawn === "passed" || drawn === "failed";
-  if (isChecked) cell.checked += sign;
-  if (drawn === "failed") cell.failures += sign;
-  if (verdicts.unopened) cell.unopened += sign;
-  if (verdicts.undecided) cell.undecided += sign;
-  if (verdicts.omitted) cell.omitted += sign;
   if (requested !== undefined) cell.requested += sign;
   if (requested === "failed") cell.requestedFailures += sign;
   if (verdicts.upheld) cell.disputesUpheld += sign;
   // A receipt is one receipt of its node, however many found it wrong.
-  if (isChecked || requested !== undefined) standing.checked += sign;
+  if (isChecked(verdicts) || requested !== undefined) standing.checked += sign;
   if (drawn === "failed" || requested === "failed") standing.failures += sign;
   if (verdicts.unopened) standing.unopened += sign;
   if (verdicts.upheld) standing.disputesUpheld += sign;

@@ -85,6 +85,8 @@ export type UsedReceipt = {
   node: Key;
   /** Whether a lot may draw it: its requester opens it, and its node ran a published model. */
   openable: boolean;
+  /** Whether a lot draws it in any case: such a one whose requester asked that it be run again. */
+  asked: boolean;
   /** What vouched for its node's key at its index. */
   attested: readonly Attestation[] | undefined;
   /** The tier it is counted in; undefined where it is not counted as valid, or has no time yet. */

@@ -1,15 +1,19 @@
 /** The fold of what trust rests on: appraisals, approved measurements, revocations (docs/spec/usage.md, "Roots of trust"). */
 import type { EntryOf } from "../entry/entry.ts";
+import type { Technology } from "../entry/verification.ts";
 import { rootName } from "./proof-state.ts";
 import { regradeAll } from "./regrade.ts";
 import { type FoldState, type Key, keyOf } from "./state.ts";
 
-/** The last appraisal of a node's evidence of each technology holds; simulated evidence never counts. */
+/** What is never a ground: simulated evidence, and a GPU's, which says nothing of the code that holds a node's key. */
+const UNCOUNTED: ReadonlySet<Technology> = new Set(["simulated", "hopper"]);
+
+/** The last appraisal of a node's evidence of each technology holds. */
 export function applyAppraisal(fold: FoldState, { says, signed }: EntryOf<"appraisal">): void {
   const { technology, outcome } = says;
   const node = keyOf(says.key);
   const verifier = keyOf(signed.keyId);
-  if (technology === "simulated" || verifier === node || fold.keys.get(node)?.role !== "node") return;
+  if (UNCOUNTED.has(technology) || verifier === node || fold.keys.get(node)?.role !== "node") return;
   const own = fold.trust.appraisals.get(node) ?? new Map();
   fold.trust.appraisals.set(node, own);
   if (outcome === "failed") own.delete(technology);

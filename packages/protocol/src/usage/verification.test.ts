@@ -66,7 +66,7 @@ test("a check that names no engine, and a proof that names no ceremony, give no 
   expect(entries.at(-1)?.kind).toBe("verification");
 });
 
-test("hardware vouches for receipts after its appraisal, while a publisher approves what it measured", async () => {
+test("hardware vouches for receipts after its appraisal, while a publisher approves what it measured; a GPU alone never does", async () => {
   const log = await openWithVerifier();
   const early = await log.call();
   await log.appraise("verifier", "node");
@@ -82,13 +82,16 @@ test("hardware vouches for receipts after its appraisal, while a publisher appro
   await log.appraise("verifier", "node", { technology: "simulated" });
   await log.reference("publisher", { technology: "simulated" });
   const simulated = await log.call();
+  await log.appraise("verifier", "node", { technology: "hopper" });
+  await log.reference("publisher", { technology: "hopper" });
+  const ofGpu = await log.call();
   await log.appraise("verifier", "node");
   await log.epoch(NOON_SECONDS + 2 * MINUTE);
   const expired = await log.call();
   await log.epoch(NOON_SECONDS + DAY + 1);
-  const all = [early, unapproved, good, withdrawn, failed, simulated, expired].map((id) => tier(log, id));
-  expect(all).toEqual(["signed", "signed", "attested", "signed", "signed", "signed", "signed"]);
-  expect(tiers(log)).toMatchObject({ attested: 1, signed: 6 });
+  const all = [early, unapproved, good, withdrawn, failed, simulated, ofGpu, expired].map((id) => tier(log, id));
+  expect(all).toEqual(["signed", "signed", "attested", "signed", "signed", "signed", "signed", "signed"]);
+  expect(tiers(log)).toMatchObject({ attested: 1, signed: 7 });
 });
 
 test("what was drawn and nobody checked is bounded as if it were wrong", async () => {

@@ -1,5 +1,5 @@
 /** What the log says of openings that a node keeps: which may be drawn yet, which are, and which nobody will ask for. */
-import { type FoldState, type Key, keyOf } from "@tallystick/protocol";
+import { awaitsDraw, type FoldState, type Key, keyOf } from "@tallystick/protocol";
 import type { Fate } from "./lot-openings.ts";
 
 export function fatesOf(fold: FoldState): (receiptId: Uint8Array) => Fate {
@@ -14,6 +14,7 @@ export function fatesOf(fold: FoldState): (receiptId: Uint8Array) => Fate {
     if (receipt === undefined) return "undecided"; // It is on its way into the fold.
     const drawn = proofs.examinations.get(id)?.draw;
     if (drawn !== undefined) return lots.verifiers.get(drawn.verifier)?.waiting.has(id) ? "drawn" : "done";
+    if (receipt.asked && awaitsDraw(fold, id)) return "drawn"; // By the next lot, or the one after: it is asked for in any case.
     return receipt.openable && (receipt.index >= coveredSize || open.has(id)) ? "undecided" : "done";
   };
 }

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { serialize } from "node:v8";
 import {
+  ASKED_MOST,
   applyEntry,
   bytesOf,
   createFold,
@@ -80,6 +81,9 @@ async function verifiedLog(): Promise<UsageLog> {
   const fold = createFold();
   for (let round = 0; round < 20; round++) {
     for (let i = 0; i <= round % 5; i++) await usage.call({ authorization: { openness: "lot" } });
+    // More at once than one lot draws.
+    for (let i = 0; i < (round === 1 ? ASKED_MOST + 2 : 1); i++)
+      await usage.call({ authorization: { openness: "lot", tier: "reexecuted" } });
     timeSeconds += round % 4 === 3 ? 30 * HOUR : HOUR;
     await usage.epoch(timeSeconds);
     if (round === 2) await usage.commitLot("two", 30);
@@ -93,15 +97,16 @@ async function verifiedLog(): Promise<UsageLog> {
     }
     for (const verifier of ["one", "two"]) {
       for (const entry of usage.entries.slice(fold.size)) applyEntry(fold, entry);
-      for (const { receipt, epoch, index } of drawnFor(fold, keyOf(usage.idOf(verifier)))) {
-        if (index % 7 === 0) continue;
-        const outcome = index % 5 === 0 ? "failed" : "passed";
+      for (const { receipt, epoch } of drawnFor(fold, keyOf(usage.idOf(verifier)))) {
+        const number = receipt.charCodeAt(0); // Any that is its own.
+        if (number % 7 === 0) continue;
+        const outcome = number % 5 === 0 ? "failed" : "passed";
         await usage.verify(verifier, bytesOf(receipt), { epoch, outcome });
-        if (index % 10 === 0)
+        if (number % 5 === 0)
           await usage.resolve(
             "referee",
             await usage.dispute("one", bytesOf(receipt)),
-            index % 20 === 0 ? "upheld" : "rejected",
+            number % 2 === 0 ? "upheld" : "rejected",
           );
       }
     }
@@ -113,8 +118,9 @@ test("a fold taken up again in the midst of a lot draws, grades and counts as on
   const { entries } = (await verifiedLog()).log;
   const whole = await openOn(join(folder, "never put down"), entries);
   const { totals, closedDays, verifiers } = whole.figures();
-  const { checked, failures, omitted, undecided, disputesUpheld } = totals.verification;
+  const { checked, failures, omitted, undecided, disputesUpheld, asked } = totals.verification;
   expect(Math.min(checked, failures, omitted, undecided, disputesUpheld, closedDays.length)).toBeGreaterThan(0);
+  expect(Math.min(asked.checked, asked.failures, asked.omitted, asked.waiting)).toBeGreaterThan(0);
   expect(verifiers.some(({ missingReveals }) => missingReveals > 0)).toBe(true);
   for (let size = 12; size < entries.length; size += 17) {
     const path = join(folder, `midst-${size}`);
