@@ -1,5 +1,6 @@
 /** What the outside may use. */
 export { type SignatureAlgorithm, sha256, sha384, verifyEd25519, verifyEs256, verifySignature } from "#platform";
+export * from "./attest/again.ts";
 export * from "./attest/appraisal.ts";
 export { appraise, type Circumstances } from "./attest/appraise.ts";
 export * from "./attest/evidence.ts";
@@ -63,9 +64,11 @@ export * from "./proof/plan.ts";
 export * from "./proof/quantise.ts";
 export * from "./receipt/disclosed.ts";
 export * from "./receipt/file.ts";
+export * from "./receipt/history.ts";
 export * from "./receipt/lot-opening.ts";
 export * from "./receipt/stream.ts";
 export { unmetTier } from "./receipt/terms.ts";
+export * from "./receipt/tiers.ts";
 export * from "./receipt/verify.ts";
 export { keyId, parseSigned, type Signed, type Signer, signedId, signPayload, verifySigned } from "./sign/cose.ts";
 export { ASKED_MOST, awaitsDraw } from "./usage/asked.ts";

@@ -258,6 +258,9 @@ test("receipt.md explains every failure that a verdict can have", () => {
     not_in_log: true,
     bad_checkpoint: true,
     out_of_order: true,
+    refuted: true,
+    revoked: true,
+    bad_evidence: true,
   };
   const { text = "" } = specs.find(({ name }) => name === "receipt.md") ?? {};
   const explained = [...text.matchAll(/^\| `(\w+)` +\| [a-z]/gm)].map(([, code]) => code);

@@ -13,7 +13,10 @@ export type Failure =
   | "bad_proof"
   | "not_in_log"
   | "bad_checkpoint"
-  | "out_of_order";
+  | "out_of_order"
+  | "refuted"
+  | "revoked"
+  | "bad_evidence";
 
 /** One thing that was looked at. `passed` says what is now known, `not_checked` why it is not. */
 export type Check<F extends string = Failure> = { name: string; detail: string } & (

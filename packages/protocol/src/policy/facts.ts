@@ -5,7 +5,7 @@ import { bytesOf, type Exclusion, type FoldState, type Key, type PublishedModel,
 import type { AcceptanceFacts, TierGround } from "./satisfies.ts";
 
 /** Receipts of which the log itself shows that they do not hold. */
-const BROKEN: ReadonlySet<Exclusion> = new Set([
+export const BROKEN: ReadonlySet<Exclusion> = new Set([
   "unknown_session",
   "unknown_model",
   "unknown_node",

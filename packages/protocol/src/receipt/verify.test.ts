@@ -42,9 +42,9 @@ test.each(vectors)("$desc: $outcome $failure", async ({ file, vkey, outcome, fai
   expect(verdict.failure).toBe(failure);
 });
 
-// A proof lies beside the file of a receipt: proof/check.test.ts reaches the failure that is of it.
+// A proof lies beside the file of a receipt, and what others said of it in the log: tests of those reach their failures.
 test("every failure that a verdict can have is reached by a vector", () => {
-  const all: Record<Exclude<Failure, "bad_proof">, true> = {
+  const all: Record<Exclude<Failure, "bad_proof" | "refuted" | "revoked" | "bad_evidence">, true> = {
     malformed: true,
     wrong_id: true,
     bad_signature: true,
@@ -87,6 +87,9 @@ test("a verdict says every check by name, and what the receipt says", async () =
     "response opening: passed, the response in this file is the one committed to",
     "witnesses: not_checked, no policy says which witnesses to ask for: the time is the log operator's own word",
     'execution: not_checked, tier "signed": that the node told the truth is not shown',
+    "attested: not_checked, that is in the log, not in this file",
+    "reexecuted: not_checked, its requester opens it to no verifier: no lot draws it",
+    "proved: not_checked, the request is not committed to as a circuit takes it: nothing can be proved of it",
   ]);
   if (verdict.outcome !== "verified") return expect.fail("the receipt is good");
   expect(verdict.value).toEqual({
@@ -97,6 +100,7 @@ test("a verdict says every check by name, and what the receipt says", async () =
     grant: one.entries.grant.says,
     manifest: MANIFEST,
     nodeName: "example-node",
+    nodeKey: one.entries.receipt.signed.keyId,
     seenSeconds: NOON_SECONDS,
   });
 });

@@ -24,6 +24,8 @@ export type VerifiedReceipt = {
   grant: EntryOf<"grant">["says"];
   manifest: Manifest;
   nodeName: string;
+  /** The id of the key that signed it. */
+  nodeKey: Uint8Array;
   /** When the log's cosigners saw a tree that holds the receipt, Unix seconds. */
   seenSeconds: number;
 };
@@ -87,6 +89,7 @@ export async function verifyReceiptFile(
     ["response opening", checkOpening(found, "response")],
     ["witnesses", checkpoints.witnesses],
     ["execution", { notChecked: notExecuted(found) }],
+    ...TIERS_AFTER.map((tier): [string, Finding] => [tier, { notChecked: notReached(found, tier) }]),
   ];
   return conclude(found, essential, further, checkpoints.seenSeconds);
 }
@@ -108,7 +111,15 @@ function conclude(
   const says = { receipt: parts.receipt.says, authorization: authorization.says, grant: parts.grant.says };
   return {
     outcome: "verified",
-    value: { id, index, ...says, manifest, nodeName: parts.node.says.name, seenSeconds },
+    value: {
+      id,
+      index,
+      ...says,
+      manifest,
+      nodeName: parts.node.says.name,
+      nodeKey: parts.receipt.signed.keyId,
+      seenSeconds,
+    },
     checks,
   };
 }
@@ -230,6 +241,19 @@ function notExecuted({ parts, authorization }: Case): string {
   const tier = `tier "${authorization.says.tier}": that the node told the truth is not shown`;
   if (provenance === "executed") return tier;
   return `${tier}; it relayed the answer of ${upstream ? `"${upstream.name}"` : "an upstream"}, and what ran there is that one's word alone`;
+}
+
+/** The tiers that an answer comes to after it: no file of a receipt can show them. */
+const TIERS_AFTER = ["attested", "reexecuted", "proved"] as const;
+
+function notReached({ parts, authorization }: Case, tier: (typeof TIERS_AFTER)[number]): string {
+  const { openness, request } = authorization.says;
+  if (tier === "reexecuted" && parts.receipt.says.provenance === "relayed")
+    return "a relayed answer is run again by nobody";
+  if (tier === "reexecuted" && openness === "none") return "its requester opens it to no verifier: no lot draws it";
+  if (tier === "proved" && request.alg !== "poseidon2")
+    return "the request is not committed to as a circuit takes it: nothing can be proved of it";
+  return "that is in the log, not in this file";
 }
 
 /** A part whose proof is still to come: no checkpoint covered it when the file was written. */

@@ -92,7 +92,7 @@ function rootsOfCheck({ verifier, judge, ceremony }: Verification): Ground["root
 }
 
 /** Whether all that a check rests on is relied on: else it is as if it had not been made. */
-function isSound(check: Verification, timeSeconds: number | undefined, isRelied: IsRelied): boolean {
+export function isSound(check: Verification, timeSeconds: number | undefined, isRelied: IsRelied): boolean {
   return rootsOfCheck(check).every(({ kind, root }) => isRelied(kind, root, timeSeconds));
 }
 
@@ -106,7 +106,7 @@ function resolvedAs(
 }
 
 /** Whether the answer was found wrong by running the model again: then nobody's word but its node's is left. */
-function isRefuted(examination: Examination, timeSeconds: number | undefined, isRelied: IsRelied): boolean {
+export function isRefuted(examination: Examination, timeSeconds: number | undefined, isRelied: IsRelied): boolean {
   if (resolvedAs("upheld", examination, timeSeconds, isRelied)) return true;
   if (resolvedAs("rejected", examination, timeSeconds, isRelied)) return false;
   return examination.checks.some(
