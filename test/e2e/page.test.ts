@@ -39,8 +39,12 @@ const CHECKS = [
   "response opening",
   "witnesses",
   "execution",
+  "attested",
+  "reexecuted",
+  "proved",
 ];
-const UNOPENED = ["request opening", "response opening", "witnesses", "execution"];
+const AFTER = ["execution", "attested", "reexecuted", "proved"];
+const UNOPENED = ["request opening", "response opening", "witnesses", ...AFTER];
 
 describe.skipIf(!hasChromium)(hasChromium ? "the page" : "the page (skipped: no Chromium)", () => {
   let browser: Browser;
@@ -168,7 +172,7 @@ describe.skipIf(!hasChromium)(hasChromium ? "the page" : "the page (skipped: no 
     await onPage("file", async (page) => {
       const verdict = page.locator("#verify-result .verdict");
       await page.locator("#verify-file").setInputFiles(good);
-      expect((await readVerdict(verdict)).notChecked).toEqual(["witnesses", "execution"]);
+      expect((await readVerdict(verdict)).notChecked).toEqual(["witnesses", ...AFTER]);
       await page.locator("#verify-file").setInputFiles(bad);
       await expectText(page.locator("#verify-result .verdict.broken .outcome"), "Verification failed: wrong opening");
       expect((await readVerdict(verdict)).failed).toEqual(["response opening"]);

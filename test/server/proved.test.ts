@@ -1,25 +1,15 @@
 /** The tier `proved` through the whole network: asked for, answered by the circuit, proved, checked, and in the figures. */
 import { type Client, createClient } from "@tallystick/client";
-import {
-  CEREMONY,
-  checkProof,
-  floats,
-  floatTensor,
-  hex,
-  parseAnswer,
-  parseAuthorization,
-  parseCall,
-  parseEntry,
-  parseHex,
-  sha256,
-} from "@tallystick/protocol";
+import { openProofVerifier } from "@tallystick/client/proof";
+import { CEREMONY, encodeCall, floats, floatTensor, hex, parseAnswer, parseEntry, sha256 } from "@tallystick/protocol";
 import { describe, expect, test } from "vitest";
-import { openModel, readExample, readModelFile } from "../../models/load.ts";
+import { openModel, readExample } from "../../models/load.ts";
 import { startNetwork, type TestNetwork } from "../network.ts";
 import { CRS_FOLDER, CRS_SUITE, PROVING_TIMEOUT_MS } from "../proving.ts";
 import { openRequester, postDispatch } from "./requester.ts";
 
 const FOLDER = "breast-cancer";
+const PROOF_CHECKS = ["circuit", "proved receipt", "proved input", "proved weights", "proved answer", "proof"];
 
 async function openClient(network: TestNetwork) {
   const { url, apiKey, trust } = network;
@@ -64,18 +54,35 @@ describe.skipIf(CRS_FOLDER === undefined)(CRS_SUITE, { timeout: PROVING_TIMEOUT_
     expect(answer.status).toBe(200);
     const evidence = new Uint8Array(await answer.arrayBuffer());
 
-    const call = parseCall(opening.request.bytes);
-    const receipt = await receiptOf(client, receiptId);
-    const question = {
-      ...{ evidence, receiptId: parseHex(receiptId) ?? evidence, manifest, request: receipt.request },
-      circuit: readModelFile(FOLDER, "circuit.json"),
-    };
-    const [input] = call.operation === "infer" ? call.inputs : [];
+    await using verifier = await openProofVerifier();
+    const verdict = await client.proof(receiptId, verifier, opening);
+    expect(verdict).toMatchObject({
+      outcome: "verified",
+      value: { evidence, limits: [expect.any(String), {}, {}, {}] },
+    });
+    expect(verdict.checks.map(({ name }) => name)).toEqual(PROOF_CHECKS);
+    expect(await client.proof(receiptId, verifier)).toMatchObject({ outcome: "inconclusive" });
     const [given] = parseAnswer(opening.response?.bytes ?? evidence);
-    if (input === undefined || given === undefined) return expect.fail("the call and its answer are opened");
-    const { checks } = checkProof({ ...question, opened: { input, salt: opening.request.salt, answer: given } });
-    expect(checks.filter(({ state }) => state !== "passed")).toEqual([]);
-    expect(outputs.map((output) => [...floats(output)])).toEqual([[...floats(given)]]);
+    expect(outputs).toEqual([given]);
+
+    // Another answer than was given, and another input than was asked about, are not what was proved.
+    const { request, response } = opening;
+    const otherRow = inputs.map((input) => ({ ...input, data: input.data.with(3, (input.data[3] ?? 0) ^ 0x80) }));
+    const asked = { ...request, bytes: encodeCall({ operation: "infer", inputs: otherRow, outputs: [] }) };
+    const otherCall = await client.proof(receiptId, verifier, { ...opening, request: asked });
+    expect(otherCall).toMatchObject({ outcome: "failed", failure: "wrong_opening" });
+    const bytes = response?.bytes.with(-1, (response.bytes.at(-1) ?? 0) ^ 1) ?? evidence;
+    const otherAnswer = await client.proof(receiptId, verifier, {
+      request,
+      response: { ...request, ...response, bytes },
+    });
+    expect(otherAnswer).toMatchObject({ outcome: "failed", failure: "wrong_opening" });
+
+    // The key is made from the circuit's source, and is given to anybody by its digest; nothing else is.
+    const key = hex(manifest.circuit?.verificationKey ?? evidence);
+    const served = await network.fetch(`/v1/verification-keys/${key}`);
+    expect(hex(sha256(new Uint8Array(await served.arrayBuffer())))).toBe(key);
+    expect((await network.fetch(`/v1/verification-keys/${"0".repeat(64)}`)).status).toBe(404);
 
     const said = (await statementsOf(network, receiptId)).map(({ entry }) =>
       parseEntry(Uint8Array.from(Buffer.from(entry, "base64"))),
@@ -105,11 +112,3 @@ describe.skipIf(CRS_FOLDER === undefined)(CRS_SUITE, { timeout: PROVING_TIMEOUT_
     expect((await postDispatch(network, await own.dispatch({ says: { nonce: 0 } }))).status).toBe(200);
   });
 });
-
-async function receiptOf(client: Client, receiptId: string) {
-  const verdict = await client.receipt(receiptId);
-  if (verdict.outcome !== "verified") return expect.fail("the receipt holds");
-  const { authorization, receipt } = verdict.value;
-  expect(parseAuthorization(receipt.authorization).says.tier).toBe("proved");
-  return authorization;
-}

@@ -26,6 +26,8 @@ import { askOpenAi, type Completed, type CompletionStream, streamOpenAi } from "
 import { orUnverified, RefusedError, UnverifiedError } from "./errors.ts";
 import { fieldOf } from "./http.ts";
 import { listModels, type Model, type ModelRow } from "./models.ts";
+import type { ProofVerifier } from "./proof.ts";
+import { fetchEvidence, proofNames, proofVerdict, type VerifiedProof, verifyProof } from "./proved-answer.ts";
 import { fetchReceiptFile } from "./receipt-files.ts";
 import { type CallTerms, createRequester, type RequesterOptions } from "./requester.ts";
 
@@ -71,6 +73,12 @@ export type Client = {
   /** The verdict over a receipt of this network: its file is waited for, and every check made. */
   receipt(receiptId: string, opening?: Opening): Promise<Verdict<VerifiedReceipt>>;
   verify(file: Uint8Array): Promise<Verdict<VerifiedReceipt>>;
+  /**
+   * The proof of one of this account's answers, verified here: `openProofVerifier` of @tallystick/client/proof gives the
+   * verifier. With `opening` it is shown to be of this call and this answer; without, the verdict is at best inconclusive.
+   * Throws RefusedError where there is no proof, or not yet: it is made some seconds after the answer.
+   */
+  proof(receiptId: string, verifier: ProofVerifier, opening?: Opening): Promise<Verdict<VerifiedProof>>;
   /** Signs and logs that the holder of `signer` acts on a receipt. Enrols the key where the log does not know it. */
   rely(receiptId: string, signer: Signer, name: string): Promise<{ index: number; alreadyLogged: boolean }>;
   /** Signs and logs that the requester accepted the answer. For receipts of this client's own session. */
@@ -137,6 +145,21 @@ export function createClient(options: ClientOptions): Client {
     receiptFile,
     receipt: async (receiptId, opening) => verifyReceiptFile(await receiptFile(receiptId, opening), trust),
     verify: (file) => verifyReceiptFile(file, trust),
+
+    async proof(receiptId, verifier, opening) {
+      const evidence = await fetchEvidence(http, receiptId, options.apiKey);
+      const receipt = await verifyReceiptFile(await receiptFile(receiptId, opening), trust);
+      if (receipt.outcome !== "verified") return receipt; // A proof of what does not hold shows nothing.
+      const { manifest } = receipt.value;
+      const names = proofNames(manifest);
+      if (names === undefined) throw new UnverifiedError(`${manifest.name} has no circuit, and so no proof`);
+      const [circuit, verificationKey] = await Promise.all([
+        http.bytes(`/v1/artifacts/${names.circuit}`),
+        http.bytes(`/v1/verification-keys/${names.verificationKey}`),
+      ]);
+      const parts = { evidence, circuit, verificationKey };
+      return proofVerdict(await verifyProof(verifier, receipt.value, parts, opening), evidence, manifest);
+    },
 
     async rely(receiptId, signer, name) {
       const receipt = idOf(receiptId);

@@ -35,6 +35,7 @@ export { proveEntry, readEntry } from "./log/prove.ts";
 export { LogTree, openTree } from "./log/tree.ts";
 export { type Compared, type WitnessWatch, watchWitness } from "./log/witness.ts";
 export type { Model, ModelRow } from "./models.ts";
+export type { VerifiedProof } from "./proved-answer.ts";
 export { type AnswerReceipt, openingOf, receiptOf } from "./receipt-of.ts";
 export type { CallTerms } from "./requester.ts";
 export { createVerifiedFetch, type VerifiedFetch, type VerifiedFetchOptions } from "./verified-fetch.ts";

@@ -8,7 +8,8 @@ import { type Check, ceremonyPoints, checkProof, equal, type ProofQuestion, sha2
 export type ProofVerifier = {
   /**
    * Every check of a proof. The verification key may come from anybody: it has to be the one that the manifest names. That
-   * the manifest names the key of its own circuit shows only who compiles that circuit, which a verifier's server does.
+   * the manifest names the key of its own circuit shows only who compiles that circuit: a verifier does, before it says
+   * `passed`, and so does a network that gives the key.
    */
   verify(question: ProofQuestion & { verificationKey: Uint8Array }): Promise<Check[]>;
   [Symbol.asyncDispose](): Promise<void>;
@@ -49,7 +50,10 @@ export async function openProofVerifier(): Promise<ProofVerifier> {
         .then(({ verified }) => verified)
         .catch(() => false);
       return isValid
-        ? [...checks, { name, state: "passed", detail: "the proof holds" }]
+        ? [
+            ...checks,
+            { name, state: "passed", detail: "the proof holds, by the key that the revision names for its circuit" },
+          ]
         : [...checks, { name, state: "failed", failure: "bad_proof", detail: "the proof does not hold" }];
     },
     [Symbol.asyncDispose]: () => api.destroy(),

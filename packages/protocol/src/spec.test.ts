@@ -261,6 +261,7 @@ test("receipt.md explains every failure that a verdict can have", () => {
     refuted: true,
     revoked: true,
     bad_evidence: true,
+    not_accepted: true,
   };
   const { text = "" } = specs.find(({ name }) => name === "receipt.md") ?? {};
   const explained = [...text.matchAll(/^\| `(\w+)` +\| [a-z]/gm)].map(([, code]) => code);

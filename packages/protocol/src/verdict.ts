@@ -16,7 +16,8 @@ export type Failure =
   | "out_of_order"
   | "refuted"
   | "revoked"
-  | "bad_evidence";
+  | "bad_evidence"
+  | "not_accepted";
 
 /** One thing that was looked at. `passed` says what is now known, `not_checked` why it is not. */
 export type Check<F extends string = Failure> = { name: string; detail: string } & (

@@ -39,6 +39,8 @@ export type Proofs = {
   /** The evidence of a receipt; undefined where none was made, or not yet, or where it was of the oldest. */
   find(receiptId: Uint8Array): Promise<Uint8Array | undefined>;
   verify(manifest: Manifest, evidence: Uint8Array): Promise<ProofOutcome>;
+  /** The key of a revision's circuit, made from its source here. */
+  verificationKey(manifest: Manifest): Promise<Uint8Array>;
   /** Has `listener` told of each proof that was made. */
   follow(listener: (made: MadeProof) => void): void;
   /** Resolves once no proof is being made. */
@@ -153,6 +155,7 @@ export async function openProofs({ folder, crsPath, files, weightsSaltOf, report
     find: async (receiptId) =>
       names.has(hex(receiptId)) ? new Uint8Array(await readFile(join(kept, hex(receiptId)))) : undefined,
     verify: async (manifest, evidence) => prover.verify(await revisionOf(manifest), evidence),
+    verificationKey: async (manifest) => prover.verificationKey(await revisionOf(manifest)),
     follow: (listener) => void listeners.push(listener),
     idle: () => proving,
     async close() {

@@ -8,7 +8,6 @@ import {
   keyOf,
   type LotOpening,
   type Manifest,
-  parseHex,
   type Signer,
   type Submission,
   TILE_WIDTH,
@@ -27,6 +26,7 @@ import type { Report } from "./platform/http.ts";
 import { signRequest } from "./platform/http-signature.ts";
 import type { Random } from "./platform/random.ts";
 import { sameSecret } from "./platform/secrets.ts";
+import { proofRoutes } from "./proof-routes.ts";
 import type { Proofs } from "./proofs.ts";
 import type { Serving } from "./serving.ts";
 import { createArchive } from "./verifier/archive-store.ts";
@@ -147,10 +147,7 @@ export async function openVerifying(parts: VerifyingParts): Promise<Verifying> {
     sign: gateway.sign,
   });
 
-  routes.get("/v1/receipts/:id/proof", async (c) => {
-    const evidence = await findProof(parts, c);
-    return c.body(evidence as Uint8Array<ArrayBuffer>, 200, { "content-type": "application/cbor" });
-  });
+  routes.route("/", proofRoutes({ fold, proofs: parts.proofs, payerOf: (c) => payerOf(parts, c) }));
 
   return {
     routes,
@@ -203,20 +200,6 @@ async function askOpening(parts: VerifyingParts, signer: Signer, asked: Asked): 
   if (check !== undefined) headers["tallystick-check"] = Buffer.from(check).toString("base64");
   const answer = await serving.findNode(hex(node))?.remote.askOpening(path, headers);
   return answer?.status === 200 ? readOpening(answer.body) : undefined;
-}
-
-/** The evidence of a receipt, for whoever paid for it: it shows the answer. */
-async function findProof(parts: VerifyingParts, c: Context): Promise<Uint8Array> {
-  const id = parseHex(c.req.param("id") ?? "");
-  if (id?.length !== 32) throw new ServiceError("invalid_request", "a receipt id is 64 digits of lower-case hex");
-  const payer = payerOf(parts, c);
-  const receipt = parts.ledger.fold.receipts.get(keyOf(id));
-  const evidence = receipt?.payer === keyOf(parseHex(payer) ?? id) ? await parts.proofs?.find(id) : undefined;
-  if (evidence !== undefined) return evidence;
-  throw new ServiceError(
-    "not_found",
-    `no proof of ${hex(id)} for this API key: it takes seconds, or was not asked for`,
-  );
 }
 
 function payerOf({ authenticate }: VerifyingParts, c: Context): string {

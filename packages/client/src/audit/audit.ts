@@ -51,6 +51,8 @@ export type AuditOptions = {
   /** Whether each signature holds; in this thread unless the caller has more of them. */
   verifyAll?: (jobs: readonly SignatureJob[]) => Promise<boolean[]>;
   onProgress?: (done: number, total: number) => void;
+  /** Is shown each entry in order; those that are none are left out. */
+  onEntry?: (index: number, entry: Entry) => void;
 };
 
 /** Bundles whose signatures may be under way at once. */
@@ -142,7 +144,7 @@ async function walkEntries(
   options: AuditOptions,
   report: Report,
 ): Promise<Walk> {
-  const { verifyAll = verifyHere, onProgress } = options;
+  const { verifyAll = verifyHere, onProgress, onEntry } = options;
   const fold = createFold();
   const tiles = new Tiles();
   const frontier = new Frontier();
@@ -167,6 +169,7 @@ async function walkEntries(
         if (entry.kind === "epoch") await clock.checkEpoch(entry, index, fold, tiles);
         if (entry.kind === "policy") await clock.checkPolicy(entry, index, fold);
         applyEntry(fold, entry);
+        onEntry?.(index, entry);
       }
       if (entryCount === comparedSize) figures = figuresOf(fold);
     }

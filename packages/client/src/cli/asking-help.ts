@@ -20,7 +20,7 @@ export const ASKING: readonly (readonly [string, Command])[] = [
       does: "run a model on a file, a text or numbers (--example: on its own example)",
       about:
         "Signs a request, runs the model, checks that the answer is the one in the receipt, verifies the receipt and keeps its file.",
-      options: ["input", "example", "save", "decision", "tier", "max-price", "api-key", ...COMMON],
+      options: ["input", "example", "save", "decision", "tier", "open", "accept", "max-price", "api-key", ...COMMON],
       example: "tally infer paddle/ocr --input models/paddle-ocr/example.png",
       exits: {
         0: "answered, and the receipt holds",
@@ -39,7 +39,7 @@ export const ASKING: readonly (readonly [string, Command])[] = [
       does: "ask a language model, and check its answer as it comes",
       about:
         "Signs a request, prints the answer as it comes, and holds every frame of it to what the node signs while it streams. Ends at the first that does not hold. Then verifies the receipt, keeps its file, and says on standard error what was checked. PROMPT is a text, or - for standard input.",
-      options: ["max-tokens", "hold", "save", "decision", "max-price", "api-key", ...COMMON],
+      options: ["max-tokens", "hold", "save", "decision", "open", "accept", "max-price", "api-key", ...COMMON],
       example: 'tally chat tallystick/state-of-the-union "Fellow citizens"',
       exits: {
         0: "answered, and the receipt holds",
@@ -58,7 +58,7 @@ export const ASKING: readonly (readonly [string, Command])[] = [
       does: "the vector of a text, as JSON",
       about:
         "Signs a request, checks that the vector is the one in the receipt, prints it, verifies the receipt, keeps its file, and says on standard error what was checked. TEXT is a text, or - for standard input.",
-      options: ["save", "decision", "max-price", "api-key", ...COMMON],
+      options: ["save", "decision", "open", "accept", "max-price", "api-key", ...COMMON],
       example: 'tally embed google/use-lite "a text"',
       exits: {
         0: "answered, and the receipt holds",
@@ -72,17 +72,18 @@ export const ASKING: readonly (readonly [string, Command])[] = [
   [
     "verify",
     {
-      takes: "RECEIPT",
-      does: "every check of a receipt: by its id, its file or its URL",
+      takes: "RECEIPT [LOG]",
+      words: 2,
+      does: "every check of a receipt, of each tier: by its id, its file or its URL",
       about:
-        "Makes every check of a receipt and says what each found. A file needs no network. A receipt of your own is opened with the half that was kept for you.",
-      options: COMMON,
+        "Makes every check of a receipt and says what each found, or why it was not made. A file needs no network. What verifiers and referees said of it is in the log: it is recomputed from LOG, a URL or the folder of a copy, or from the network that was asked, where its log is not long. A receipt of your own is opened with the half that was kept for you, and its proof is verified here.",
+      options: ["accept", "proof", "api-key", ...COMMON],
       example: "tally verify receipt.json",
       exits: {
         0: "verified",
         1: "there is no such receipt",
-        3: "a check failed",
-        4: "nothing failed, but something could not be checked: the log's key is not known, or no checkpoint covers the receipt yet",
+        3: "a check failed: of the receipt, of what was said of it, of its proof or of your policy",
+        4: "nothing failed, but something could not be checked: the log's key is not known, no checkpoint covers the receipt yet, or your policy is not shown to be met",
         5: UNREACHABLE,
       },
     },

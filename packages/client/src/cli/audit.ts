@@ -1,6 +1,6 @@
 /** `tally audit`: recomputes every figure from the tiles, and says what does not hold. */
 import { type FoldState, Malformed, parseCheckpoint } from "@tallystick/protocol";
-import { type Audit, auditAndFold } from "../audit/audit.ts";
+import { type Audit, type AuditOptions, auditAndFold } from "../audit/audit.ts";
 import { sizeOf } from "../audit/differences.ts";
 import type { LogSource } from "../audit/source.ts";
 import { createHttp } from "../http.ts";
@@ -34,7 +34,12 @@ export function isClean({ findings, differences = [] }: Audit): boolean {
 export type Audited = { audit: Audit; fold: FoldState; logKey: LogKey };
 
 /** Audits a log that is open, and shows how far it is. */
-export async function auditOpened(args: AuditArguments, opened: OpenedLog, context: Context): Promise<Audited> {
+export async function auditOpened(
+  args: AuditArguments,
+  opened: OpenedLog,
+  context: Context,
+  onEntry?: AuditOptions["onEntry"],
+): Promise<Audited> {
   const { terminal, edges } = context;
   const { logKey } = opened;
   const published = await findPublished(args, opened, context);
@@ -48,6 +53,7 @@ export async function auditOpened(args: AuditArguments, opened: OpenedLog, conte
       verifyAll: pool.verifyAll,
       onProgress: progress.update,
       ...(published === undefined ? {} : { published }),
+      ...(onEntry === undefined ? {} : { onEntry }),
     });
     return { ...audited, logKey };
   } finally {

@@ -23,7 +23,7 @@ export type ChatArguments = NetworkOptions &
 /** The answer goes to standard output as it comes; its receipt and what was checked follow on standard error. */
 export async function chat(args: ChatArguments, context: Context): Promise<Exit> {
   const { terminal } = context;
-  const terms = termsOf(args);
+  const terms = await termsOf(args);
   const { logKey, ...place } = await openAsking(args, context);
   const client = createClient(place);
   const stream = await client.chat(
@@ -53,7 +53,7 @@ export type EmbedArguments = NetworkOptions &
 /** The vector goes to standard output, as JSON. */
 export async function embed(args: EmbedArguments, context: Context): Promise<Exit> {
   const { terminal } = context;
-  const terms = termsOf(args);
+  const terms = await termsOf(args);
   const { logKey, ...place } = await openAsking(args, context);
   const client = createClient(place);
   const asking = client.embed({ model: args.model, input: await textOf(args.text), encoding_format: "float" }, terms);

@@ -1,4 +1,4 @@
-/** The shorter commands: models, verify, rely, usage. */
+/** The shorter commands: models, rely, usage. */
 import { readFile } from "node:fs/promises";
 import { type Figures, hex, parseReceiptFile, verifyReceiptFile } from "@tallystick/protocol";
 import { createClient } from "../client.ts";
@@ -9,7 +9,7 @@ import { findNetwork, type NetworkOptions, trustOf } from "./networks.ts";
 import { findReceipt } from "./receipts.ts";
 import { openRelierKey } from "./relier-key.ts";
 import { EXIT, type Exit, printable, table, UsageError } from "./terminal.ts";
-import { exitOf, verdictJson, verdictText } from "./verdict-text.ts";
+import { exitOf, verdictText } from "./verdict-text.ts";
 
 export async function models(
   { json, ...options }: NetworkOptions & { json: boolean },
@@ -29,20 +29,6 @@ export async function models(
       : table(["MODEL", "VERSION", "CATEGORY", "STATE", "VALID", "RELIED ON", "WHAT IT GIVES"], texts),
   );
   return EXIT.ok;
-}
-
-export async function verify(
-  { what, json, ...options }: NetworkOptions & { what: string; json: boolean },
-  context: Context,
-): Promise<Exit> {
-  const { file, logKey, note } = await findReceipt(what, options, context);
-  const verdict = await verifyReceiptFile(
-    file,
-    logKey === undefined ? undefined : await trustOf(logKey, context.policy),
-  );
-  if (note !== undefined) context.terminal.err(`${note}\n`);
-  context.terminal.out(json ? `${verdictJson(verdict, logKey)}\n` : verdictText(verdict, logKey));
-  return exitOf(verdict);
 }
 
 export type RelyArguments = NetworkOptions & { what: string; key?: string; json: boolean };

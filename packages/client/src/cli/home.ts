@@ -21,6 +21,9 @@ export type Home = {
   folder: string;
   relierKeyPath: string;
   receiptPath(receiptId: string): string;
+  /** Where the evidence of a receipt's proof is kept, and what proofs are verified by, under its SHA-256. */
+  proofPath(receiptId: string): string;
+  blobPath(digest: string): string;
   /** The vkey by which a log was first met. */
   findLog(origin: string): Promise<string | undefined>;
   /** The newest checkpoint of a log that was believed here, as it came: what the log signs from then on is held to it. */
@@ -51,6 +54,8 @@ export function openHome(env: NodeJS.ProcessEnv): Home {
     folder,
     relierKeyPath: join(folder, "relier.pem"),
     receiptPath: (receiptId) => join(folder, "receipts", `${receiptId}.json`),
+    proofPath: (receiptId) => join(folder, "proofs", receiptId),
+    blobPath: (digest) => join(folder, "blobs", digest),
     findCheckpoint: (origin) => findCheckpoint(checkpointPath(origin), origin),
     keepCheckpoint: ({ checkpoint, bytes }) => writePrivately(checkpointPath(checkpoint.origin), bytes),
 

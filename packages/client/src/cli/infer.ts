@@ -8,7 +8,7 @@ import { type InputArguments, readInput } from "./input.ts";
 import { keepReceipt, type TermArguments, termsOf } from "./kept-receipt.ts";
 import { type NetworkOptions, openAsking } from "./networks.ts";
 import { outputText } from "./output-text.ts";
-import { type Exit, UsageError, waiting } from "./terminal.ts";
+import { type Exit, printable, UsageError, waiting } from "./terminal.ts";
 import { exitOf, verdictText } from "./verdict-text.ts";
 
 export type InferArguments = NetworkOptions &
@@ -17,7 +17,7 @@ export type InferArguments = NetworkOptions &
 
 export async function infer(args: InferArguments, context: Context): Promise<Exit> {
   const { terminal } = context;
-  const options = termsOf(args);
+  const options = await termsOf(args);
   const { logKey, ...place } = await openAsking(args, context);
   const client = createClient(place);
   const model = await client.model(args.model);
@@ -25,8 +25,18 @@ export async function infer(args: InferArguments, context: Context): Promise<Exi
   const answer = await waiting(terminal, `asking ${model.name}`, ask(client, model, given, options));
   const { verdict, receiptFile } = await keepReceipt(client, answer, args.save, context);
   terminal.out(args.json ? answerJson(answer, model, verdict, receiptFile) : answerText(answer, model, receiptFile));
+  if (!args.json) terminal.err(besideAnswer(answer, options));
   if (!args.json && verdict.outcome !== "verified") terminal.err(verdictText(verdict, logKey));
   return exitOf(verdict);
+}
+
+/** What is still to come, and how the answer met the caller's policy. */
+function besideAnswer({ checks, receiptId }: Answer, { tier }: InferOptions): string {
+  const ofPolicy = checks.filter(({ name }) => name.startsWith("policy: "));
+  const lines = ofPolicy.map(({ name, state, detail }) => `${name}: ${state.replace("_", " ")}, ${detail}`);
+  const proof =
+    tier === "proved" ? [`its proof is made behind the answer: tally verify ${receiptId} waits for it`] : [];
+  return [...lines, ...proof].map((line) => `${printable(line)}\n`).join("");
 }
 
 /** What is malformed here can only be the user's input: of the network's answers the client says so itself. */

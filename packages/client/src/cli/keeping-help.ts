@@ -132,7 +132,18 @@ export const KEEPING: readonly (readonly [string, Command])[] = [
       about:
         "Makes an API key of an account and prints it, this once: only its hash is kept. With --api-key, a key with the scope keys makes others of its account; else the operator does, whose token lies with the network on this machine.",
       options: [
-        ...(["scopes", "models", "budget", "day-budget", "price-limit", "requests", "units", "calls", "days"] as const),
+        ...([
+          "scopes",
+          "models",
+          "budget",
+          "day-budget",
+          "price-limit",
+          "requests",
+          "units",
+          "calls",
+          "days",
+          "accept",
+        ] as const),
         ...MANAGING,
       ],
       example: "tally keys create ci --scopes infer --requests 60 --days 90",

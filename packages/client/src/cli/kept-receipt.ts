@@ -1,9 +1,9 @@
 /** The receipt of an answer that this user got: fetched, verified, and kept with the half that is the user's own. */
-import type { Verdict, VerifiedReceipt } from "@tallystick/protocol";
-import { parseHex } from "@tallystick/protocol";
+import { acceptanceJson, parseHex, type Verdict, type VerifiedReceipt } from "@tallystick/protocol";
 import type { Answer, CallTerms, Client } from "../client.ts";
 import { UnreachableError } from "../errors.ts";
 import { ASKED_TIERS } from "../session.ts";
+import { readAcceptance } from "./accept.ts";
 import type { Context } from "./context.ts";
 import { writePrivately } from "./home.ts";
 import { UsageError, waiting } from "./terminal.ts";
@@ -40,10 +40,10 @@ async function fetchFile(
   }
 }
 
-export type TermArguments = { decision?: string; maxPrice?: string; tier?: string };
+export type TermArguments = { decision?: string; maxPrice?: string; tier?: string; open?: string; accept?: string };
 
 /** What a call is signed with, as the command's options say it. */
-export function termsOf({ decision, maxPrice, tier: word }: TermArguments): CallTerms {
+export async function termsOf({ decision, maxPrice, tier: word, open, accept }: TermArguments): Promise<CallTerms> {
   const bytes = decision === undefined ? undefined : parseHex(decision);
   if (decision !== undefined && bytes?.length !== 16)
     throw new UsageError("--decision takes 32 digits of lower-case hex");
@@ -52,7 +52,11 @@ export function termsOf({ decision, maxPrice, tier: word }: TermArguments): Call
   const tier = ASKED_TIERS.find((one) => one === word);
   if (word !== undefined && tier === undefined)
     throw new UsageError(`--tier takes one of ${ASKED_TIERS.join(", ")}, not ${word}`);
+  if (open !== undefined && open !== "lot" && open !== "none")
+    throw new UsageError(`--open takes lot or none, not ${open}`);
   return {
+    ...(open === undefined ? {} : { open }),
+    ...(accept === undefined ? {} : { policy: acceptanceJson(await readAcceptance(accept)) }),
     ...(tier === undefined ? {} : { tier }),
     ...(bytes === undefined ? {} : { decision: bytes }),
     ...(maxPrice === undefined ? {} : { maxPrice: BigInt(maxPrice) }),

@@ -1,6 +1,8 @@
 /** `tally keys`: makes, lists and revokes the API keys of an account. docs/operating/requesters.md. */
 import { join } from "node:path";
+import { acceptanceJson } from "@tallystick/protocol";
 import { createHttp, fieldOf, type Http } from "../http.ts";
+import { readAcceptance } from "./accept.ts";
 import type { Context } from "./context.ts";
 import { findFile } from "./home.ts";
 import { findNetwork, isUrl, type NetworkOptions } from "./networks.ts";
@@ -24,6 +26,7 @@ export type TermOptions = {
   units?: string;
   calls?: string;
   days?: string;
+  accept?: string;
 };
 
 export async function createKey(
@@ -31,7 +34,9 @@ export async function createKey(
   context: Context,
 ): Promise<Exit> {
   const { post } = await manage(args, context);
-  const made = await post({ name, ...termsOf(terms, context.edges.nowMs()) });
+  const { accept, ...limits } = terms;
+  const policy = accept === undefined ? {} : { policy: acceptanceJson(await readAcceptance(accept)) };
+  const made = await post({ name, ...termsOf(limits, context.edges.nowMs()), ...policy });
   if (args.json) context.terminal.out(`${JSON.stringify(made)}\n`);
   else {
     context.terminal.out(`${printable(String(fieldOf(made, "apiKey")))}\n`);
@@ -107,7 +112,7 @@ export async function accountFor(http: Http, headers: Record<string, string>): P
   throw new UsageError(`whose? Say so with --account: ${known.join(", ")}`);
 }
 
-function termsOf(options: TermOptions, nowMs: number): Record<string, unknown> {
+function termsOf(options: Omit<TermOptions, "accept">, nowMs: number): Record<string, unknown> {
   const { scopes, models, budget, dayBudget, priceLimit, requests, units, calls, days } = options;
   const terms = {
     scopes: scopes?.split(","),

@@ -7,7 +7,7 @@ import { audit } from "./audit.ts";
 import { backup } from "./backup/backup.ts";
 import { restore } from "./backup/restore.ts";
 import { chat, embed } from "./chat.ts";
-import { models, rely, usage, verify } from "./commands.ts";
+import { models, rely, usage } from "./commands.ts";
 import type { Context } from "./context.ts";
 import { disk } from "./disk.ts";
 import { COMMANDS, helpOf, overview } from "./help.ts";
@@ -20,6 +20,7 @@ import { monitor } from "./monitor.ts";
 import { OPTIONS } from "./options.ts";
 import { EXIT, type Exit, printable, type Terminal, UsageError } from "./terminal.ts";
 import { revokeRoot, trust } from "./trust.ts";
+import { verify } from "./verify.ts";
 
 /** Runs one command. The process's exit status. */
 export async function main(args: string[], env: NodeJS.ProcessEnv): Promise<Exit> {
@@ -123,6 +124,7 @@ function parse(args: string[]) {
 function dispatch(name: string, words: readonly string[], values: Values, context: Context): Promise<Exit> {
   const [subject, second] = words;
   const { json, input, example, save, decision, key, usage: usageFile, out, size, checkpoint, data, keys } = values;
+  const { accept, open } = values;
   const network = defined({ network: values.network, apiKey: values["api-key"], vkey: values.vkey });
   const managed = { ...network, json, ...defined({ account: values.account, keys }) };
   const needed = (what: string): string => {
@@ -139,7 +141,7 @@ function dispatch(name: string, words: readonly string[], values: Values, contex
           model: needed("a model"),
           example,
           json,
-          ...defined({ input, save, decision, tier: values.tier, maxPrice: values["max-price"] }),
+          ...defined({ input, save, decision, open, accept, tier: values.tier, maxPrice: values["max-price"] }),
         },
         context,
       );
@@ -147,21 +149,27 @@ function dispatch(name: string, words: readonly string[], values: Values, contex
       if (second === undefined) throw new UsageError("chat needs a prompt: tally chat --help");
       const own = { model: needed("a model"), prompt: second, hold: values.hold, json };
       const limits = { maxPrice: values["max-price"], maxTokens: values["max-tokens"] };
-      return chat({ ...network, ...own, ...defined({ save, decision, ...limits }) }, context);
+      return chat({ ...network, ...own, ...defined({ save, decision, open, accept, ...limits }) }, context);
     }
     case "embed": {
       if (second === undefined) throw new UsageError("embed needs a text: tally embed --help");
       const own = { model: needed("a model"), text: second, json };
-      return embed({ ...network, ...own, ...defined({ save, decision, maxPrice: values["max-price"] }) }, context);
+      return embed(
+        { ...network, ...own, ...defined({ save, decision, open, accept, maxPrice: values["max-price"] }) },
+        context,
+      );
     }
     case "verify":
-      return verify({ ...network, what: needed("a receipt"), json }, context);
+      return verify(
+        { ...network, what: needed("a receipt"), json, ...defined({ log: second, accept, proof: values.proof }) },
+        context,
+      );
     case "rely":
       return rely({ ...network, what: needed("a receipt"), json, ...defined({ key }) }, context);
     case "keys create": {
       const { scopes, models: allowed, budget, requests, units, calls, days } = values;
       const [dayBudget, priceLimit] = [values["day-budget"], values["price-limit"]];
-      const terms = { scopes, models: allowed, budget, dayBudget, priceLimit, requests, units, calls, days };
+      const terms = { scopes, models: allowed, budget, dayBudget, priceLimit, requests, units, calls, days, accept };
       return createKey({ ...managed, name: needed("a name"), terms: defined(terms) }, context);
     }
     case "keys list":

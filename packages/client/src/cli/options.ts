@@ -16,6 +16,21 @@ export const OPTIONS = {
     takes: "WORD",
     does: "what the answer is to come to: signed, reexecuted or proved; else signed",
   },
+  open: {
+    type: "string",
+    takes: "WORD",
+    does: "whether a verifier that the lot draws may see the call: lot or none; else lot",
+  },
+  accept: {
+    type: "string",
+    takes: "FILE|JSON",
+    does: "an acceptance policy: the least that is accepted of an answer (docs/policy.md)",
+  },
+  proof: {
+    type: "string",
+    takes: "FILE",
+    does: "the evidence of its proof; else what is kept here, or what the network gives for the API key",
+  },
   "max-price": {
     type: "string",
     takes: "N",

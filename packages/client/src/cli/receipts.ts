@@ -5,13 +5,30 @@ import { UnreachableError } from "../errors.ts";
 import { createHttp } from "../http.ts";
 import type { Context } from "./context.ts";
 import { findFile } from "./home.ts";
-import { findNetwork, GIVEN, isUrl, type LogKey, MET_BEFORE, type NetworkOptions, trustOf } from "./networks.ts";
+import {
+  findNetwork,
+  GIVEN,
+  isUrl,
+  type LogKey,
+  MET_BEFORE,
+  type NetworkOptions,
+  type NetworkPlace,
+  trustOf,
+} from "./networks.ts";
 import { UsageError, waiting } from "./terminal.ts";
 
 const ID = /^[0-9a-f]{64}$/;
 
 /** A receipt's file, and the log's key to verify it by where one is known. */
-export type FoundReceipt = { file: Uint8Array; logKey?: LogKey; note?: string };
+export type FoundReceipt = {
+  file: Uint8Array;
+  logKey?: LogKey;
+  note?: string;
+  /** The network that was asked, where one was: where it is, how it was named, and who may ask it. */
+  url?: string;
+  network?: string;
+  apiKey?: string;
+};
 
 /** Finds the file of `what`. A receipt of this user's own is opened with the half kept for it. */
 export async function findReceipt(what: string, options: NetworkOptions, context: Context): Promise<FoundReceipt> {
@@ -22,14 +39,21 @@ export async function findReceipt(what: string, options: NetworkOptions, context
   if (file === undefined)
     throw new UsageError(`${what} is neither a receipt id of 64 hex digits, nor a file, nor a URL`);
   const logKey = await findLogKey(file, options, context);
-  return logKey === undefined ? { file } : { file, logKey };
+  const place = options.network === undefined ? {} : placeOf(await findNetwork(options, context), options);
+  return { file, ...place, ...(logKey === undefined ? {} : { logKey }) };
+}
+
+/** What a found receipt says of the network that was asked. */
+function placeOf({ url, apiKey }: NetworkPlace, { network }: NetworkOptions): Partial<FoundReceipt> {
+  return { url, ...(network === undefined ? {} : { network }), ...(apiKey === undefined ? {} : { apiKey }) };
 }
 
 async function fetchReceipt(id: string, options: NetworkOptions, context: Context): Promise<FoundReceipt> {
   const { home, edges, terminal } = context;
   const kept = await findFile(home.receiptPath(id));
   try {
-    const { url, logKey } = await findNetwork(options, context);
+    const found = await findNetwork(options, context);
+    const { url, logKey } = found;
     if (kept !== undefined) {
       const { outcome } = await verifyReceiptFile(kept, await trustOf(logKey, context.policy));
       if (outcome === "failed")
@@ -37,7 +61,7 @@ async function fetchReceipt(id: string, options: NetworkOptions, context: Contex
     }
     const opening = kept === undefined ? undefined : parseReceiptFile(kept).opening;
     const fetching = createClient({ url, edges }).receiptFile(id, opening);
-    return { file: await waiting(terminal, "waiting for the receipt", fetching), logKey };
+    return { file: await waiting(terminal, "waiting for the receipt", fetching), logKey, ...placeOf(found, options) };
   } catch (error) {
     if (kept === undefined || !(error instanceof UnreachableError)) throw error;
     const note = "the network is not reachable: this is the receipt as it was kept here";

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { fixedSigner } from "../../../../test/fixed-keys.ts";
 import { NOON_SECONDS } from "../../../../test/one-receipt.ts";
+import type { AppraisalPayload } from "../entry/verification.ts";
 import { keyId } from "../sign/cose.ts";
 import { appraiseAgain } from "./again.ts";
 import { measurementOf } from "./appraisal.ts";
@@ -18,11 +19,17 @@ async function appraised() {
   });
   const collateral = [{ kind: "key" as const, bytes: root.spki }];
   const archived = encodeEvidence({ technology: "simulated", evidence, collateral, binding });
-  const says = {
-    ...{ version: 1, key: binding.key, technology: "simulated", outcome: "passed" },
-    ...{ evidence: evidenceDigest(archived), measurement: measurementOf(new Map([[0, register]])) },
-    ...{ root: keyId(root.spki), appraised: NOON_SECONDS, expiry: NOON_SECONDS + 1 },
-  } as const;
+  const says: AppraisalPayload = {
+    version: 1,
+    key: binding.key,
+    technology: "simulated",
+    outcome: "passed",
+    evidence: evidenceDigest(archived),
+    measurement: measurementOf(new Map([[0, register]])),
+    root: keyId(root.spki),
+    appraised: NOON_SECONDS,
+    expiry: NOON_SECONDS + 1,
+  };
   return { archived, says };
 }
 
@@ -34,12 +41,12 @@ test("evidence is appraised again at the time of its appraisal, whatever the tim
 test("an appraisal of another time, key, root or measurement than its evidence shows is no word to believe", async () => {
   const { archived, says } = await appraised();
   const other = new Uint8Array(32).fill(7);
-  const lies = [
+  const lies: Partial<AppraisalPayload>[] = [
     { appraised: NOON_SECONDS + 2 },
     { key: other },
     { root: other },
     { measurement: other },
-    { technology: "nitro" as const },
+    { technology: "nitro" },
   ];
   for (const lie of lies)
     expect(await appraiseAgain(archived, { ...says, ...lie })).toMatchObject({

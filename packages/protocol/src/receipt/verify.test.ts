@@ -44,7 +44,7 @@ test.each(vectors)("$desc: $outcome $failure", async ({ file, vkey, outcome, fai
 
 // A proof lies beside the file of a receipt, and what others said of it in the log: tests of those reach their failures.
 test("every failure that a verdict can have is reached by a vector", () => {
-  const all: Record<Exclude<Failure, "bad_proof" | "refuted" | "revoked" | "bad_evidence">, true> = {
+  const all: Record<Exclude<Failure, "bad_proof" | "refuted" | "revoked" | "bad_evidence" | "not_accepted">, true> = {
     malformed: true,
     wrong_id: true,
     bad_signature: true,

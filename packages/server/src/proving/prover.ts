@@ -51,6 +51,8 @@ export type Prover = {
   prove(revision: RevisionFiles, weightsSalt: Uint8Array, calls: readonly CallToProve[]): Promise<Uint8Array[]>;
   /** Checks evidence against the revision alone: whose receipt and which input it should be of, the caller compares. */
   verify(revision: RevisionFiles, evidence: Uint8Array): Promise<ProofOutcome>;
+  /** The key by which proofs of one call are verified, made from the circuit's source. Throws where the manifest names another. */
+  verificationKey(revision: RevisionFiles): Promise<Uint8Array>;
   /** What a manifest has to say of a circuit and its weights, beside how often it agrees with the float model. */
   claims(circuit: CircuitFile, weights: Weights, weightsSalt: Uint8Array): Promise<CircuitClaims>;
   /** The contract that verifies proofs of so many calls of the revision. */
@@ -185,6 +187,8 @@ export async function openProver(options: ProverOptions): Promise<Prover> {
         return { outcome: "failed", reason: error.message };
       }
     },
+
+    verificationKey: async (revision) => (await getProgram(readCircuitModel(revision), 1)).verificationKey,
 
     async claims(circuit, weights, weightsSalt) {
       const text = noirProgram(circuit.architecture, 1);

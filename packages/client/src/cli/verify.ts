@@ -1,0 +1,181 @@
+/** `tally verify`: every check of a receipt, by its file, by the log and by its proof, as far as they are at hand. */
+import {
+  type AcceptancePolicy,
+  appraiseAgain,
+  type Check,
+  createHistory,
+  type FoldState,
+  factsIn,
+  type History,
+  hex,
+  keyOf,
+  Malformed,
+  noteInHistory,
+  parseCheckpoint,
+  parseReceiptFile,
+  satisfies,
+  tierChecks,
+  type Verdict,
+  type VerifiedReceipt,
+  verifyReceiptFile,
+} from "@tallystick/protocol";
+import { RefusedError, UnreachableError } from "../errors.ts";
+import { createHttp } from "../http.ts";
+import { readAcceptance } from "./accept.ts";
+import { auditOpened } from "./audit.ts";
+import type { Context } from "./context.ts";
+import { type OpenedLog, openLog } from "./logs.ts";
+import { type NetworkOptions, trustOf } from "./networks.ts";
+import { type Proof, proofOf } from "./proofs.ts";
+import { type FoundReceipt, findReceipt } from "./receipts.ts";
+import type { Exit } from "./terminal.ts";
+import { exitOf, verdictJson, verdictText } from "./verdict-text.ts";
+
+export type VerifyArguments = NetworkOptions & {
+  what: string;
+  /** The log to look in, however long it is. */
+  log?: string;
+  /** An acceptance policy that the receipt is held to. */
+  accept?: string;
+  /** A file with the evidence of its proof. */
+  proof?: string;
+  json: boolean;
+};
+
+export async function verify(args: VerifyArguments, context: Context): Promise<Exit> {
+  const { what, json, log, proof, accept, ...options } = args;
+  const policy = accept === undefined ? undefined : await readAcceptance(accept);
+  const found = await findReceipt(what, options, context);
+  const { file, logKey, note } = found;
+  const byFile = await verifyReceiptFile(
+    file,
+    logKey === undefined ? undefined : await trustOf(logKey, context.policy),
+  );
+  if (note !== undefined) context.terminal.err(`${note}\n`);
+  let looked: Looked = { verdict: byFile };
+  if (byFile.outcome === "verified") looked = await lookFurther(byFile, found, args, policy, context);
+  const { verdict, limits } = looked;
+  context.terminal.out(json ? `${verdictJson(verdict, logKey, limits)}\n` : verdictText(verdict, logKey, limits));
+  return exitOf(verdict);
+}
+
+type Verified = Extract<Verdict<VerifiedReceipt>, { outcome: "verified" }>;
+type Looked = { verdict: Verdict<VerifiedReceipt>; limits?: readonly string[] };
+
+/** What is no longer open about a receipt whose file holds, in the place of what the file cannot show. */
+async function lookFurther(
+  { value, checks }: Verified,
+  found: FoundReceipt,
+  { log, proof, ...args }: VerifyArguments,
+  policy: AcceptancePolicy | undefined,
+  context: Context,
+): Promise<Looked> {
+  const proved: Proof = await proofOf(
+    value,
+    parseReceiptFile(found.file).opening,
+    { ...args, ...found, proof },
+    context,
+  );
+  const byLog = await logChecks(value, found, log, args, policy, context);
+  const names = new Set(byLog.map(({ name }) => name));
+  const all = [...checks.filter(({ name }) => !names.has(name)), ...byLog, ...proved.checks];
+  const { limits } = proved;
+  return { verdict: verdictOver(all, value), ...(limits === undefined ? {} : { limits }) };
+}
+
+function verdictOver(checks: Check[], value: VerifiedReceipt): Verdict<VerifiedReceipt> {
+  const failed = checks.find((check) => check.state === "failed");
+  if (failed !== undefined) return { outcome: "failed", failure: failed.failure, checks };
+  // Who gives a policy waits for it: what is not shown to meet it is not accepted.
+  const isOpen = checks.some(({ name, state }) => state === "not_checked" && name.startsWith("policy"));
+  return isOpen ? { outcome: "inconclusive", checks } : { outcome: "verified", value, checks };
+}
+
+/** A log that is folded without being named: some seconds of signatures. */
+const FOLDED_MOST = 20_000;
+
+async function logChecks(
+  receipt: VerifiedReceipt,
+  { url, network }: FoundReceipt,
+  log: string | undefined,
+  options: NetworkOptions & { what: string },
+  policy: AcceptancePolicy | undefined,
+  context: Context,
+): Promise<Check[]> {
+  const none = (why: string) => unlooked(why, policy);
+  if (log === undefined && url === undefined)
+    return none(
+      "the log is not at hand: name it behind the receipt, by its URL or the folder of a copy, or give --network",
+    );
+  const place = log === undefined ? { ...options, ...(network === undefined ? {} : { network }) } : { ...options, log };
+  const opened = await openLog(place, context);
+  const size = sizeOf(await opened.source.checkpoint());
+  if (log === undefined && size > FOLDED_MOST)
+    return none(`the log has ${size} entries: tally verify ${options.what} ${url} goes through all of them`);
+  const { id, index, nodeKey: node } = receipt;
+  const history = createHistory({ receipt: id, index, node });
+  const { audit, fold } = await auditOpened({ json: false }, opened, context, (at, entry) =>
+    noteInHistory(history, at, entry),
+  );
+  if (audit.origin !== receipt.grant.origin) return none(`the receipt is in another log than ${audit.origin}`);
+  if (audit.findings.length > 0) return none("the log that is at hand does not hold: tally audit says where");
+  const tiers = tierChecks(fold, history);
+  const at = tiers.findIndex(({ name }) => name === "attested") + 1;
+  return [
+    ...tiers.slice(0, at),
+    ...(await hardwareChecks(fold, history, opened, context)),
+    ...tiers.slice(at),
+    ...(policy === undefined ? [] : acceptanceChecks(policy, fold, id)),
+  ];
+}
+
+const TIERS_BY_LOG = ["attested", "reexecuted", "proved"];
+
+/** Why nothing that the log shows was looked at. */
+function unlooked(detail: string, policy: AcceptancePolicy | undefined): Check[] {
+  const names = [...TIERS_BY_LOG, ...(policy === undefined ? [] : ["policy"])];
+  return names.map((name) => ({ name, state: "not_checked", detail }));
+}
+
+function acceptanceChecks(policy: AcceptancePolicy, fold: FoldState, id: Uint8Array): Check[] {
+  const facts = factsIn(fold, keyOf(id));
+  return facts === undefined
+    ? unlooked("the log at hand lacks the receipt", policy).slice(-1)
+    : satisfies(policy, facts);
+}
+
+/** Each piece of hardware evidence that vouches for the node, appraised again. */
+async function hardwareChecks(
+  fold: FoldState,
+  { receipt, appraisals }: History,
+  { url }: OpenedLog,
+  { edges }: Context,
+): Promise<Check[]> {
+  const vouching = fold.receipts.get(keyOf(receipt))?.attested ?? [];
+  const checks = vouching.map(async ({ technology }): Promise<Check[]> => {
+    const says = appraisals.get(technology)?.entry.says;
+    if (says === undefined) return [];
+    const digest = hex(says.evidence);
+    const absent = (why: string): Check[] => [
+      { name: "hardware evidence", state: "not_checked", detail: `the evidence ${digest} is not at hand: ${why}` },
+    ];
+    if (url === undefined) return absent("a copy of a log has none, its network gives it");
+    try {
+      return [await appraiseAgain(await createHttp(url, edges).bytes(`/v1/attestations/${digest}`), says)];
+    } catch (error) {
+      if (error instanceof RefusedError || error instanceof UnreachableError) return absent(error.message);
+      throw error;
+    }
+  });
+  return (await Promise.all(checks)).flat();
+}
+
+/** The size that a checkpoint says; 0 of what is none, which the audit then says. */
+function sizeOf(checkpoint: Uint8Array): number {
+  try {
+    return parseCheckpoint(checkpoint).size;
+  } catch (error) {
+    if (error instanceof Malformed) return 0;
+    throw error;
+  }
+}
