@@ -59,8 +59,12 @@ export function createFrameStream(onGone: () => void): FrameStream {
       if (!isOpen) throw new Error("nobody reads this stream any more");
       heard = true;
       controller?.enqueue(frame);
-      if (!hasBegun) begin();
-      hasBegun = true;
+      if (!hasBegun) {
+        hasBegun = true;
+        begin();
+        // It is sent before the next are made, which would take their turn of the event loop first.
+        return new Promise(setImmediate);
+      }
       if ((controller?.desiredSize ?? 0) > 0) return;
       return new Promise((resolve) => {
         wake = resolve;
