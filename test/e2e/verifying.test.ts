@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { systemEdges } from "@tallystick/client";
 import { encodeNoteKey, parseEntry } from "@tallystick/protocol";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { verify } from "../../packages/client/src/cli/commands.ts";
+import { verify } from "../../packages/client/src/cli/verify.ts";
 import { openHome } from "../../packages/client/src/cli/home.ts";
 import { serveFiles } from "../client/file-server.ts";
 import { flip } from "../client/log-files.ts";
