@@ -71,6 +71,15 @@ describe("asking", () => {
     expect(stdout).toMatch(/\nreceipt {2}[0-9a-f]{64}\nkept in {2}\/.*\.json\n$/);
   });
 
+  test("words of its name and category call a model, which without an input runs on its example", async () => {
+    const { status, stdout, stderr } = await me.tally(["infer", "credit-risk", "--json"]);
+    expect(status, stderr).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ model: { name: "statlog/credit-default" }, outcome: "verified" });
+    expect(stderr).toMatch(
+      /^credit-risk is statlog\/credit-default\nno --input: statlog\/credit-default runs on its own example\n/,
+    );
+  });
+
   test("an input may be a file, what stands on the command line, or standard input", async () => {
     const model = "guardrail/prompt-injection";
     await writeFile(join(me.folder, "question.txt"), "What is the weather?\n");

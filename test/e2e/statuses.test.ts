@@ -23,7 +23,7 @@ describe("every exit status", () => {
     [2, "an option that is none", ["usage", "--loud"], /^tally: Unknown option '--loud': tally --help\n$/],
     [2, "a folder for a receipt", ["verify", "."], /neither a receipt id of 64 hex digits, nor a file/],
     [2, "a key that is none", ["verify", "x", "--vkey", "abc"], /--vkey is not a vkey/],
-    [2, "no input", ["infer", SMALL_MODEL], /what shall statlog\/credit-default run on/],
+    [1, "a word of no model's name", ["infer", "nothing"], /no model "nothing"/],
     [2, "an input of another kind", ["infer", SMALL_MODEL, "--input", "words"], /the input is not a JSON array/],
     [2, "a tensor that is none", ["infer", SMALL_MODEL, "--input", '{"inputs":[1]}'], /has no tensor at inputs\[0\]/],
     [2, "an input twice", ["infer", SMALL_MODEL, "--input", twice], /each name once/],

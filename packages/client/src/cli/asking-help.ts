@@ -16,10 +16,10 @@ export const ASKING: readonly (readonly [string, Command])[] = [
   [
     "infer",
     {
-      takes: "MODEL --input X",
-      does: "run a model on a file, a text or numbers (--example: on its own example)",
+      takes: "MODEL [--input X]",
+      does: "run a model on a file, a text or numbers, or else on its own example",
       about:
-        "Signs a request, runs the model, checks that the answer is the one in the receipt, verifies the receipt and keeps its file.",
+        "Signs a request, runs the model, checks that the answer is the one in the receipt, verifies the receipt and keeps its file. MODEL is a name, or words of a name and its category that are one model's alone.",
       options: ["input", "example", "save", "decision", "tier", "open", "accept", "max-price", "api-key", ...COMMON],
       example: "tally infer paddle/ocr --input models/paddle-ocr/example.png",
       exits: {

@@ -5,6 +5,7 @@ import { createClient } from "../client.ts";
 import { fieldOf } from "../http.ts";
 import type { Context } from "./context.ts";
 import { type KeptReceipt, keepReceipt, type TermArguments, termsOf } from "./kept-receipt.ts";
+import { nameOf } from "./named-model.ts";
 import { type NetworkOptions, openAsking } from "./networks.ts";
 import { type Exit, printable, UsageError, waiting } from "./terminal.ts";
 import { exitOf, verdictText } from "./verdict-text.ts";
@@ -26,8 +27,9 @@ export async function chat(args: ChatArguments, context: Context): Promise<Exit>
   const terms = await termsOf(args);
   const { logKey, ...place } = await openAsking(args, context);
   const client = createClient(place);
+  const model = await nameOf(client, args.model, terminal);
   const stream = await client.chat(
-    { ...bodyOf(args, await textOf(args.prompt)), stream: true },
+    { ...bodyOf({ ...args, model }, await textOf(args.prompt)), stream: true },
     { ...terms, hold: args.hold },
   );
   let said = "";
@@ -39,7 +41,7 @@ export async function chat(args: ChatArguments, context: Context): Promise<Exit>
   if (!args.json && !said.endsWith("\n")) terminal.out("\n");
   const answer = await stream.verified;
   const kept = await keepReceipt(client, answer, args.save, context);
-  if (args.json) terminal.out(json({ text: said, receiptId: answer.receiptId, model: args.model }, kept));
+  if (args.json) terminal.out(json({ text: said, receiptId: answer.receiptId, model }, kept));
   else
     terminal.err(
       `\nreceipt  ${answer.receiptId}\nkept in  ${kept.receiptFile}\n\n${verdictText(kept.verdict, logKey)}`,
@@ -56,12 +58,13 @@ export async function embed(args: EmbedArguments, context: Context): Promise<Exi
   const terms = await termsOf(args);
   const { logKey, ...place } = await openAsking(args, context);
   const client = createClient(place);
-  const asking = client.embed({ model: args.model, input: await textOf(args.text), encoding_format: "float" }, terms);
-  const answer = await waiting(terminal, `asking ${args.model}`, asking);
+  const model = await nameOf(client, args.model, terminal);
+  const asking = client.embed({ model, input: await textOf(args.text), encoding_format: "float" }, terms);
+  const answer = await waiting(terminal, `asking ${model}`, asking);
   const [row] = Array.isArray(answer.body.data) ? answer.body.data : [];
   const embedding = fieldOf(row, "embedding");
   const kept = await keepReceipt(client, answer, args.save, context);
-  if (args.json) terminal.out(json({ embedding, receiptId: answer.receiptId, model: args.model }, kept));
+  if (args.json) terminal.out(json({ embedding, receiptId: answer.receiptId, model }, kept));
   else {
     terminal.out(`${JSON.stringify(embedding)}\n`);
     terminal.err(

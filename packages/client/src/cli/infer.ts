@@ -6,6 +6,7 @@ import type { Model } from "../models.ts";
 import type { Context } from "./context.ts";
 import { type InputArguments, readInput } from "./input.ts";
 import { keepReceipt, type TermArguments, termsOf } from "./kept-receipt.ts";
+import { nameOf } from "./named-model.ts";
 import { type NetworkOptions, openAsking } from "./networks.ts";
 import { outputText } from "./output-text.ts";
 import { type Exit, printable, UsageError, waiting } from "./terminal.ts";
@@ -20,8 +21,8 @@ export async function infer(args: InferArguments, context: Context): Promise<Exi
   const options = await termsOf(args);
   const { logKey, ...place } = await openAsking(args, context);
   const client = createClient(place);
-  const model = await client.model(args.model);
-  const given = await readInput(client, model, args);
+  const model = await client.model(await nameOf(client, args.model, terminal));
+  const given = await readInput(client, model, args, terminal);
   const answer = await waiting(terminal, `asking ${model.name}`, ask(client, model, given, options));
   const { verdict, receiptFile } = await keepReceipt(client, answer, args.save, context);
   terminal.out(args.json ? answerJson(answer, model, verdict, receiptFile) : answerText(answer, model, receiptFile));

@@ -4,19 +4,23 @@ import { utf8 } from "@tallystick/protocol";
 import type { Client } from "../client.ts";
 import type { Model } from "../models.ts";
 import { findFile } from "./home.ts";
-import { UsageError } from "./terminal.ts";
+import { type Terminal, UsageError } from "./terminal.ts";
 
 export type InputArguments = { input?: string; example: boolean };
 
-export async function readInput(client: Client, model: Model, { input, example }: InputArguments): Promise<Uint8Array> {
+export async function readInput(
+  client: Client,
+  model: Model,
+  { input, example }: InputArguments,
+  terminal: Pick<Terminal, "err">,
+): Promise<Uint8Array> {
   if (example && input !== undefined) throw new UsageError("give either --input or --example");
-  if (example) {
+  if (input === undefined) {
     const artifact = model.artifacts.find(({ role }) => role === "example");
     if (artifact === undefined) throw new UsageError(`${model.name} comes without an example: give --input`);
+    if (!example) terminal.err(`no --input: ${model.name} runs on its own example\n`);
     return client.artifact(artifact.sha256);
   }
-  if (input === undefined)
-    throw new UsageError(`what shall ${model.name} run on? Give --input FILE or TEXT, or --example`);
   if (input === "-") return new Uint8Array(await buffer(process.stdin));
   return (await findFile(input)) ?? inlineInput(model, input);
 }
