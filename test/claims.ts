@@ -78,6 +78,7 @@ export async function openTestNode(options: Partial<ExecutionOptions> = {}): Pro
       return {
         manifest,
         files,
+        isEngineKnown: true,
         call: encodeCall(call),
         receiptId,
         profile,

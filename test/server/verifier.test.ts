@@ -8,7 +8,7 @@ import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { type OpenEngine, openEngine } from "../../packages/server/src/engine.ts";
 import { signRequest } from "../../packages/server/src/platform/http-signature.ts";
 import { openSigner } from "../../packages/server/src/platform/keys.ts";
-import { type Chain, findChain } from "../../packages/server/src/verifier/chain.ts";
+import { type Chain, readChains } from "../../packages/server/src/verifier/chain.ts";
 import { fixedSigner } from "../fixed-keys.ts";
 import { temporaryFolder } from "../folder.ts";
 import { creditInput, startNetwork, type TestNetwork } from "../network.ts";
@@ -158,7 +158,7 @@ test("a reveal that does not follow, or is for another lot, is refused; a verifi
 });
 
 async function chainIn(data: string): Promise<Chain> {
-  const chain = await findChain(join(data, "chain"));
+  const [chain] = await readChains(join(data, "chain"));
   if (chain === undefined) throw new Error("there is no chain");
   return chain;
 }

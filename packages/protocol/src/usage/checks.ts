@@ -15,12 +15,14 @@ export function applyVerification(fold: FoldState, { says, signed }: EntryOf<"ve
   const { draw, checks } = examination;
   const drawn = draw !== undefined && !draw.omitted && draw.verifier === verifier && draw.epoch === says.epoch;
   if (checks.some((check) => check.verifier === verifier && check.drawn === drawn)) return;
+  const judge = says.profile && keyOf(says.profile.binary);
+  if (judge !== undefined) fold.proofs.engines.add(judge);
   checks.push({
     verifier,
     method: says.method,
     outcome: says.outcome,
     drawn,
-    judge: says.profile && keyOf(says.profile.binary),
+    judge,
     ceremony: says.ceremony && keyOf(says.ceremony),
   });
   const record = verifierOf(fold.lots, verifier);

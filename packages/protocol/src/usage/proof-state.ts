@@ -93,6 +93,8 @@ export type Proofs = {
   examinations: Map<Key, Examination>;
   /** Which receipt a dispute is of, by the dispute's signed id. */
   disputed: Map<Key, Key>;
+  /** Engines that verifiers have run. */
+  engines: Set<Key>;
   /** By day and model. */
   coverage: Map<string, Coverage>;
   standings: Map<Key, Standing>;
@@ -113,7 +115,7 @@ export type Trust = {
 
 export function createProofs(): Proofs {
   const maps = { coverage: new Map(), standings: new Map(), missingReveals: new Map() };
-  return { examinations: new Map(), disputed: new Map(), ...maps };
+  return { examinations: new Map(), disputed: new Map(), engines: new Set(), ...maps };
 }
 
 export function createTrust(): Trust {

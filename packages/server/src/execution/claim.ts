@@ -33,6 +33,8 @@ export type Claim = {
   receiptId: Uint8Array;
   /** What the receipt says ran it, and how much it counted. */
   profile: ExecutionProfile;
+  /** Whether a verifier of the log has run the engine that the receipt names. */
+  isEngineKnown: boolean;
   units: number;
   outputUnits?: number;
   /** What the receipt's evidence commits to: of a language model on an engine that is not exact, its tokens. */

@@ -192,6 +192,17 @@ describe("what cannot be said here", () => {
     await unsaid({ ...honest, answer: lie, profile: { ...honest.profile, binary } }, /^the receipt says that/);
   });
 
+  test("is no difference from what an engine gave that no verifier has run: that is false, and shown by nobody", async () => {
+    const binary = sha256(Uint8Array.of(1));
+    const named = { ...honest, profile: { ...honest.profile, binary }, isEngineKnown: false };
+    expect(await outcomeOf(named)).toBe("passed");
+    expect(await judge.reexecute({ ...named, answer: lie })).toMatchObject({
+      ...{ outcome: "failed", isProvable: false },
+      detail: expect.stringMatching(/no verifier of this log has run that engine$/),
+    });
+    expect(await outcomeOf({ ...honest, answer: lie, isEngineKnown: false })).toBe("failed"); // Its own, before any check.
+  });
+
   test("is a difference in a text that other tables of Unicode may read otherwise, and no other text", async () => {
     const model = await readSource("state-of-the-union");
     const profile = { ...honest.profile, runtime: honest.profile.runtime.replace(/unicode-.*$/, "unicode-99.0") };

@@ -7,6 +7,7 @@ import {
   type ExecutionProfile,
   encodeAnswer,
   encodeManifest,
+  equal,
   hex,
   inputsFault,
   parseCall,
@@ -150,7 +151,10 @@ export async function openReexecution({ deadlineMs = DEADLINE_MS, ...options }: 
     }
     if (difference.kind === "unknown") return { ...undecided(difference.detail, method), profile };
     if (!isOther) return { ...failed(difference.detail), profile };
-    return { ...undecided(`${otherJudge(claim.profile, judge)}, and ${difference.detail}`), profile };
+    const detail = `${otherJudge(claim.profile, judge)}, and ${difference.detail}`;
+    if (claim.isEngineKnown || equal(claim.profile.binary, judge.binary)) return { ...undecided(detail), profile };
+    // Else whoever names an engine that nobody has could not be found wrong. That it gives other bits nobody can show.
+    return { ...failed(`${detail}; no verifier of this log has run that engine`), isProvable: false, profile };
   }
 
   return {

@@ -7,9 +7,12 @@ import {
   keyOf,
   lastReveal,
   precedes,
+  reliedBy,
   revealDue,
   rootName,
+  type Signed,
   signedId,
+  timeOf,
 } from "@tallystick/protocol";
 import { ServiceError } from "../platform/errors.ts";
 
@@ -30,6 +33,7 @@ export function checkVerification(fold: FoldState, entry: OfVerification): { nam
   if (entry.kind === "dispute") return checkDispute(fold, entry);
   if (entry.kind === "resolution") return checkResolution(fold, entry);
   if (entry.kind === "revocation") return checkRevocation(fold, entry);
+  requireRelied(fold, entry.signed, fold.timeSeconds);
   const { key } = entry.says;
   if (fold.keys.get(keyOf(key))?.role !== "node")
     throw new ServiceError("not_found", `no node has the key ${hex(key)}`);
@@ -40,7 +44,9 @@ function checkOutcome(fold: FoldState, { says, signed }: EntryOf<"verification">
   const { receipt, epoch } = says;
   const id = keyOf(receipt);
   const verifier = keyOf(signed.keyId);
-  if (!fold.receipts.has(id)) throw unknownReceipt(receipt);
+  const known = fold.receipts.get(id);
+  if (known === undefined) throw unknownReceipt(receipt);
+  requireRelied(fold, signed, timeOf(fold, known.index));
   const { draw, checks = [] } = fold.proofs.examinations.get(id) ?? {};
   const isDrawn = draw?.verifier === verifier && draw.epoch === epoch && !draw.omitted;
   if (epoch !== undefined && !isDrawn)
@@ -57,6 +63,7 @@ function checkLot(fold: FoldState, { says, signed }: EntryOf<"lot">): { name: st
   const own = hex(signed.keyId);
   const last = lastReveal(fold, verifier);
   if (says.action === "commit") {
+    requireRelied(fold, signed, fold.timeSeconds);
     if (last !== undefined && keyOf(last) === keyOf(says.anchor))
       throw new ServiceError("conflict", "this verifier has committed to that chain already");
     return { name: `commit ${own} ${hex(says.anchor)}` };
@@ -81,11 +88,12 @@ function checkDispute(fold: FoldState, { says, signed }: EntryOf<"dispute">): { 
   return { name: `dispute ${hex(signed.keyId)} ${hex(receipt)}` };
 }
 
-function checkResolution(fold: FoldState, { says }: EntryOf<"resolution">): { name: string } {
+function checkResolution(fold: FoldState, { says, signed }: EntryOf<"resolution">): { name: string } {
   const id = keyOf(says.dispute);
   const receipt = fold.proofs.disputed.get(id);
   const dispute = fold.proofs.examinations.get(receipt ?? "")?.disputes.find((one) => one.id === id);
   if (dispute === undefined) throw new ServiceError("not_found", `the log has no dispute ${hex(says.dispute)}`);
+  requireRelied(fold, signed, timeOf(fold, fold.receipts.get(receipt ?? "")?.index ?? fold.size));
   if (dispute.outcome !== undefined)
     throw new ServiceError("conflict", `the dispute ${hex(says.dispute)} is ${dispute.outcome} already`);
   return { name: `resolution ${hex(says.dispute)}` };
@@ -100,6 +108,15 @@ function checkRevocation(fold: FoldState, { says }: EntryOf<"revocation">): { na
   if ((fold.trust.revoked.get(rootName(kind, root)) ?? Number.POSITIVE_INFINITY) <= since)
     throw new ServiceError("conflict", `the ${kind} ${hex(says.root)} is revoked already, from that time or earlier`);
   return { name: `revocation ${kind} ${hex(says.root)}` };
+}
+
+/** What a revoked key says counts as nothing for what has that time, or none yet: the log is not to be filled with it. */
+function requireRelied(fold: FoldState, { keyId }: Pick<Signed, "keyId">, timeSeconds: number | undefined): void {
+  if (reliedBy(fold)("key", keyOf(keyId), timeSeconds)) return;
+  throw new ServiceError(
+    "forbidden",
+    `the key ${hex(keyId)} is revoked, and what it says here counts as nothing: enrol another`,
+  );
 }
 
 function unknownReceipt(id: Uint8Array): ServiceError {

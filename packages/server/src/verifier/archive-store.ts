@@ -45,7 +45,7 @@ export type Archive = {
   note(statements: readonly { index: number; receipt: Uint8Array }[], logSize: number): void;
   /** The indexes of the statements about a receipt, in order. */
   statementsOf(receipt: Uint8Array): number[];
-  /** Keeps an opening for the referee alone: whether it was not there. Throws limit_exceeded where too many wait. */
+  /** Keeps an opening for the referee alone: whether it was not there. Throws rate_limited where too many wait. */
   keepOpening(dispute: Uint8Array, disputer: Uint8Array, opening: LotOpening): boolean;
   findOpening(dispute: Uint8Array): LotOpening | undefined;
   /** The disputes whose openings are kept. */
@@ -119,11 +119,10 @@ export function createArchive({ database, sealingKey, random, limits: given }: A
       if (selectOpening.get([Buffer.from(dispute)]) !== undefined) return false;
       const plain = encodeLotOpening(opening);
       const { bytes, own } = sumOpenings.get([Buffer.from(disputer)]) as { bytes: number; own: number };
-      if (own >= limits.openingsOfOne || bytes + plain.length > limits.openingBytes)
-        throw new ServiceError(
-          "limit_exceeded",
-          "too many disputes wait for the referee: try again once some are decided",
-        );
+      if (own >= limits.openingsOfOne || bytes + plain.length > limits.openingBytes) {
+        const which = own >= limits.openingsOfOne ? `${own} disputes of this key` : "too many disputes";
+        throw new ServiceError("rate_limited", `${which} wait for the referee: send it again once one is decided`);
+      }
       const nonce = random(12);
       const cipher = createCipheriv("aes-256-gcm", sealingKey, nonce).setAAD(dispute);
       const sealed = cipher.update(plain);

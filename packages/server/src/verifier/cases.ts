@@ -17,6 +17,7 @@ import {
   parseAuthorization,
   parseCanonicalJson,
   parseEntry,
+  reliedBy,
   signedId,
 } from "@tallystick/protocol";
 
@@ -27,6 +28,7 @@ export type Case = {
   receipt: EntryOf<"receipt">["says"];
   asked: AuthorizationPayload;
   manifest: Manifest;
+  isEngineKnown: boolean;
 };
 
 /** What a receipt says, opened. */
@@ -37,6 +39,8 @@ export type Claim = {
   receiptId: Uint8Array;
   /** What the receipt says ran it, and how much it counted. */
   profile: ExecutionProfile;
+  /** Whether a verifier of the log has run the engine that the receipt names. */
+  isEngineKnown: boolean;
   units: number;
   outputUnits?: number;
   evidence?: JsonObject;
@@ -65,12 +69,14 @@ export function caseOf(fold: FoldState, id: Uint8Array, bytes: Uint8Array): Case
   if (!equal(signedId(signed), id)) throw new Error(`another receipt lies where ${hex(id)} was to be`);
   const model = fold.models.get(keyOf(asked.revision));
   if (model === undefined) throw new Error(`the log has no revision ${hex(asked.revision)}`);
-  return { id, node: entry.signed.keyId, receipt: entry.says, asked, manifest: model.manifest };
+  const engine = keyOf(entry.says.profile.binary);
+  const isEngineKnown = fold.proofs.engines.has(engine) && reliedBy(fold)("judge", engine, undefined);
+  return { id, node: entry.signed.keyId, receipt: entry.says, asked, manifest: model.manifest, isEngineKnown };
 }
 
 /** The claim that an opening makes of a receipt, or why it does not open it. */
 export function claimOf(
-  { id, receipt, asked, manifest }: Case,
+  { id, receipt, asked, manifest, isEngineKnown }: Case,
   opening: LotOpening,
 ): { ok: true; claim: Claim } | { ok: false; fault: string } {
   const fault = lotOpeningFault(receipt, asked, opening);
@@ -84,7 +90,7 @@ export function claimOf(
   return {
     ok: true,
     claim: {
-      ...{ manifest, call, answer, receiptId: id, profile, units },
+      ...{ manifest, call, answer, receiptId: id, profile, isEngineKnown, units },
       ...(outputUnits === undefined ? {} : { outputUnits }),
       ...(evidence === undefined ? {} : { evidence }),
     },

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { equal, sha256 } from "@tallystick/protocol";
 import { expect, test } from "vitest";
-import { createChain, findChain, makeChain } from "./chain.ts";
+import { createChain, makeChain, readChains } from "./chain.ts";
 
 const SECRET = new Uint8Array(32).fill(1);
 
@@ -29,14 +29,16 @@ test("a chain goes on anywhere, and knows no value of another", () => {
   expect(chain.before(new Uint8Array(32))).toBeUndefined();
 });
 
-test("a chain is kept for its owner alone, and is the same after a restart", async () => {
+test("the last two chains are kept for their owner alone, and are the same after a restart", async () => {
   const folder = await mkdtemp(join(tmpdir(), "tallystick-chain-"));
   const path = join(folder, "chain");
-  expect(await findChain(path)).toBeUndefined();
-  const made = await makeChain(path, () => SECRET, 300);
-  expect((await findChain(path))?.anchor).toEqual(made.anchor);
+  const anchors = async () => (await readChains(path)).map(({ anchor }) => anchor);
+  expect(await anchors()).toEqual([]);
+  const made: Uint8Array[] = [];
+  for (const byte of [1, 2, 3]) made.push((await makeChain(path, () => SECRET.map(() => byte), 300)).anchor);
+  expect(await anchors()).toEqual(made.slice(-2)); // The one before, too: lots may rest on it.
   expect((await stat(path)).mode & 0o777).toBe(0o600);
   await writeFile(path, "something else");
-  await expect(findChain(path)).rejects.toThrow(/no hash chain/);
+  await expect(readChains(path)).rejects.toThrow(/no hash chain/);
   await rm(folder, { recursive: true });
 });

@@ -1,4 +1,4 @@
-/** A verifier's hash chain: what it reveals for the lots, one value before the other (docs/spec/lot.md). */
+/** A verifier's hash chains: what it reveals for the lots, one value before the other (docs/spec/lot.md). */
 import { readFile } from "node:fs/promises";
 import { hex, keyOf, parseHex, sha256 } from "@tallystick/protocol";
 import { OperatorError, systemCode } from "../platform/errors.ts";
@@ -51,23 +51,32 @@ export function createChain(secret: Uint8Array, length: number): Chain {
   };
 }
 
-/** The chain that is kept in `path`; undefined where none is. Throws an OperatorError where it is damaged. */
-export async function findChain(path: string): Promise<Chain | undefined> {
-  const text = await readFile(path, "utf8").catch((error: unknown) => {
-    if (systemCode(error) === "ENOENT") return undefined;
-    throw error;
+/** The chains that are kept in `path`, the one made last at the end. Throws an OperatorError where they are damaged. */
+export async function readChains(path: string): Promise<Chain[]> {
+  return (await readLines(path)).map((line) => {
+    const [secretHex = "", length = ""] = line.split(" ");
+    const secret = parseHex(secretHex);
+    if (secret?.length !== 32 || !/^[1-9][0-9]{0,6}$/.test(length))
+      throw new OperatorError(`${path} is no hash chain: remove it, and another is made and committed to`);
+    return createChain(secret, Number(length));
   });
-  if (text === undefined) return undefined;
-  const [secretHex = "", length = ""] = text.trim().split(" ");
-  const secret = parseHex(secretHex);
-  if (secret?.length !== 32 || !/^[1-9][0-9]{0,6}$/.test(length))
-    throw new OperatorError(`${path} is no hash chain: remove it, and another is made and committed to`);
-  return createChain(secret, Number(length));
 }
 
-/** Makes a chain and keeps it, durably: nothing may be committed to that could be lost. */
+/**
+ * Makes a chain and keeps it, durably: nothing may be committed to that could be lost. The one before is kept with it, on which
+ * lots rest yet.
+ */
 export async function makeChain(path: string, random: Random, length: number = CHAIN_LENGTH): Promise<Chain> {
   const secret = random(32);
-  await writeDurably(path, `${hex(secret)} ${length}\n`, 0o600);
+  const kept = (await readLines(path)).slice(-1);
+  await writeDurably(path, [...kept, `${hex(secret)} ${length}`, ""].join("\n"), 0o600);
   return createChain(secret, length);
+}
+
+async function readLines(path: string): Promise<string[]> {
+  const text = await readFile(path, "utf8").catch((error: unknown) => {
+    if (systemCode(error) === "ENOENT") return "";
+    throw error;
+  });
+  return text.split("\n").filter((line) => line !== "");
 }

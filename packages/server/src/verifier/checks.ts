@@ -13,7 +13,7 @@ export type AskedCheck = {
 };
 
 export type Checks = {
-  /** Throws conflict where that check is asked for already, limit_exceeded where too many are. */
+  /** Throws conflict where that check is asked for already, rate_limited where too many are. */
   add(verifier: Uint8Array, payer: string, check: AskedCheck): void;
   /** Those for one verifier: each is given once. */
   take(verifier: Uint8Array): AskedCheck[];
@@ -40,7 +40,7 @@ export function createChecks(clock: Clock): Checks {
       const own = [...rows.values()].filter((row) => row.payer === payer);
       const heldBytes = [...rows.values()].reduce((sum, row) => sum + row.sizeBytes, 0);
       if (own.length >= CHECKS_OF_ONE || rows.size >= CHECKS_MOST || heldBytes + sizeBytes > OPENINGS_BYTES)
-        throw new ServiceError("limit_exceeded", "too many checks wait for their verifiers: ask again later");
+        throw new ServiceError("rate_limited", "too many checks wait for their verifiers: ask again in a minute");
       rows.set(name, { verifier: hex(verifier), payer, check, sizeBytes, sinceMs: clock.nowMs() });
     },
 

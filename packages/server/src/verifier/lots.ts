@@ -10,7 +10,7 @@ export function lotsOf(fold: FoldState, verifier: Uint8Array): Lots {
     drawn: () => drawnFor(fold, key).map(({ receipt, ...rest }) => ({ receipt: bytesOf(receipt), ...rest })),
     revealDue: () => revealDue(fold, key),
     lastReveal: () => lastReveal(fold, key),
-    newest: () => fold.lots.verifiers.get(key)?.chains.at(-1)?.last,
+    newest: () => fold.lots.verifiers.get(key)?.chains.at(-1),
   };
 }
 

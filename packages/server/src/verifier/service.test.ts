@@ -1,9 +1,12 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createFold, equal, type LotPayload, parseEntry, sha256 } from "@tallystick/protocol";
+import { applyEntry, createFold, figuresOf, type LotPayload, parseEntry } from "@tallystick/protocol";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { NOON_SECONDS } from "../../../../test/one-receipt.ts";
+import { UsageLog, unsignedSigner } from "../../../../test/usage-log.ts";
 import { createSigner, generateKey } from "../platform/keys.ts";
+import { lotsOf } from "./lots.ts";
 import { createVerifier, type Lots, VERIFIER_LIMITS, type VerifierParts } from "./service.ts";
 
 let folder: string;
@@ -18,7 +21,12 @@ afterEach(() => rm(folder, { recursive: true }));
 let drawn = 0;
 
 /** A verifier of which the log hears `submit`. */
-function open(lots: Partial<Lots>, submit: (says: LotPayload) => void, chainLength = 300) {
+function open(
+  lots: Partial<Lots>,
+  submit: (says: LotPayload) => void,
+  chainLength = 300,
+  others: Partial<VerifierParts> = {},
+) {
   const parts: VerifierParts = {
     signer: createSigner(generateKey()),
     fold: createFold(),
@@ -39,42 +47,72 @@ function open(lots: Partial<Lots>, submit: (says: LotPayload) => void, chainLeng
       submit(says);
     },
     limits: VERIFIER_LIMITS,
+    ...others,
   };
   return createVerifier(parts);
 }
 
-test("each lot that waits gets the value before the one revealed last, across restarts and to the end of the chain", async () => {
-  let last: Uint8Array | undefined;
-  let due: number[] = [];
-  const lots = { revealDue: () => [...due], lastReveal: () => last, newest: () => last };
-  const hear = (says: LotPayload) => {
-    if (says.action === "reveal") {
-      expect(last !== undefined && equal(sha256(says.value), last)).toBe(true);
-      due = due.filter((epoch) => epoch !== says.epoch);
-    }
-    last = says.action === "commit" ? says.anchor : says.value;
+test("a verifier goes from chain to chain and misses no lot, across restarts and for all that is open at once", async () => {
+  const log = await UsageLog.open();
+  await log.enrol("verifier", "verifier");
+  const fold = createFold();
+  const follow = () => {
+    for (const entry of log.entries.slice(fold.size)) applyEntry(fold, entry);
   };
-  for (const epochs of [[], [1], [2, 3], [4]]) {
-    due = epochs;
-    const verifier = open(lots, hear, 4);
+  const lots = lotsOf(fold, log.idOf("verifier"));
+  const work = async () => {
+    follow();
+    const verifier = open({ ...lots, drawn: () => [] }, () => {}, 8, {
+      signer: unsignedSigner("verifier"),
+      async submit({ entry }) {
+        log.append(parseEntry(entry));
+        follow();
+      },
+    });
     verifier.wake();
     await verifier.idle();
     await verifier.close();
+  };
+  await work();
+  await log.epoch(NOON_SECONDS);
+  for (let round = 1; round <= 30; round++) {
+    await log.call({ authorization: { openness: "lot" } });
+    await log.epoch(NOON_SECONDS + 60 * round);
+    if (round % 3 === 0) await work(); // Else two lots more wait.
   }
-  expect(said.map(({ action }) => action)).toEqual(["commit", "reveal", "reveal", "reveal", "reveal"]);
-  const verifier = open(lots, hear, 4);
-  verifier.wake();
-  await verifier.idle();
-  await verifier.close();
-  expect(said.map(({ action }) => action).slice(5)).toEqual(["commit"]); // Nothing of the first is left.
+  const { drawn, undrawnEpochs, missingReveals } = figuresOf(fold).totals.verification;
+  expect({ drawn, undrawnEpochs, missingReveals }).toEqual({ drawn: 30, undrawnEpochs: 0, missingReveals: 0 });
+  const commits = log.entries.filter(({ kind, says }) => kind === "lot" && "anchor" in says);
+  expect(commits.length).toBeGreaterThan(3);
+  expect(commits.length).toBeLessThan(10); // One when half of the last is left, and not one a round.
   expect(reported).toEqual([]);
+});
+
+test("a chain of a single reveal is followed by another", async () => {
+  let newest: { last: Uint8Array; left: number } | undefined;
+  let due = [1];
+  const lots = { revealDue: () => due, lastReveal: () => newest?.last, newest: () => newest };
+  const verifier = open(
+    lots,
+    (says) => {
+      if (says.action === "reveal") due = [];
+      newest = says.action === "commit" ? { last: says.anchor, left: 1 } : { last: says.value, left: 0 };
+    },
+    1,
+  );
+  for (let round = 0; round < 3; round++) {
+    verifier.wake();
+    await verifier.idle();
+  }
+  await verifier.close();
+  expect(said.map(({ action }) => action)).toEqual(["commit", "reveal", "commit"]);
 });
 
 test("a verifier whose chain is lost commits to one other, and reveals nothing to lots that rest on the lost one", async () => {
   const lost = new Uint8Array(32).fill(9);
-  let newest: Uint8Array = lost;
+  let newest: { last: Uint8Array; left: number } = { last: lost, left: 9 };
   const verifier = open({ revealDue: () => [7], lastReveal: () => lost, newest: () => newest }, (says) => {
-    if (says.action === "commit") newest = says.anchor;
+    if (says.action === "commit") newest = { last: says.anchor, left: says.length };
   });
   for (let round = 0; round < 3; round++) {
     verifier.wake();

@@ -20,7 +20,7 @@ import { ServiceError } from "../platform/errors.ts";
 import type { Report } from "../platform/http.ts";
 import type { Random } from "../platform/random.ts";
 import { type Case, caseOf, claimOf, type Judge, type Reexecution } from "./cases.ts";
-import { type Chain, findChain, makeChain } from "./chain.ts";
+import { type Chain, makeChain, readChains } from "./chain.ts";
 import { evidenceOf, type Finding } from "./evidence.ts";
 import { createLoop } from "./loop.ts";
 
@@ -36,8 +36,8 @@ export type Lots = {
   revealDue(): readonly number[];
   /** What its next reveal has to hash to: what it revealed last of the chain that the lot rests on, or that chain's anchor. */
   lastReveal(): Uint8Array | undefined;
-  /** The same of the chain that it committed to last; undefined before the first. */
-  newest(): Uint8Array | undefined;
+  /** The same of the chain that it committed to last, and how many reveals of it are left; undefined before the first. */
+  newest(): { last: Uint8Array; left: number } | undefined;
 };
 
 export type VerifierParts = {
@@ -73,6 +73,8 @@ export const VERIFIER_LIMITS: VerifierLimits = { patienceMs: 600_000, pauseMs: 2
 /** The longest pause between two tries, and after one check. */
 const PAUSE_MOST_MS = 60_000;
 const REST_MOST_MS = 300_000;
+/** With so many reveals left the next chain is committed to: it takes two epochs to count, and open lots are owed some. */
+const LEFT_LEAST = 64;
 /** Verifications that may be on their way into the log. */
 const SAID_AT_ONCE = 16;
 
@@ -93,31 +95,34 @@ export function createVerifier(parts: VerifierParts): Verifier {
   const tried = new Map<string, Tried>();
   /** Verifications on their way into the log. */
   const saying = new Map<string, Promise<void>>();
-  let chain: Chain | undefined;
+  let chains: Chain[] | undefined;
 
   async function say(says: LotPayload): Promise<void> {
     await parts.submit({ entry: (await signEntry(signer, "lot", says)).signed.bytes });
   }
 
-  /** Commits to the chain that is kept, or to a new one where that one is at its end or no part of this log. */
-  async function commit(): Promise<Chain> {
+  /** Commits to a chain before the one that counts is at its end, or where that one is not kept here; and gives those that are. */
+  async function commit(): Promise<Chain[]> {
+    const kept = chains ?? (await readChains(parts.chainPath));
+    chains = kept;
     const newest = lots.newest();
-    const kept = chain ?? (await findChain(parts.chainPath));
-    chain = kept;
-    if (kept !== undefined && newest !== undefined && kept.before(newest) !== undefined) return kept;
-    const made =
-      kept !== undefined && newest === undefined
-        ? kept // It was made, and nothing was said of it.
-        : await makeChain(parts.chainPath, random, parts.chainLength);
-    chain = made;
-    await say({ version: 1, action: "commit", anchor: made.anchor, length: made.length });
-    return made;
+    const at = newest === undefined ? -1 : kept.findLastIndex((chain) => chain.before(newest.last) !== undefined);
+    const { length = 0 } = kept[at] ?? {};
+    const left = (newest?.left ?? 0) - lots.revealDue().length;
+    if (at >= 0 && left > Math.min(LEFT_LEAST, length / 2)) return kept;
+    // One may have been made of which nothing was said.
+    const isUnsaid = at < kept.length - 1 && (newest === undefined || at >= 0);
+    const next = (isUnsaid && kept.at(-1)) || (await makeChain(parts.chainPath, random, parts.chainLength));
+    chains = isUnsaid ? kept : [...kept.slice(-1), next];
+    await say({ version: 1, action: "commit", anchor: next.anchor, length: next.length });
+    return chains;
   }
 
   async function reveal(): Promise<void> {
-    const own = await commit();
+    const kept = await commit();
     for (const epoch of lots.revealDue()) {
-      const value = own.before(lots.lastReveal() ?? own.anchor);
+      const last = lots.lastReveal();
+      const value = last && kept.findLast((chain) => chain.before(last) !== undefined)?.before(last);
       if (value === undefined) return; // That lot rests on a chain that is lost: it closes without this verifier.
       await say({ version: 1, action: "reveal", epoch, value });
     }
