@@ -5,6 +5,7 @@ import { encodeNoteKey, parseEntry } from "@tallystick/protocol";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { verify } from "../../packages/client/src/cli/verify.ts";
 import { openHome } from "../../packages/client/src/cli/home.ts";
+import { verify } from "../../packages/client/src/cli/verify.ts";
 import { serveFiles } from "../client/file-server.ts";
 import { flip } from "../client/log-files.ts";
 import { fixedNoteSigner } from "../fixed-keys.ts";

@@ -5,12 +5,12 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { hex, keyId, parseHex, type Signer, signEntry } from "@tallystick/protocol";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { type OpenEngine, openEngine } from "../../packages/server/src/engine.ts";
 import { signRequest } from "../../packages/server/src/platform/http-signature.ts";
 import { openSigner } from "../../packages/server/src/platform/keys.ts";
 import { type Chain, readChains } from "../../packages/server/src/verifier/chain.ts";
 import { fixedSigner } from "../fixed-keys.ts";
 import { temporaryFolder } from "../folder.ts";
+import { openLying } from "../lying-engine.ts";
 import { creditInput, startNetwork, type TestNetwork } from "../network.ts";
 import { startNode, tokenFile } from "../node.ts";
 import { startVerifier } from "../verifier.ts";
@@ -56,27 +56,6 @@ async function infer(on: TestNetwork, amount: number): Promise<string> {
   expect(status).toBe(200);
   return receiptId ?? "";
 }
-
-/** An engine whose every answer has one bit of its last output turned. */
-const openLying: typeof openEngine = async (...args): Promise<OpenEngine> => {
-  const opened = await openEngine(...args);
-  const { engine } = opened;
-  return {
-    ...opened,
-    engine: {
-      ...engine,
-      async run(...call) {
-        const execution = await engine.run(...call);
-        if (execution.kind !== "answered") return execution;
-        const outputs = execution.outputs.map((tensor, i) => {
-          const isLast = i === execution.outputs.length - 1;
-          return isLast ? { ...tensor, data: tensor.data.with(0, (tensor.data[0] ?? 0) ^ 1) } : tensor;
-        });
-        return { ...execution, outputs };
-      },
-    },
-  };
-};
 
 test("a node whose answers are off by one bit is caught, disputed and found at fault, and its standing says so", async () => {
   await using node = await startNode(network, nodeToken, { openEngine: openLying });

@@ -3,10 +3,15 @@ import {
   type Check,
   encodeCall,
   encodeDispatch,
+  encodeJson,
+  encodeLotOpening,
   encodeReceiptFile,
+  encodeSubmission,
   type Figures,
   hex,
   type JsonObject,
+  keyId,
+  type LotOpening,
   type Opening,
   parseAnswer,
   parseDelivery,
@@ -15,6 +20,7 @@ import {
   type Signer,
   sha256,
   signEntry,
+  signedId,
   type Tensor,
   utf8,
   type Verdict,
@@ -81,6 +87,11 @@ export type Client = {
   proof(receiptId: string, verifier: ProofVerifier, opening?: Opening): Promise<Verdict<VerifiedProof>>;
   /** Signs and logs that the holder of `signer` acts on a receipt. Enrols the key where the log does not know it. */
   rely(receiptId: string, signer: Signer, name: string): Promise<{ index: number; alreadyLogged: boolean }>;
+  /**
+   * Signs and logs that the answer of a receipt is not the model's, and hands its opening to the network's referee, who runs it
+   * again. Enrols the key where the log does not know it. `id` names the dispute: what is decided of it is in the log.
+   */
+  dispute(receiptId: string, opening: LotOpening, signer: Signer, name: string): Promise<{ index: number; id: string }>;
   /** Signs and logs that the requester accepted the answer. For receipts of this client's own session. */
   acknowledge(receiptId: string): Promise<{ index: number; alreadyLogged: boolean }>;
   usage(): Promise<Figures>;
@@ -166,6 +177,21 @@ export function createClient(options: ClientOptions): Client {
       const enrolment = { version: 1, action: "enrol", role: "relier", spki: signer.spki, name } as const;
       await submit((await signEntry(signer, "key", enrolment)).signed.bytes);
       return submit((await signEntry(signer, "reliance", { version: 1, receipt })).signed.bytes);
+    },
+
+    async dispute(receiptId, opening, signer, name) {
+      const receipt = idOf(receiptId);
+      const enrolment = { version: 1, action: "enrol", role: "disputer", spki: signer.spki, name } as const;
+      await submit((await signEntry(signer, "key", enrolment)).signed.bytes);
+      const claim = { format: "tallystick-evidence-v1", receipt: receiptId, by: hex(keyId(signer.spki)) };
+      const evidence = encodeJson({ ...claim, detail: "the disputer says that the model gives another answer" });
+      const says = { version: 1, receipt, ground: "mismatch", evidence: sha256(evidence) } as const;
+      const { signed } = await signEntry(signer, "dispute", says);
+      const statement = { entry: signed.bytes, evidence, opening: encodeLotOpening(opening) };
+      const body = encodeSubmission(statement) as BodyInit;
+      const headers = { "content-type": "application/cbor" };
+      const answer = await http.json("/v1/disputes", { method: "POST", headers, body });
+      return { index: Number(fieldOf(answer, "index")), id: hex(signedId(signed)) };
     },
 
     async acknowledge(receiptId) {

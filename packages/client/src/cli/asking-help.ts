@@ -107,6 +107,24 @@ export const ASKING: readonly (readonly [string, Command])[] = [
     },
   ],
   [
+    "dispute",
+    {
+      takes: "RECEIPT",
+      does: "say that an answer is not the model's: a referee runs it again",
+      about:
+        "Verifies a receipt, then signs and logs that its answer is not what the model gives, and hands the call and the answer to the referee alone, who runs the model again. Waits some minutes for what it finds, and shows that from the log. A key disputes a receipt once; tally verify shows later what became of it.",
+      options: ["opening", "key", ...COMMON],
+      example: "tally dispute receipt.json",
+      exits: {
+        0: "upheld: the node is held to be at fault",
+        1: "rejected: the model gives that answer; or the network refused the dispute",
+        3: "the receipt does not hold, and nothing was signed",
+        4: "the referee has not decided, or could not; or the receipt could not be verified, and nothing was signed",
+        5: UNREACHABLE,
+      },
+    },
+  ],
+  [
     "usage",
     {
       takes: "",

@@ -7,7 +7,7 @@ import { COVERAGE_COLUMNS, coverageLines, coverageRows } from "./coverage-text.t
 import { creditsText, revenueText } from "./money.ts";
 import { findNetwork, type NetworkOptions, trustOf } from "./networks.ts";
 import { findReceipt } from "./receipts.ts";
-import { openRelierKey } from "./relier-key.ts";
+import { openOwnKey } from "./relier-key.ts";
 import { EXIT, type Exit, printable, table, UsageError } from "./terminal.ts";
 import { exitOf, verdictText } from "./verdict-text.ts";
 
@@ -46,7 +46,7 @@ export async function rely({ what, key, json, ...options }: RelyArguments, conte
     return exitOf(verdict);
   }
   const { url } = await findNetwork(options, context);
-  const signer = await openRelierKey(key ?? home.relierKeyPath, key === undefined, terminal);
+  const signer = await openOwnKey("relier", key ?? home.relierKeyPath, key === undefined, terminal);
   const receiptId = hex(parseReceiptFile(file).id);
   const client = createClient({ url, edges });
   const { index, alreadyLogged } = await client.rely(receiptId, signer, "relier");

@@ -20,6 +20,7 @@ export type Home = {
   /** `TALLYSTICK_HOME`, or `tallystick` in the user's configuration folder. */
   folder: string;
   relierKeyPath: string;
+  disputerKeyPath: string;
   receiptPath(receiptId: string): string;
   /** Where the evidence of a receipt's proof is kept, and what proofs are verified by, under its SHA-256. */
   proofPath(receiptId: string): string;
@@ -53,6 +54,7 @@ export function openHome(env: NodeJS.ProcessEnv): Home {
   return {
     folder,
     relierKeyPath: join(folder, "relier.pem"),
+    disputerKeyPath: join(folder, "disputer.pem"),
     receiptPath: (receiptId) => join(folder, "receipts", `${receiptId}.json`),
     proofPath: (receiptId) => join(folder, "proofs", receiptId),
     blobPath: (digest) => join(folder, "blobs", digest),

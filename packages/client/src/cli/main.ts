@@ -10,6 +10,7 @@ import { chat, embed } from "./chat.ts";
 import { models, rely, usage } from "./commands.ts";
 import type { Context } from "./context.ts";
 import { disk } from "./disk.ts";
+import { dispute } from "./dispute.ts";
 import { COMMANDS, helpOf, overview } from "./help.ts";
 import { findFile, openHome } from "./home.ts";
 import { infer } from "./infer.ts";
@@ -166,6 +167,11 @@ function dispatch(name: string, words: readonly string[], values: Values, contex
       );
     case "rely":
       return rely({ ...network, what: needed("a receipt"), json, ...defined({ key }) }, context);
+    case "dispute":
+      return dispute(
+        { ...network, what: needed("a receipt"), json, ...defined({ key, opening: values.opening }) },
+        context,
+      );
     case "keys create": {
       const { scopes, models: allowed, budget, requests, units, calls, days } = values;
       const [dayBudget, priceLimit] = [values["day-budget"], values["price-limit"]];

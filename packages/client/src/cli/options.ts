@@ -38,7 +38,12 @@ export const OPTIONS = {
   },
   "max-tokens": { type: "string", takes: "N", does: "the most tokens of the answer; else the model's context" },
   hold: { type: "boolean", default: false, does: "print no word before a signature of the node covers it" },
-  key: { type: "string", takes: "FILE", does: "the relier's key, PEM; else your own, made on first use" },
+  key: { type: "string", takes: "FILE", does: "the key that signs, PEM; else your own, made on first use" },
+  opening: {
+    type: "string",
+    takes: "FILE",
+    does: "what opens the receipt: a receipt's file with its opening; else what was kept for you",
+  },
   usage: { type: "string", takes: "FILE", does: "the published figures to compare with, as /v1/usage gives them" },
   reason: { type: "string", takes: "WORD", does: "why: compromised, broken or superseded" },
   since: {

@@ -1,11 +1,16 @@
-/** Keys in PEM files: the one by which a person relies, and any other that signs what a command logs. */
+/** Keys in PEM files: those by which a person relies and disputes, and any other that signs what a command logs. */
 import { parseBase64, type Signer } from "@tallystick/protocol";
 import { createKey, openKey } from "../keys.ts";
 import { findFile, writePrivately } from "./home.ts";
 import { type Terminal, UsageError } from "./terminal.ts";
 
-/** The relier's key in `path`; a user's own is made when they first rely. */
-export async function openRelierKey(path: string, mayMake: boolean, { err }: Terminal): Promise<Signer> {
+/** The key in `path` by which a user relies, or disputes; their own is made when they first do. */
+export async function openOwnKey(
+  role: "relier" | "disputer",
+  path: string,
+  mayMake: boolean,
+  { err }: Terminal,
+): Promise<Signer> {
   if (!mayMake || (await findFile(path)) !== undefined) return openKeyFile(path);
   const { signer, pkcs8 } = await createKey();
   const body = Buffer.from(pkcs8)
@@ -13,7 +18,7 @@ export async function openRelierKey(path: string, mayMake: boolean, { err }: Ter
     .replace(/(.{64})/g, "$1\n")
     .trimEnd();
   await writePrivately(path, `-----BEGIN PRIVATE KEY-----\n${body}\n-----END PRIVATE KEY-----\n`);
-  err(`made a relier's key in ${path}: it is yours, keep it\n`);
+  err(`made a ${role}'s key in ${path}: it is yours, keep it\n`);
   return signer;
 }
 

@@ -112,21 +112,32 @@ async function logChecks(
   const size = sizeOf(await opened.source.checkpoint());
   if (log === undefined && size > FOLDED_MOST)
     return none(`the log has ${size} entries: tally verify ${options.what} ${url} goes through all of them`);
-  const { id, index, nodeKey: node } = receipt;
-  const history = createHistory({ receipt: id, index, node });
-  const { audit, fold } = await auditOpened({ json: false }, opened, context, (at, entry) =>
-    noteInHistory(history, at, entry),
-  );
-  if (audit.origin !== receipt.grant.origin) return none(`the receipt is in another log than ${audit.origin}`);
-  if (audit.findings.length > 0) return none("the log that is at hand does not hold: tally audit says where");
+  const folded = await foldLog(receipt, opened, context);
+  if (typeof folded === "string") return none(folded);
+  const { fold, history } = folded;
   const tiers = tierChecks(fold, history);
   const at = tiers.findIndex(({ name }) => name === "attested") + 1;
   return [
     ...tiers.slice(0, at),
     ...(await hardwareChecks(fold, history, opened, context)),
     ...tiers.slice(at),
-    ...(policy === undefined ? [] : acceptanceChecks(policy, fold, id)),
+    ...(policy === undefined ? [] : acceptanceChecks(policy, fold, receipt.id)),
   ];
+}
+
+/** What a log that holds folds to, with what it says of `receipt`; else why it cannot be believed. */
+export async function foldLog(
+  { id, index, nodeKey: node, grant }: VerifiedReceipt,
+  opened: OpenedLog,
+  context: Context,
+): Promise<{ fold: FoldState; history: History } | string> {
+  const history = createHistory({ receipt: id, index, node });
+  const { audit, fold } = await auditOpened({ json: false }, opened, context, (at, entry) =>
+    noteInHistory(history, at, entry),
+  );
+  if (audit.origin !== grant.origin) return `the receipt is in another log than ${audit.origin}`;
+  if (audit.findings.length > 0) return "the log that is at hand does not hold: tally audit says where";
+  return { fold, history };
 }
 
 const TIERS_BY_LOG = ["attested", "reexecuted", "proved"];
