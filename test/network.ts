@@ -36,6 +36,8 @@ export type TestNetwork = AsyncDisposable & {
   readonly models: string;
   readonly reported: Reported[];
   fetch(path: string, init?: RequestInit): Promise<Response>;
+  /** Every route that it serves, as a pattern. */
+  routes(): Route[];
   /** A call by API key, in JSON. `changes` replaces members of the body. */
   infer(model: string, inputs: readonly JsonTensor[], changes?: Record<string, unknown>): Promise<Inferred>;
   /** A request in JSON by the operator's token. */
@@ -55,6 +57,7 @@ export type TestNetwork = AsyncDisposable & {
   restart(meanwhile?: () => Promise<unknown>): Promise<void>;
 };
 
+export type Route = { method: string; path: string };
 export type JsonTensor = { name: string; datatype: string; shape: number[]; data: unknown[] };
 export type Inferred = { status: number; receiptId: string | undefined; body: unknown };
 
@@ -120,6 +123,7 @@ export async function startNetwork({
     models: modelsFolder,
     reported,
     fetch: request,
+    routes: () => current().routes(),
     stop,
 
     async infer(model, inputs, changes = {}) {
@@ -182,11 +186,23 @@ export async function startNetwork({
   };
 }
 
-type Running = { network: Awaited<ReturnType<typeof openNetwork>>; listening: Awaited<ReturnType<typeof listen>> };
+type Running = {
+  network: Awaited<ReturnType<typeof openNetwork>>;
+  listening: Awaited<ReturnType<typeof listen>>;
+  routes(): Route[];
+};
 
 async function start(options: NetworkOptions): Promise<Running> {
   const network = await openNetwork(options);
-  return { network, listening: await listen(network, { host: "127.0.0.1", port: 0 }) };
+  let routes: Route[] = [];
+  // It is made once, at the first request.
+  const application: typeof network.application = (url) => {
+    const made = network.application(url);
+    routes = made.routes.map(({ method, path }) => ({ method, path }));
+    return made;
+  };
+  const listening = await listen({ ...network, application }, { host: "127.0.0.1", port: 0 });
+  return { network, listening, routes: () => routes };
 }
 
 /** Copies models where a test may change them. */

@@ -22,7 +22,7 @@ export async function fuzz(
     let connection: Connection | undefined;
     while (next < count && fuzzed.failures.length < FAILURES_MOST) {
       const number = next++;
-      const asked = fuzzRequest(createFuzzing(seed + number), target);
+      const asked = await fuzzRequest(createFuzzing(seed + number), target);
       connection = connection?.isOpen ? connection : new Connection(url);
       const outcome = await connection.ask(asked);
       if (asked.answers === undefined || /^connection: close/im.test(connection.received)) connection.drop();

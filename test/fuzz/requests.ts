@@ -1,9 +1,22 @@
-/** Requests that nobody should send, over every route: their bytes, as they go on the wire. */
-import { creditInput } from "../network.ts";
+/** Requests that nobody should send, over every route that the server says it has: their bytes, as they go on the wire. */
+import type { Signer } from "@tallystick/protocol";
+import { signRequest } from "../../packages/server/src/platform/http-signature.ts";
+import type { Route } from "../network.ts";
+import type { Body, Token } from "./bodies.ts";
 import { mutatedJson } from "./json.ts";
 import type { Fuzzing } from "./random.ts";
 
-export type FuzzTarget = { apiKey: string; model: string; chatModel: string; dispatch: Uint8Array };
+export type FuzzTarget = {
+  routes: readonly Route[];
+  tokens: Record<Token, string>;
+  /** Keys of a node and a verifier that are let in, and the ids of those to whom they sign. */
+  signers: Record<"node" | "verifier", Signer>;
+  ids: Record<"gateway" | "node", Uint8Array>;
+  model: string;
+  /** What may stand in a route's pattern. */
+  parameters: Readonly<Record<string, readonly string[]>>;
+  bodies: ReadonlyMap<string, Body>;
+};
 
 /** `answers` is how many there must be; undefined where the connection may as well be closed. */
 export type FuzzRequest = { bytes: Buffer; answers: number | undefined; isHead: boolean };
@@ -11,23 +24,6 @@ export type FuzzRequest = { bytes: Buffer; answers: number | undefined; isHead: 
 const CRLF = "\r\n";
 const METHODS = ["GET", "POST", "DELETE", "HEAD", "PUT", "PATCH", "OPTIONS", "TRACE", "PROPFIND"];
 const ID = "ab".repeat(32);
-const PATHS = [
-  ...["/", "/assets/page.js", "/healthz", "/readyz", "/metrics", "/checkpoint", "/tile/0/000", "/tile/entries/000.p/3"],
-  ...["/v2", "/v2/health/ready", "/v2/models/statlog/credit-default", "/v2/models/statlog/credit-default/infer"],
-  ...["/v2/repository/index", "/v2/repository/models/a/load", "/v1/models", "/v1/models/statlog/credit-default"],
-  ...["/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/responses", "/v1/infer", "/v1/sessions"],
-  ...[`/v1/chat/completions/chatcmpl-${ID}`, `/v1/responses/resp_${ID}`, "/v1/keys", `/v1/keys/${ID}`, "/v1/apps"],
-  ...["/v1/receipts", `/v1/receipts/${ID}`, `/v1/receipts/${ID}/opening`, "/v1/accounts", "/v1/usage", "/v1/network"],
-  ...["/v1/log", "/v1/log/proofs/3", "/v1/log/checkpoints/3", "/v1/log/cose-receipts/3", "/v1/entries", "/v1/backup"],
-  ...[`/v1/artifacts/sha256:${ID}`, "/v1/nodes", "/v1/nodes/register", "/v1/nodes/heartbeat", `/v1/nodes/${ID}/drain`],
-  ...[
-    "/checkpoints/checkpoint",
-    `/witnesses/1/${ID}/checkpoint`,
-    "/witnesses/1/add-checkpoint",
-    "/v1/quote",
-    "/v1/balance",
-  ],
-];
 const SPOILT = [
   "/..",
   "/%2e%2e/%2e%2e/etc/passwd",
@@ -44,85 +40,94 @@ const SPOILT = [
   "%c0%af",
 ];
 
-export function fuzzRequest(fuzzing: Fuzzing, target: FuzzTarget): FuzzRequest {
+export async function fuzzRequest(fuzzing: Fuzzing, target: FuzzTarget): Promise<FuzzRequest> {
   const kind = fuzzing.number(20);
-  if (kind < 9) return jsonRequest(fuzzing, target);
-  if (kind < 12) return pathRequest(fuzzing, target);
-  if (kind < 15) return brokenRequest(fuzzing, target);
-  if (kind < 17) return binaryRequest(fuzzing, target);
-  return dispatchRequest(fuzzing, target);
+  if (kind < 11) return bodyRequest(fuzzing, target);
+  if (kind < 15) return pathRequest(fuzzing, target);
+  if (kind < 18) return brokenRequest(fuzzing, target);
+  return binaryRequest(fuzzing, target);
 }
 
 type Headers = [name: string, value: string | number][];
 
-function request(method: string, path: string, headers: Headers, body: Buffer | string = ""): FuzzRequest {
+function request(method: string, path: string, headers: Headers, body: Uint8Array | string = ""): FuzzRequest {
   const bytes = Buffer.from(body);
   const framed: Headers = [["host", "127.0.0.1"], ...headers, ["content-length", bytes.length]];
   const head = `${method} ${path} HTTP/1.1${CRLF}${framed.map(([name, value]) => `${name}: ${value}${CRLF}`).join("")}${CRLF}`;
   return { bytes: Buffer.concat([Buffer.from(head, "latin1"), bytes]), answers: 1, isHead: method === "HEAD" };
 }
 
-function jsonRequest(fuzzing: Fuzzing, target: FuzzTarget): FuzzRequest {
-  const { model, chatModel } = target;
-  const messages = [
-    { role: "system", content: "Be short." },
-    { role: "user", content: [{ type: "text", text: "Hello" }] },
-    {
-      role: "assistant",
-      content: null,
-      tool_calls: [{ id: "1", type: "function", function: { name: "f", arguments: "{}" } }],
-    },
-    { role: "tool", tool_call_id: "1", content: "3" },
-  ];
-  const tools = [{ type: "function", function: { name: "f", parameters: { type: "object", properties: {} } } }];
-  const sampling = { model: chatModel, temperature: 0.5, n: 1, stop: ["x"], seed: 3 };
-  const stream = fuzzing.chance(0.3) ? { stream: true, stream_options: { include_usage: true } } : {};
-  const bodies: Record<string, unknown> = {
-    "/v1/chat/completions": {
-      ...sampling,
-      ...stream,
-      messages,
-      tools,
-      max_tokens: 5,
-      response_format: { type: "json_object" },
-    },
-    "/v1/completions": { ...sampling, ...stream, prompt: "Once", max_tokens: 5 },
-    "/v1/embeddings": { model: chatModel, input: ["a", "b"], encoding_format: "base64" },
-    "/v1/responses": { model: chatModel, input: [{ role: "user", content: "Hi" }], max_output_tokens: 5, store: true },
-    [`/v2/models/${model}/infer`]: {
-      inputs: [creditInput()],
-      outputs: [{ name: "default_probability" }],
-      parameters: { max_price: 1 },
-    },
-    "/v2/repository/index": { ready: true },
-    "/v1/sessions": { sessionKey: "AAAA", possession: "AAAA", expiry: 2_000_000_000 },
-    "/v1/accounts": { name: "a" },
-    "/v1/keys": { name: "a", scopes: ["infer"], limits: { requestsPerMinute: 3 } },
-    "/v1/nodes/register": { url: "http://127.0.0.1:1", models: [] },
-    "/v1/nodes/heartbeat": { load: 1 },
+/** What a route that takes a body is sent by whom it is for, with nothing wrong in it. */
+export async function honestRequest(
+  fuzzing: Fuzzing,
+  target: FuzzTarget,
+  route: string,
+  spoil = (body: Body) => bytesOf(body),
+) {
+  const sent = target.bodies.get(route);
+  if (sent === undefined) throw new Error(`test/fuzz/bodies.ts has nothing for POST ${route}`);
+  const path = sent.at ?? patternFilled(fuzzing, target, route);
+  const body = spoil(sent);
+  const type = "json" in sent ? { "content-type": "application/json" } : {};
+  const headers: Record<string, string> = {
+    ...{ authorization: `Bearer ${target.tokens[sent.by]}`, ...type, ...sent.headers },
+    ...(sent.signedBy === undefined ? {} : await signed(target, "POST", path, sent.signedBy, "gateway", body)),
   };
-  const [path, body] = fuzzing.one(Object.entries(bodies));
-  const headers: Headers = [
-    ...authorization(fuzzing, target),
-    ["content-type", fuzzing.one(TYPES)],
-    ...oddHeaders(fuzzing),
-  ];
-  return request("POST", path, headers, mutatedJson(fuzzing, body));
+  return { method: "POST", path, headers, body };
+}
+
+const bytesOf = (body: Body): Uint8Array => ("json" in body ? Buffer.from(JSON.stringify(body.json)) : body.bytes);
+
+async function signed(
+  { signers, ids }: FuzzTarget,
+  method: string,
+  path: string,
+  by: "node" | "verifier",
+  to: "gateway" | "node",
+  body: Uint8Array = new Uint8Array(0),
+): Promise<Record<string, string>> {
+  const [bare = ""] = path.split("?");
+  const nowSeconds = Math.floor(Date.now() / 1000);
+  return signRequest(signers[by], { method, path: bare, body, to: ids[to], nowSeconds });
+}
+
+async function bodyRequest(fuzzing: Fuzzing, target: FuzzTarget): Promise<FuzzRequest> {
+  const route = fuzzing.one([...target.bodies.keys()]);
+  const spoil = (body: Body) => {
+    if (!("json" in body)) return spoiltBytes(fuzzing, body.bytes);
+    const isStreamed = route.startsWith("/v1/c") && fuzzing.chance(0.3);
+    const stream = isStreamed ? { stream: true, stream_options: { include_usage: true } } : {};
+    return Buffer.from(mutatedJson(fuzzing, { ...body.json, ...stream }));
+  };
+  const { method, path, headers, body } = await honestRequest(fuzzing, target, route, spoil);
+  if (fuzzing.chance(0.15)) headers.authorization = fuzzing.one(oddAuthorizations(fuzzing, target));
+  if (fuzzing.chance(0.1)) headers["content-type"] = fuzzing.one(TYPES);
+  return request(method, path, [...Object.entries(headers), ...oddHeaders(fuzzing)], body);
 }
 
 const TYPES = ["application/json", "text/plain", "application/cbor", "multipart/form-data", ""];
 
-function authorization(fuzzing: Fuzzing, { apiKey }: FuzzTarget): Headers {
-  if (fuzzing.chance(0.85)) return [["authorization", `Bearer ${apiKey}`]];
-  const odd = [
+function spoiltBytes(fuzzing: Fuzzing, honest: Uint8Array): Uint8Array {
+  const bytes = Buffer.from(honest);
+  if (fuzzing.chance(0.1) || bytes.length === 0) return bytes;
+  for (let i = 1 + fuzzing.number(6); i > 0; i--) bytes[fuzzing.number(bytes.length)] = fuzzing.number(256);
+  const cut = fuzzing.chance(0.2) ? bytes.subarray(0, fuzzing.number(bytes.length)) : bytes;
+  return fuzzing.chance(0.1) ? Buffer.concat([cut, bytes]) : cut;
+}
+
+function oddAuthorizations(fuzzing: Fuzzing, { tokens }: FuzzTarget): string[] {
+  const { api } = tokens;
+  const others = fuzzing.one(Object.values(tokens));
+  return [
+    "",
     "Bearer",
     "Bearer ",
-    `bearer ${apiKey}`,
-    `Bearer ${apiKey}x`,
+    `bearer ${api}`,
+    `Bearer ${api}x`,
     "Basic Og==",
     `Bearer ${"x".repeat(4_000)}`,
+    `Bearer ${others}`,
   ];
-  return fuzzing.chance(0.3) ? [] : [["authorization", fuzzing.one(odd)]];
 }
 
 const ODD_HEADERS: Headers = [
@@ -132,6 +137,10 @@ const ODD_HEADERS: Headers = [
   ["x-tally-traffic", "probe"],
   ["x-tally-decision", "xyz"],
   ["x-tally-decision", "0".repeat(32)],
+  ["x-tally-open", "all"],
+  ["x-tally-open", "none"],
+  ["x-tally-policy", "{"],
+  ["x-tally-policy", '{"tier":"proved","nodes":[]}'],
   ["x-tally-seal", "0"],
   ["x-tally-seal", "100"],
   ["x-tally-seal", "1e9"],
@@ -147,6 +156,13 @@ const ODD_HEADERS: Headers = [
   ["x-title", "\u00ff".repeat(200)],
   ["traceparent", "00-x-y-z"],
   ["accept-encoding", "gzip;q=nan"],
+  ["tallystick-to", "ab".repeat(32)],
+  ["tallystick-to", "x"],
+  ["tallystick-key", "AAAA"],
+  ["tallystick-check", "A".repeat(86)],
+  ["signature", "tallystick=:AAAA:"],
+  ["signature-input", 'tallystick=();created=1;keyid="ab";alg="x"'],
+  ["content-digest", "sha-256=:AAAA:"],
   ["if-none-match", '"'],
   ["range", "bytes=9999999999-0"],
   ["expect", "100-continue"],
@@ -158,43 +174,60 @@ function oddHeaders(fuzzing: Fuzzing): Headers {
   return Array.from({ length: fuzzing.chance(0.5) ? fuzzing.number(4) : 0 }, () => fuzzing.one(ODD_HEADERS));
 }
 
-function pathRequest(fuzzing: Fuzzing, target: FuzzTarget): FuzzRequest {
-  let path = fuzzing.one(PATHS);
+/** A route's pattern with something in the place of each parameter, right or not. */
+function patternFilled(fuzzing: Fuzzing, { parameters }: FuzzTarget, pattern: string): string {
+  return pattern.replace(/:([a-zA-Z]+)(\{(?:[^{}]|\{[^{}]*\})*\})?|\*/g, (found, name: string | undefined) => {
+    const known = parameters[name ?? found];
+    if (known === undefined) throw new Error(`test/fuzz/network.ts knows nothing to put for ${found} of ${pattern}`);
+    return fuzzing.one([...known, ...known, ID]);
+  });
+}
+
+/** Requests that verifiers sign, and to whom. */
+const SIGNED: Readonly<Record<string, "gateway" | "node">> = {
+  "/v1/checks": "gateway",
+  "/v1/receipts/:id/opening/lot": "node",
+};
+
+async function pathRequest(fuzzing: Fuzzing, target: FuzzTarget): Promise<FuzzRequest> {
+  const route = fuzzing.one(target.routes);
+  const method = fuzzing.chance(0.6) && route.method !== "ALL" ? route.method : fuzzing.one(METHODS);
+  const path = spoiltPath(fuzzing, patternFilled(fuzzing, target, route.path));
+  const by = fuzzing.chance(0.15)
+    ? fuzzing.one(oddAuthorizations(fuzzing, target))
+    : `Bearer ${fuzzing.one(Object.values(target.tokens))}`;
+  const to = SIGNED[route.path];
+  const signature = to === undefined || fuzzing.chance(0.2) ? {} : await signed(target, method, path, "verifier", to);
+  const headers: Headers = [["authorization", by], ...Object.entries(signature), ...oddHeaders(fuzzing)];
+  return request(method, path, headers, fuzzing.one(["", "", "{}", "x"]));
+}
+
+function spoiltPath(fuzzing: Fuzzing, path: string): string {
   const at = fuzzing.number(path.length) + 1;
-  switch (fuzzing.number(6)) {
+  switch (fuzzing.number(9)) {
     case 0:
-      path = `${path}${fuzzing.one(SPOILT)}`;
-      break;
+      return `${path}${fuzzing.one(SPOILT)}`;
     case 1:
-      path = `${path.slice(0, at)}${fuzzing.one(SPOILT)}${path.slice(at)}`;
-      break;
+      return `${path.slice(0, at)}${fuzzing.one(SPOILT)}${path.slice(at)}`;
     case 2:
-      path = `${path}/${"a".repeat(fuzzing.number(9_000))}`;
-      break;
+      return `${path}/${"a".repeat(fuzzing.number(9_000))}`;
     case 3:
-      path = path.replaceAll("/", "%2F").replace("%2F", "/");
-      break;
+      return path.replaceAll("/", "%2F").replace("%2F", "/");
     case 4:
-      path = path.replace(
+      return path.replace(
         /[0-9a-f]{4,}|\d+/,
         fuzzing.one(["-1", "1e9", "x", "0", "18446744073709551616", "ABCD".repeat(16)]),
       );
-      break;
+    default:
+      return path;
   }
-  const method = fuzzing.one(METHODS);
-  return request(
-    method,
-    path,
-    [...authorization(fuzzing, target), ...oddHeaders(fuzzing)],
-    fuzzing.one(["", "{}", "x"]),
-  );
 }
 
 /** HTTP itself is broken: the server may answer, or close. */
-function brokenRequest(fuzzing: Fuzzing, { apiKey }: FuzzTarget): FuzzRequest {
-  const path = fuzzing.one(PATHS);
+function brokenRequest(fuzzing: Fuzzing, target: FuzzTarget): FuzzRequest {
+  const path = patternFilled(fuzzing, target, fuzzing.one(target.routes).path);
   const head = (rest: string, method = "POST") =>
-    `${method} ${path} HTTP/1.1${CRLF}host: a${CRLF}authorization: Bearer ${apiKey}${CRLF}${rest}`;
+    `${method} ${path} HTTP/1.1${CRLF}host: a${CRLF}authorization: Bearer ${fuzzing.one(Object.values(target.tokens))}${CRLF}${rest}`;
   const chunked = `transfer-encoding: chunked${CRLF}${CRLF}`;
   const texts = [
     head(`content-length: -1${CRLF}${CRLF}{}`),
@@ -246,29 +279,9 @@ function binaryRequest(fuzzing: Fuzzing, target: FuzzTarget): FuzzRequest {
     "",
   ]);
   const headers: Headers = [
-    ...authorization(fuzzing, target),
+    ["authorization", `Bearer ${target.tokens.api}`],
     ["inference-header-content-length", length],
     ...oddHeaders(fuzzing),
   ];
   return request("POST", `/v2/models/${target.model}/infer`, headers, Buffer.concat([Buffer.from(json), tensor]));
-}
-
-function dispatchRequest(fuzzing: Fuzzing, { dispatch, apiKey }: FuzzTarget): FuzzRequest {
-  const bytes = Buffer.from(dispatch);
-  for (let i = 1 + fuzzing.number(6); i > 0; i--) bytes[fuzzing.number(bytes.length)] = fuzzing.number(256);
-  const cut = fuzzing.chance(0.2) ? bytes.subarray(0, fuzzing.number(bytes.length)) : bytes;
-  const body = fuzzing.chance(0.1) ? Buffer.concat([cut, bytes]) : cut;
-  const path = fuzzing.one([
-    "/v1/infer",
-    "/v1/infer",
-    "/v1/infer",
-    "/v1/entries",
-    "/v1/nodes/register",
-    "/v1/nodes/heartbeat",
-  ]);
-  const headers: Headers = [
-    ["content-type", "application/cbor"],
-    ["authorization", `Bearer ${apiKey}`],
-  ];
-  return request("POST", path, headers, body);
 }

@@ -220,6 +220,9 @@ describe("a backup of a network that runs", () => {
     const token = (await readFile(join(data, "keys", "admin-token"), "utf8")).trim();
     const ask = () => network.fetch("/v1/backup", { method: "POST", headers: { authorization: `Bearer ${token}` } });
     for (let i = 0; i < 3; i++) expect((await ask()).status).toBe(201);
+    // Of two at once one is told to wait, and the other's copy is there.
+    const both = await Promise.all([ask(), ask()]);
+    expect(both.map(({ status }) => status).sort()).toEqual([201, 409]);
     expect(await readdir(join(data, "snapshots"))).toHaveLength(1);
     await network.restart();
     await expect(readdir(join(data, "snapshots"))).rejects.toThrow(/ENOENT/);

@@ -1,4 +1,4 @@
-import { base64, encodeNote, hex, keyId, type Signer, timeOf } from "@tallystick/protocol";
+import { base64, encodeNote, hex, keyId, keyOf, parseHex, type Signer, timeOf } from "@tallystick/protocol";
 import { Hono } from "hono";
 import { createEvidenceArchive } from "./attestation/archive-store.ts";
 import { openAttesting } from "./attesting.ts";
@@ -259,6 +259,7 @@ export function composeRoutes(
     lotOpeningRoutes({
       own: { id: hex(nodeId), answer: openingHandler({ access: openingAccess, id: nodeId, fold, clock }) },
       findNode: (id) => serving.findNode(id)?.remote,
+      isEnrolled: (id) => fold.keys.get(keyOf(parseHex(id) ?? new Uint8Array(0)))?.role === "node",
     }),
   );
   const destroyOpening = (id: string, payerTag: string) => {

@@ -32,9 +32,10 @@ export type BackupParts = {
 };
 
 export function backupRoutes({ folder, database, openings, log, history, flush, random, isAdmin }: BackupParts): Hono {
-  return new Hono().post("/v1/backup", async (c) => {
-    if (!isAdmin(c.req.header("authorization")))
-      throw new ServiceError("forbidden", "only the operator makes backups: send the token in keys/admin-token");
+  /** Whether a copy is being made: two at once would each remove the other's. */
+  let isCopying = false;
+
+  async function copy(): Promise<object> {
     await rm(folder, { recursive: true, force: true });
     await mkdir(folder, { mode: 0o700 });
     const name = `${hex(random(16))}.sqlite`;
@@ -44,6 +45,18 @@ export function backupRoutes({ folder, database, openings, log, history, flush, 
     if (!log.canWrite || !history.canWrite)
       throw new ServiceError("unavailable", "the log cannot write: stop the network, and back up what is on the disk");
     const [checkpoint, checkpoints] = [log, history].map(({ published }) => encodeNote(published.note));
-    return c.json({ database: `${SNAPSHOTS}/${name}`, checkpoint, checkpoints }, 201);
+    return { database: `${SNAPSHOTS}/${name}`, checkpoint, checkpoints };
+  }
+
+  return new Hono().post("/v1/backup", async (c) => {
+    if (!isAdmin(c.req.header("authorization")))
+      throw new ServiceError("forbidden", "only the operator makes backups: send the token in keys/admin-token");
+    if (isCopying) throw new ServiceError("conflict", "another backup is being made: try again once it is");
+    isCopying = true;
+    try {
+      return c.json(await copy(), 201);
+    } finally {
+      isCopying = false;
+    }
   });
 }

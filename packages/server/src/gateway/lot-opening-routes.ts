@@ -9,16 +9,20 @@ export type LotOpeningRoutes = {
   own: { id: string; answer(c: Context): Promise<Response> };
   /** A node elsewhere, by the hex of its key's id. */
   findNode(id: string): Pick<RemoteNode, "askOpening"> | undefined;
+  /** Whether the log has a key of a node by the hex of that id. */
+  isEnrolled(id: string): boolean;
 };
 
 /** What the node checks, as its asker sent it. */
 const SIGNED = ["content-digest", "tallystick-to", "signature-input", "signature", "tallystick-check"];
 
-export function lotOpeningRoutes({ own, findNode }: LotOpeningRoutes): Hono {
+export function lotOpeningRoutes({ own, findNode, isEnrolled }: LotOpeningRoutes): Hono {
   const app = new Hono();
   app.get("/v1/receipts/:id/opening/lot", async (c) => {
     const to = c.req.header("tallystick-to") ?? "";
     if (to === own.id) return own.answer(c);
+    if (!isEnrolled(to))
+      throw new ServiceError("invalid_request", "tallystick-to is the id of the node that signed the receipt, in hex");
     const node = findNode(to);
     if (node === undefined)
       throw new ServiceError("unavailable", "the node that signed this receipt is not here at the moment");
