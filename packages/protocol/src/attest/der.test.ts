@@ -68,6 +68,7 @@ test.each([
   ["a bit string of nothing", () => parseBitString(bytesOf(""))],
   ["named bits with set padding", () => parseNamedBits(bytesOf("0183"))],
   ["named bits with eight unused", () => parseNamedBits(bytesOf("0880"))],
+  ["a thousand named bits, which nothing names", () => parseNamedBits(bytesOf(`00${"ff".repeat(125)}`))],
   ["unused bits of no byte", () => parseNamedBits(bytesOf("01"))],
 ])("%s is malformed", (_, parse) => {
   expect(parse).toThrow(Malformed);

@@ -148,8 +148,12 @@ export function parseBitString(value: Uint8Array): Uint8Array {
   return value.subarray(1);
 }
 
+/** Nothing that is read here names more: a longer one is there to cost time. */
+const NAMED_BITS_BYTES = 4;
+
 /** The named bits that are set in a BIT STRING. Trailing zeros, which DER leaves out, occur: AMD writes a whole byte. */
 export function parseNamedBits(value: Uint8Array): Set<number> {
+  if (value.length > 1 + NAMED_BITS_BYTES) throw new Malformed("has a bit string of more names than there are");
   const [unused = 8, ...bytes] = value;
   const last = bytes.at(-1);
   if (unused > 7 || (last === undefined && unused !== 0)) throw new Malformed("has a bit string of a wrong length");
