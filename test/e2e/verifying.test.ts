@@ -3,7 +3,6 @@ import { join } from "node:path";
 import { systemEdges } from "@tallystick/client";
 import { encodeNoteKey, parseEntry } from "@tallystick/protocol";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { verify } from "../../packages/client/src/cli/verify.ts";
 import { openHome } from "../../packages/client/src/cli/home.ts";
 import { verify } from "../../packages/client/src/cli/verify.ts";
 import { serveFiles } from "../client/file-server.ts";
