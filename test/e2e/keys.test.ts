@@ -56,6 +56,18 @@ test("a key with the scope keys makes others of its account, and another key doe
   expect(refused).toMatchObject({ status: 1, stderr: expect.stringMatching(/has no scope "keys"/) });
 }, 240_000);
 
+test("an app's key accepts no less than its policy says, whatever the call says, and the refusal names what is not met", async () => {
+  const accept = ["--accept", '{"provenance":"executed","models":{"wisconsin/breast-cancer":{"publishers":[]}}}'];
+  const { apiKey, policy } = await me.tallyJson(["keys", "create", "app", ...accept]);
+  expect(policy).toMatchObject({ provenance: "executed" });
+  const ask = (model: string) =>
+    me.tally(["infer", model, "--example", "--api-key", apiKey, "--accept", '{"tier":"signed"}']);
+  const met = await ask(SMALL_MODEL);
+  expect(met).toMatchObject({ status: 0, stderr: expect.stringContaining("policy: tier: passed, signed") });
+  const unmet = await ask("wisconsin/breast-cancer");
+  expect(unmet).toMatchObject({ status: 1, stderr: expect.stringContaining("policy: publisher: ") });
+}, 240_000);
+
 const WRONG: [string, number, string[], RegExp][] = [
   ["no name", 2, ["create"], /keys create needs a name/],
   ["a number that is none", 2, ["create", "x", "--requests", "many"], /--requests is a number from 1/],

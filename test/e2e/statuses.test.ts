@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Person, SMALL_MODEL, startPerson } from "./person.ts";
 
 let me: Person;
+const EXAMPLE = ["infer", SMALL_MODEL, "--example"];
 
 beforeAll(async () => {
   me = await startPerson();
@@ -18,7 +19,7 @@ describe("every exit status", () => {
     [2, "no such command", ["toString"], /no command "toString"/],
     [2, "a command that takes nothing, given something", ["models", "x"], /models does not take "x"/],
     [2, "nothing to verify", ["verify"], /verify needs a receipt/],
-    [2, "one thing too many", ["verify", "a", "b"], /verify does not take "b"/],
+    [2, "one thing too many", ["verify", "a", "b", "c"], /verify does not take "c"/],
     [2, "an option of another command", ["usage", "--input", "x"], /--input is not an option of usage/],
     [2, "an option that is none", ["usage", "--loud"], /^tally: Unknown option '--loud': tally --help\n$/],
     [2, "a folder for a receipt", ["verify", "."], /neither a receipt id of 64 hex digits, nor a file/],
@@ -33,6 +34,16 @@ describe("every exit status", () => {
       ["infer", SMALL_MODEL, "--example", "--decision", "12"],
       /32 digits of lower-case hex/,
     ],
+    [
+      1,
+      "a policy that no answer meets",
+      [...EXAMPLE, "--accept", '{"publishers":[]}'],
+      /policy: publisher: .*none of those accepted/,
+    ],
+    [2, "a policy that is none", [...EXAMPLE, "--accept", '{"teir":"proved"}'], /the acceptance policy has teir/],
+    [2, "a policy that is not there", [...EXAMPLE, "--accept", "no.json"], /there is no no\.json/],
+    [2, "an openness that is none", [...EXAMPLE, "--open", "all"], /--open takes lot or none/],
+    [2, "no opening to dispute by", ["dispute", "ID", "--opening", "no.json"], /no opening in no\.json/],
     [2, "a price that is none", ["infer", SMALL_MODEL, "--example", "--max-price", "-1"], /max-price/],
     [2, "an example and an input", ["infer", SMALL_MODEL, "--example", "--input", "x"], /either --input or --example/],
     [2, "a relier's key that is not there", ["rely", "ID", "--key", "no.pem"], /no key in no\.pem/],

@@ -2,7 +2,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { systemEdges } from "@tallystick/client";
 import { encodeNoteKey, parseEntry } from "@tallystick/protocol";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { openHome } from "../../packages/client/src/cli/home.ts";
 import { verify } from "../../packages/client/src/cli/verify.ts";
 import { serveFiles } from "../client/file-server.ts";
@@ -14,6 +14,8 @@ import { runTally } from "./processes.ts";
 import { documentedFields } from "./reference.ts";
 
 const MODELS = join(import.meta.dirname, "..", "..", "models");
+
+vi.setConfig({ testTimeout: 240_000 }); // Each command is a process, on a machine that may be busy.
 
 let me: Person;
 
@@ -40,6 +42,16 @@ describe("verifying", () => {
         /the log's key is trusted because .*\nverified, at the tier "(signed|reexecuted)"\. Not checked: witnesses, execution, attested, .*proved\n$/,
       );
     }
+  });
+
+  test("a receipt that the lot may not see says so of its tier, and a file by itself says what it takes to know more", async () => {
+    const { receiptId, receiptFile } = await me.receipt("--open", "none");
+    const detailOf = async (what: string) => {
+      const { checks }: { checks: { name: string; detail: string }[] } = await me.tallyJson(["verify", what]);
+      return checks.find(({ name }) => name === "reexecuted")?.detail;
+    };
+    expect(await detailOf(receiptId)).toContain("no lot can draw it: its requester opens it to no verifier");
+    expect(await detailOf(receiptFile)).toContain("name it behind the receipt");
   });
 
   test("a receipt made by plain HTTP verifies by its id, unopened", async () => {
@@ -197,7 +209,9 @@ describe("relying", () => {
     const [before, statements] = [await me.tallyJson(["usage"]), await reliances()];
     expect(statements).not.toEqual([]);
     expect(await me.tally(["rely", "bad.json"])).toMatchObject({ status: 3, stdout: "" });
-    expect(await me.tallyJson(["usage"])).toMatchObject({ totals: before.totals });
+    expect(await me.tallyJson(["usage"])).toMatchObject({
+      totals: { decisionsReliedOn: before.totals.decisionsReliedOn },
+    });
     expect(await reliances()).toEqual(statements);
   });
 });
