@@ -13,14 +13,15 @@ export type FrameStream = {
   close(): void;
   /** Resolves with the first frame. */
   begun: Promise<undefined>;
-  hasBegun(): boolean;
+  /** How many frames it took. */
+  frameCount(): number;
 };
 
 /** `onGone` is told when the reader went away. */
 export function createFrameStream(onGone: () => void): FrameStream {
   let wake: (() => void) | undefined;
   let isOpen = true;
-  let hasBegun = false;
+  let frameCount = 0;
   let begin = (): void => {};
   const begun = new Promise<undefined>((resolve) => {
     begin = () => resolve(undefined);
@@ -54,13 +55,12 @@ export function createFrameStream(onGone: () => void): FrameStream {
   return {
     body,
     begun,
-    hasBegun: () => hasBegun,
+    frameCount: () => frameCount,
     sink(frame) {
       if (!isOpen) throw new Error("nobody reads this stream any more");
       heard = true;
       controller?.enqueue(frame);
-      if (!hasBegun) {
-        hasBegun = true;
+      if (frameCount++ === 0) {
         begin();
         // It is sent before the next are made, which would take their turn of the event loop first.
         return new Promise(setImmediate);

@@ -136,10 +136,16 @@ async function answer(parts: OpenAiRoutes, c: Context, request: OpenAiRequest, a
     const body = { ...inEncoding(served.body ?? {}, request), receipt: receiptOf(served, asked) };
     keepContent(parts, request, asked, body);
     return respond(c, JSON.stringify(body), { "content-type": "application/json" });
+  } catch (error) {
+    if (isLeft(error)) used = units.inputUnits + units.outputUnits;
+    throw error;
   } finally {
     admission.release(used);
   }
 }
+
+/** Whether the caller went away. It pays nothing, and what was worked for it counts against its key's tokens a minute. */
+const isLeft = (failure: unknown) => failure instanceof ServiceError && failure.code === "cancelled";
 
 /** The receipt's id, in the headers that clients of several kinds look at; what was not taken up has none. */
 function nameReceipt(c: Context, { id }: Asked): void {
@@ -178,12 +184,15 @@ async function streamed(
       if (outcome.ok) {
         used = tokensIn(outcome.body, observation);
         keepContent(parts, request, asked, { ...outcome.body, receipt: receiptOf(outcome, asked) });
-      } else observation.fail(outcome.refusal.code);
+        return outcome;
+      }
+      observation.fail(outcome.refusal.code);
+      if (isLeft(outcome.refusal)) used = unitsOf(request).inputUnits + frames.frameCount();
       return outcome;
     })
     .finally(() => admission.release(used));
   const settled: Promise<Ending> = served.then(
-    (outcome) => (outcome.ok ? { ok: true } : { ok: false, failure: outcome.refusal, isTold: frames.hasBegun() }),
+    (outcome) => (outcome.ok ? { ok: true } : { ok: false, failure: outcome.refusal, isTold: frames.frameCount() > 0 }),
     (failure: unknown) => ({ ok: false, failure, isTold: false }),
   );
   const late = createTimer(FIRST_FRAME_MS);
