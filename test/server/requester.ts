@@ -43,7 +43,7 @@ export type Reply = {
   delivery?: Delivery;
 };
 
-export async function postDispatch(network: TestNetwork, body: Uint8Array): Promise<Reply> {
+export async function postDispatch(network: Reached, body: Uint8Array): Promise<Reply> {
   const headers = { "content-type": "application/cbor" };
   const answer = await network.fetch("/v1/infer", { method: "POST", headers, body: body as Uint8Array<ArrayBuffer> });
   const receiptId = answer.headers.get("x-receipt-id");
@@ -53,9 +53,12 @@ export async function postDispatch(network: TestNetwork, body: Uint8Array): Prom
   return { ...common, error };
 }
 
+/** As much of a network as a requester needs: one in this process, or a daemon. */
+export type Reached = Pick<TestNetwork, "fetch" | "origin" | "apiKey">;
+
 /** Asks the network to grant a session to a new key, for calls to `model`. */
 export async function openRequester(
-  network: TestNetwork,
+  network: Reached,
   { model = "statlog/credit-default", inputs = [] as Tensor[], seconds = 3600, nowMs = Date.now() } = {},
 ): Promise<Requester> {
   const { signer } = await createKey();
@@ -95,7 +98,7 @@ export async function openRequester(
 }
 
 /** What the key of `spki` signs to take a grant of this network. */
-export async function possessionOf(network: TestNetwork, spki: Uint8Array): Promise<Uint8Array> {
+export async function possessionOf(network: Reached, spki: Uint8Array): Promise<Uint8Array> {
   const { gateway } = (await (await network.fetch("/v1/network")).json()) as { gateway: string };
   return possessionMessage({
     origin: network.origin,
@@ -106,7 +109,7 @@ export async function possessionOf(network: TestNetwork, spki: Uint8Array): Prom
 
 /** `POST /v1/sessions`. */
 export function requestSession(
-  network: TestNetwork,
+  network: Reached,
   { sessionKey, possession, expiry }: { sessionKey: Uint8Array; possession: Uint8Array; expiry: number },
 ): Promise<Response> {
   const headers = { authorization: `Bearer ${network.apiKey}`, "content-type": "application/json" };
@@ -114,7 +117,7 @@ export function requestSession(
   return network.fetch("/v1/sessions", { method: "POST", headers, body });
 }
 
-export async function revisionOf(network: TestNetwork, model: string): Promise<Uint8Array> {
+export async function revisionOf(network: Reached, model: string): Promise<Uint8Array> {
   const found = (await (await network.fetch(`/v1/models/${model}`)).json()) as { tallystick: { revision: string } };
   return parseHex(found.tallystick.revision) ?? new Uint8Array(0);
 }
