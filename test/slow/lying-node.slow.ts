@@ -50,11 +50,13 @@ test.each(SEEDS)(
     const nodeTokenPath = await tokenFile();
     await using network = await startNetwork({
       ...{ models: ["credit-default"], workerCount: 0, nodeTokenPath, clock, verifying: { cpuShare: 1 } },
+      // To publish each statement by itself costs more than the calls.
+      ...{ integrateIntervalMs: 20, publishIntervalMs: 50 },
     });
     await network.verified();
     await network.closeEpoch();
     const openEngine = lyingEngine((number) => isLie[number] === true);
-    await using node = await startNode(network, nodeTokenPath, { openEngine, clock });
+    await using node = await startNode(network, nodeTokenPath, { openEngine, clock, logIntervalMs: 200 });
     for (let epoch = 0; epoch < EPOCHS; epoch++) {
       for (let call = 0; call < CALLS; call += AT_ONCE) {
         const inputs = Array.from({ length: AT_ONCE }, (_, i) => creditInput(epoch * CALLS + call + i));
