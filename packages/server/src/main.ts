@@ -45,7 +45,7 @@ async function run(args: string[], crsPath: string | undefined): Promise<void> {
   if (command === "node") return runNode(rest, role);
   if (command === "verifier") return runVerifier(rest, role);
   if (command === "witness") return runWitness(rest, role);
-  const options = parseOptions(args, MODELS);
+  const options = parseOptions(args, MODELS, process.stderr.isTTY ? "text" : "json");
   if (options === "help") return print(HELP);
   return runNetwork(options, crsPath, role);
 }

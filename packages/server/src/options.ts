@@ -104,11 +104,15 @@ export const HELP = `tallyd: a Tallystick network on this machine: hub, gateway,
                   what is said on standard error: error,
                   warn, info or debug                     (info, with each request)
   --log-format FORMAT
-                  json or text                            (json)
+                  json or text                            (text on a terminal, else json)
 `;
 
 /** Reads the command line. Throws an OperatorError; `help` where help is asked for. */
-export function parseOptions(args: string[], defaultModels: string): Options | "help" {
+export function parseOptions(
+  args: string[],
+  defaultModels: string,
+  defaultFormat: LogFormat = "json",
+): Options | "help" {
   const { values } = readArguments("tallyd", {
     args,
     allowPositionals: false,
@@ -137,7 +141,7 @@ export function parseOptions(args: string[], defaultModels: string): Options | "
       "openings-mib": { type: "string", default: "1024" },
       "content-days": { type: "string", default: "30" },
       "log-level": { type: "string", default: "info" },
-      "log-format": { type: "string", default: "json" },
+      "log-format": { type: "string", default: defaultFormat },
       help: { type: "boolean", short: "h", default: false },
     },
   });
