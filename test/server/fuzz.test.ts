@@ -33,7 +33,7 @@ test("every route of the server is in what is fuzzed, and each body would be let
   }
   const refused = Object.entries(statuses).filter(([, status]) => status >= 300);
   expect(Object.fromEntries(refused)).toEqual(REFUSED);
-});
+}, 120_000);
 
 test("of two thousand malformed requests over all routes none is answered with 5xx, none hangs, and a call then is served", async () => {
   await using place = await startFuzzedNetwork();
