@@ -34,8 +34,8 @@ export function createChecks(clock: Clock): Checks {
     add(verifier, payer, check) {
       for (const [name, { sinceMs }] of rows) if (clock.nowMs() - sinceMs > WAIT_MS) rows.delete(name);
       const name = `${hex(verifier)} ${hex(check.receipt)}`;
-      const { call, answer } = check.opening ?? {};
-      const sizeBytes = (call?.length ?? 0) + (answer?.length ?? 0);
+      const { call, answer, evidence } = check.opening ?? {};
+      const sizeBytes = [call, answer, evidence].reduce((sum, part) => sum + (part?.length ?? 0), 0);
       if (rows.has(name)) throw new ServiceError("conflict", "this check is asked for already: wait for the verifier");
       const own = [...rows.values()].filter((row) => row.payer === payer);
       const heldBytes = [...rows.values()].reduce((sum, row) => sum + row.sizeBytes, 0);
