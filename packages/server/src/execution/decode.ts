@@ -1,7 +1,7 @@
 /** From a prompt to text, a token at a time, whatever reads the tokens: one loop for every engine. */
 import { parseUtf8, utf8 } from "@tallystick/protocol";
 import { createEmission, type Emitted } from "./emission.ts";
-import { marginOf, mayBeChosen } from "./forcing.ts";
+import { createForcing, type Forcing } from "./forcing.ts";
 import {
   type ClaimedTokens,
   type FinishedChoice,
@@ -64,6 +64,7 @@ export async function* decode(model: LanguageModel, request: GenerationRequest, 
     };
   const sequence = await model.begin();
   const choices: FinishedChoice[] = [];
+  const faultOf = createForcing(request, claimed?.tolerance ?? EXACT);
   let completionTokens = 0;
   try {
     let logits: Float32Array = new Float32Array();
@@ -78,7 +79,7 @@ export async function* decode(model: LanguageModel, request: GenerationRequest, 
       const hand =
         claimed === undefined
           ? choosing(sequence, request, index, logits)
-          : forcing(sequence, request, index, logits, { ...claimed, maxTokens });
+          : forcing(sequence, request, index, logits, { ...claimed, maxTokens, faultOf });
       const choice = yield* decodeChoice(model, request, index, maxTokens, hand);
       if (!choice.ok) return { kind: "refused", message: choice.message };
       const { finishReason, tokens: written } = choice;
@@ -90,6 +91,8 @@ export async function* decode(model: LanguageModel, request: GenerationRequest, 
   }
   return { kind: "answered", choices, promptTokens: tokens.length, completionTokens };
 }
+
+const EXACT: ClaimedTokens["tolerance"] = { absolute: 0, relative: 0 };
 
 /** What the tokens of a choice come of. */
 type Hand = {
@@ -120,7 +123,7 @@ function forcing(
   request: GenerationRequest,
   index: number,
   first: Float32Array,
-  { tokens, tolerance, maxTokens }: ClaimedTokens & { maxTokens: number },
+  { tokens, maxTokens, faultOf }: ClaimedTokens & { maxTokens: number; faultOf: Forcing },
 ): Hand {
   const own = tokens[index] ?? [];
   const allowed = own.slice(0, maxTokens);
@@ -141,9 +144,9 @@ function forcing(
       }
       const logits = rows[position - start] ?? first;
       const draw = drawAt(request.seed, index, position);
-      if (mayBeChosen(token, logits, request, counts, draw, marginOf(logits, tolerance)))
-        return { ok: true, token, logits };
-      return { ok: false, message: `token ${position} of choice ${index} is none that the model would have chosen` };
+      const fault = faultOf(token, logits, counts, draw);
+      if (fault === undefined) return { ok: true, token, logits };
+      return { ok: false, message: `token ${position} of choice ${index} ${fault}` };
     },
     endFault: (length) =>
       own.length === length ? undefined : `choice ${index} ends after ${length} of its ${own.length} claimed tokens`,

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { RUNS } from "../../../../test/runs.ts";
-import { marginOf, mayBeChosen } from "./forcing.ts";
+import { createForcing, marginOf, mayBeChosen, USUAL } from "./forcing.ts";
 import { chooseToken, drawAt, type Sampling } from "./sampling.ts";
 
 const finite = (min: number, max: number) => fc.double({ min, max, noNaN: true, noDefaultInfinity: true });
@@ -59,4 +59,38 @@ test("a token that is none, or was left out of the nucleus, is not accepted", ()
 test("the margin grows with the largest logit", () => {
   const logits = Float32Array.of(1, -8, 2);
   expect(marginOf(logits, { absolute: 0.5, relative: 0.25 })).toBe(2.5);
+});
+
+const MARGIN = 0.08;
+const PLACES = 100;
+
+/** A token that needs more than is usual of the margin, where there is one for this draw. */
+function strayOf(logits: Float32Array, sampling: Sampling, draw: number): number | undefined {
+  const needs = (margin: number) => (token: number) => !mayBeChosen(token, logits, sampling, NONE, draw, margin);
+  return [...logits.keys()].filter(needs(USUAL * MARGIN)).find((token) => !needs(MARGIN)(token));
+}
+
+/** What is said of each token of a text that strays at the last of every `period` places, where it can. */
+function faultsOf(logits: Float32Array, sampling: Sampling, period: number): (string | undefined)[] {
+  const faultOf = createForcing(sampling, { absolute: MARGIN, relative: 0 });
+  return Array.from({ length: PLACES }, (_, place) => {
+    const draw = drawAt(1, 0, place);
+    const stray = place % period === period - 1 ? strayOf(logits, sampling, draw) : undefined;
+    return faultOf(stray ?? chooseToken(logits, sampling, NONE, draw), logits, NONE, draw);
+  });
+}
+
+test("few tokens of a text may need the whole margin: else whoever has the weights could choose at most places", () => {
+  // Close together, so that most draws are near to a border.
+  const even = Float32Array.from({ length: 40 }, (_, i) => 0.1 * Math.sin(i * i));
+  const drawn = faultsOf(even, PLAIN, 2);
+  expect(drawn.findIndex((fault) => fault !== undefined)).toBeLessThan(20);
+  const likeliest = faultsOf(Float32Array.of(1, 1.1, 0), { ...PLAIN, temperature: 0 }, 10);
+  const at = likeliest.findIndex((fault) => fault !== undefined);
+  expect([at, likeliest[at]]).toEqual([29, "is one of 3 that the model would hardly have chosen"]);
+});
+
+test("of the likeliest tokens two may need it, and one more in fifty", () => {
+  const faults = faultsOf(Float32Array.of(1, 1.1, 0), { ...PLAIN, temperature: 0 }, 30);
+  expect(faults).toEqual(faults.map(() => undefined));
 });

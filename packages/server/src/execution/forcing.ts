@@ -1,5 +1,5 @@
 /**
- * Whether a token may have been chosen by an engine whose logits are near to those at hand: what remains to be checked where
+ * Whether tokens may have been chosen by an engine whose logits are near to those at hand: what remains to be checked where
  * bits are not the same everywhere (docs/design/judge-runtime.md, "Forcing").
  */
 import { exp } from "@tallystick/protocol";
@@ -9,6 +9,42 @@ import { argmax, heaviestFirst, type Sampling, scoresOf, sum, weightsOf } from "
 /** How far any logit may be from the other engine's: the tolerance of the largest of them. */
 export function marginOf(logits: Float32Array, { absolute, relative }: Tolerance): number {
   return absolute + relative * logits.reduce((most, logit) => Math.max(most, Math.abs(logit)), 0);
+}
+
+/**
+ * The share of the margin that any token may need: what is left without the allowance of tolerance.ts, the worst logit that was
+ * seen. Drawn tokens were seen to need a tenth of that, since the errors of many logits cancel out in the sums behind a draw.
+ */
+export const USUAL = 1 / 10;
+/** Tokens that may need more of it, up to all: of the likeliest, which two logits alone decide, some; of others, one in so many. */
+const STRAYS_LIKELIEST = 2;
+const PLACES_PER_STRAY = 50;
+
+/** Why a token, the next of an answer, is none that an engine whose logits are near would have chosen; undefined where it may be. */
+export type Forcing = (
+  token: number,
+  logits: Float32Array,
+  counts: ReadonlyMap<number, number>,
+  draw: number,
+) => string | undefined;
+
+/**
+ * Holds the tokens of an answer, one after the other, to the logits of their places. Few may need the whole margin: else
+ * whoever has the weights could choose at most places, and among many tokens.
+ */
+export function createForcing(sampling: Sampling, tolerance: Tolerance): Forcing {
+  const free = sampling.temperature === 0 ? STRAYS_LIKELIEST : 0;
+  let places = 0;
+  let strays = 0;
+  return (token, logits, counts, draw) => {
+    const margin = marginOf(logits, tolerance);
+    places++;
+    if (mayBeChosen(token, logits, sampling, counts, draw, USUAL * margin)) return undefined;
+    if (!mayBeChosen(token, logits, sampling, counts, draw, margin)) return "is none that the model would have chosen";
+    strays++;
+    if (strays <= free + Math.floor(places / PLACES_PER_STRAY)) return undefined;
+    return `is one of ${strays} that the model would hardly have chosen`;
+  };
 }
 
 /** So that even a margin without end leaves numbers that can be divided. */

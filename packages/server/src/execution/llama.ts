@@ -34,6 +34,25 @@ const NAME = "gguf@1";
 
 /** Opens llama.cpp once, by the URL of its module; what it gives loads revisions. */
 export async function openLlama(module: string, generations: number): Promise<(load: Load) => Promise<Loaded>> {
+  const open = await openLanguages(module, generations);
+  return async (load) => {
+    const language = await open(load);
+    return {
+      name: NAME,
+      run: async (calls) => calls.map(() => refuse("this model takes text: ask for a completion or a chat completion")),
+      generate: (request, claimed) => decode(language, request, claimed),
+      [Symbol.asyncDispose]: () => language[Symbol.asyncDispose](),
+    };
+  };
+}
+
+export type OpenLanguage = LanguageModel & AsyncDisposable;
+
+/** The same for who wants the logits themselves. */
+export async function openLanguages(
+  module: string,
+  generations: number,
+): Promise<(load: Pick<Load, "manifest" | "gguf">) => Promise<OpenLanguage>> {
   const { getLlama, LlamaLogLevel }: LlamaModule = await import(module);
   const llama = await getLlama({ gpu: false, build: "never", logLevel: LlamaLogLevel.disabled, maxThreads: 1 });
 
@@ -53,13 +72,7 @@ export async function openLlama(module: string, generations: number): Promise<(l
       });
       const templates = Templates.parse(JSON.parse(options));
       const language = createLanguageModel(model, context, contextLength, templates, gguf.vocabulary);
-      return {
-        name: NAME,
-        run: async (calls) =>
-          calls.map(() => refuse("this model takes text: ask for a completion or a chat completion")),
-        generate: (request, claimed) => decode(language, request, claimed),
-        [Symbol.asyncDispose]: () => model.dispose(),
-      };
+      return { ...language, [Symbol.asyncDispose]: () => model.dispose() };
     } catch (error) {
       await model.dispose();
       throw error;
