@@ -38,7 +38,7 @@ type Receipt = {
 };
 
 type Plain<T> = Omit<T, "verification">;
-/** The figures without those of verification, which have no slow road. */
+/** The figures without those of verification, which have a slow road of their own, and without closed days. */
 export type PlainFigures = Omit<
   Figures,
   "totals" | "days" | "models" | "closedDays" | "nodes" | "verifiers" | "independentVerifiers"
@@ -155,7 +155,7 @@ function dayOfTime(timeSeconds: number): string {
 }
 
 /** What the whole log says about one thing at one index. */
-class SlowLog {
+export class SlowLog {
   readonly #entries: readonly Entry[];
 
   constructor(entries: readonly Entry[]) {
@@ -188,7 +188,7 @@ class SlowLog {
   }
 
   /** The entry that publishes `revision`: the first with a manifest that is it. */
-  #publication(revision: string, at: number): (At<"model"> & { manifest: Manifest }) | undefined {
+  publication(revision: string, at: number): (At<"model"> & { manifest: Manifest }) | undefined {
     for (const some of this.all("model")) {
       const { action, manifest } = some.entry.says;
       if (some.at >= at || action !== "publish" || manifest === undefined) continue;
@@ -200,7 +200,7 @@ class SlowLog {
   }
 
   #isYanked(revision: string, at: number): boolean {
-    const published = this.#publication(revision, at);
+    const published = this.publication(revision, at);
     return this.all("model").some(
       ({ at: yankAt, entry }) =>
         published !== undefined &&
@@ -216,13 +216,13 @@ class SlowLog {
     const end = this.#entries.length;
     const revisions = new Set(this.all("model").map(({ entry }) => hex(entry.says.revision)));
     return [...revisions].flatMap((revision) => {
-      const published = this.#publication(revision, end);
+      const published = this.publication(revision, end);
       if (published === undefined) return [];
       return [{ revision, manifest: published.manifest, yanked: this.#isYanked(revision, end) }];
     });
   }
 
-  #session(id: string, at: number): At<"grant"> | undefined {
+  session(id: string, at: number): At<"grant"> | undefined {
     return this.all("grant").find((some) => some.at < at && hex(signedId(some.entry.signed)) === id);
   }
 
@@ -232,7 +232,7 @@ class SlowLog {
     const asked = this.all("receipt").flatMap(({ at, entry }) => {
       const authorization = orUndefined(() => parseAuthorization(entry.says.authorization));
       if (authorization === undefined) return [];
-      const grant = this.#session(hex(authorization.says.session), at);
+      const grant = this.session(hex(authorization.says.session), at);
       const sessionKey = grant && hex(keyId(grant.entry.says.sessionKey));
       const known = sessionKey === hex(authorization.signed.keyId);
       return [{ at, entry, authorization, id: hex(signedId(authorization.signed)), grant, known }];
@@ -246,7 +246,7 @@ class SlowLog {
       const revision = hex(says.revision);
       const operator = grant && this.roleAt(hex(keyId(grant.entry.says.sessionKey)), grant.at);
       const { price } = entry.says;
-      const published = this.#publication(revision, at);
+      const published = this.publication(revision, at);
       const publication = published?.entry;
       const upstream = published?.manifest.upstream;
       const session = hex(says.session);
@@ -257,7 +257,7 @@ class SlowLog {
         ["unknown_session", !known],
         ["reused_nonce", unique.some((other) => other.known && other.at < at && nonceOf(other) === nonceOf(some))],
         ["unknown_node", this.roleAt(hex(entry.signed.keyId), at) !== "node"],
-        ["unknown_model", this.#publication(revision, at) === undefined],
+        ["unknown_model", this.publication(revision, at) === undefined],
         ["yanked_model", this.#isYanked(revision, at)],
         ["not_ok", entry.says.status !== "ok"],
         [
@@ -303,7 +303,7 @@ class SlowLog {
   }
 
   /** The epochs that say a time: how much of the log each covers, and when. */
-  #epochs(): { size: number; timeSeconds: number }[] {
+  epochs(): { at: number; size: number; timeSeconds: number }[] {
     return this.all("epoch").flatMap(({ at, entry }) => {
       const checkpoint = orUndefined(() => parseCheckpoint(entry.says.checkpoint));
       if (checkpoint === undefined || checkpoint.size > at) return [];
@@ -313,17 +313,17 @@ class SlowLog {
         .filter((timeSeconds) => timeSeconds < 2 ** 32)
         .sort((a, b) => a - b);
       const median = times[Math.ceil(times.length / 2) - 1];
-      return median === undefined ? [] : [{ size: checkpoint.size, timeSeconds: median }];
+      return median === undefined ? [] : [{ at, size: checkpoint.size, timeSeconds: median }];
     });
   }
 
   dayOf(at: number): string {
-    const epoch = this.#epochs().find(({ size }) => size > at);
+    const epoch = this.epochs().find(({ size }) => size > at);
     return epoch === undefined ? "open" : dayOfTime(epoch.timeSeconds);
   }
 
   latestTime(): number | null {
-    const epochs = this.#epochs();
+    const epochs = this.epochs();
     const most = Math.max(...epochs.map(({ size }) => size));
     return epochs.find(({ size }) => size === most && size > 0)?.timeSeconds ?? null;
   }
