@@ -59,6 +59,7 @@ describe.skipIf(CRS_FOLDER === undefined)(CRS_SUITE, { timeout: PROVING_TIMEOUT_
 
     const { network: _, ...nowhere } = place;
     const offline = await run((context) => verify({ ...nowhere, what: file }, context), true);
+    expect(offline).toMatchObject({ exit: 0, reached: "proved" });
     expect(offline.checks.at(-1)).toMatchObject({ name: "proof", state: "passed" });
 
     const kept = join(folder.path, "home", "proofs", receiptId);

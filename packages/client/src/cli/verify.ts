@@ -76,7 +76,8 @@ async function lookFurther(
     { ...args, ...found, proof },
     context,
   );
-  const byLog = await logChecks(value, found, log, args, policy, context);
+  const isProved = proved.checks.length > 0 && proved.checks.every(({ state }) => state === "passed");
+  const byLog = await logChecks(value, found, log, args, { policy, isProved }, context);
   const names = new Set(byLog.map(({ name }) => name));
   const all = [...checks.filter(({ name }) => !names.has(name)), ...byLog, ...proved.checks];
   const { limits } = proved;
@@ -99,10 +100,10 @@ async function logChecks(
   { url, network }: FoundReceipt,
   log: string | undefined,
   options: NetworkOptions & { what: string },
-  policy: AcceptancePolicy | undefined,
+  { policy, isProved }: { policy: AcceptancePolicy | undefined; isProved: boolean },
   context: Context,
 ): Promise<Check[]> {
-  const none = (why: string) => unlooked(why, policy);
+  const none = (why: string) => unlooked(why, policy).map((check) => (isProved ? provedHere(check) : check));
   if (log === undefined && url === undefined)
     return none(
       "the log is not at hand: name it behind the receipt, by its URL or the folder of a copy, or give --network",
@@ -146,6 +147,12 @@ const TIERS_BY_LOG = ["attested", "reexecuted", "proved"];
 function unlooked(detail: string, policy: AcceptancePolicy | undefined): Check[] {
   const names = [...TIERS_BY_LOG, ...(policy === undefined ? [] : ["policy"])];
   return names.map((name) => ({ name, state: "not_checked", detail }));
+}
+
+/** What a proof that was verified here shows without the log. */
+function provedHere(check: Check): Check {
+  const detail = "its proof was verified here; that nothing it rests on was revoked is for the log to show";
+  return check.name === "proved" ? { name: "proved", state: "passed", detail } : check;
 }
 
 function acceptanceChecks(policy: AcceptancePolicy, fold: FoldState, id: Uint8Array): Check[] {

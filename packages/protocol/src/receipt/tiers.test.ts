@@ -74,6 +74,23 @@ test("a drawn check names its verifier, its lot and its engine, and one that is 
   );
 });
 
+test("of a verifier that spoke twice each word is shown as the one that it was", async () => {
+  const log = await openLog();
+  const receipt = await log.call(OPEN);
+  const asked = log.entries.length;
+  await log.verify("verifier", receipt);
+  const epoch = log.entries.length;
+  await log.epoch(NOON_SECONDS + 60);
+  await log.revealLot("verifier", epoch);
+  const drawn = log.entries.length;
+  await log.verify("verifier", receipt, { epoch });
+  const said = look(log, receipt).filter(({ name }) => name === "check");
+  expect(said.map(({ detail }) => detail)).toEqual([
+    expect.stringMatching(new RegExp(`", asked to, .*\\(entry ${asked}\\)$`)),
+    expect.stringMatching(new RegExp(`", drawn by the lot .*\\(entry ${drawn}\\)$`)),
+  ]);
+});
+
 test("an answer that was found wrong fails its tier, and a referee who finds otherwise overturns that", async () => {
   const log = await openLog();
   const receipt = await log.call(OPEN);

@@ -164,12 +164,12 @@ const OUTCOMES_IN_WORDS = {
 function wordOf(looked: Looked, check: Verification): Check {
   const { fold, history, examination, timeSeconds } = looked;
   const { method, outcome, drawn, verifier } = check;
-  const logged = history.verifications.find(
+  const alike = history.verifications.filter(
     ({ entry: { says, signed } }) =>
-      keyOf(signed.keyId) === verifier &&
-      (drawn ? says.epoch === examination.draw?.epoch : true) &&
-      says.outcome === outcome,
+      keyOf(signed.keyId) === verifier && says.method === method && says.outcome === outcome,
   );
+  const isOfLot = (of: number | undefined) => of !== undefined && of === examination.draw?.epoch;
+  const logged = alike.find(({ entry }) => isOfLot(entry.says.epoch) === drawn) ?? alike[0];
   const { profile, epoch } = logged?.entry.says ?? {};
   const why = method === "proof" ? "" : drawn ? `, drawn by the lot of epoch entry ${epoch},` : ", asked to,";
   const did =
