@@ -1,4 +1,14 @@
-import { base64, encodeNote, hex, keyId, keyOf, parseHex, type Signer, timeOf } from "@tallystick/protocol";
+import {
+  base64,
+  encodeNote,
+  type FoldState,
+  hex,
+  keyId,
+  keyOf,
+  parseHex,
+  type Signer,
+  timeOf,
+} from "@tallystick/protocol";
 import { Hono } from "hono";
 import { createEvidenceArchive } from "./attestation/archive-store.ts";
 import { openAttesting } from "./attesting.ts";
@@ -125,20 +135,10 @@ export function composeRoutes(
   origin: string,
 ): Routes {
   const { clock, random, deadlineMs } = options;
-  const {
-    accounts,
-    apps,
-    idempotency,
-    openings,
-    lotOpenings,
-    settling,
-    adminToken,
-    nodeToken,
-    isReady,
-    operations,
-    contents,
-  } = gates;
+  const { accounts, apps, idempotency, lotOpenings, settling, adminToken, nodeToken, isReady, operations, contents } =
+    gates;
   const { fold, log, publish } = ledger;
+  const openings = erasingProofs(gates, fold);
   const published = () => log.published;
   const readEntry = (index: number) => log.tree.readEntry(index);
   const receipts = createReceipts(fold, {
@@ -268,6 +268,19 @@ export function composeRoutes(
   };
   app.route("/", contentRoutes({ contents, callerOf: (c) => entrance.callerOf(c, "read"), destroyOpening }));
   return { app, latest: receipts.latest, serving, openingAccess, authenticate };
+}
+
+/** Who has an opening erased has the proof erased as well: it shows the answer. */
+function erasingProofs({ openings, proofs }: Pick<Services, "openings" | "proofs">, fold: FoldState): Openings {
+  return {
+    ...openings,
+    destroy(place, payerTag) {
+      const id = Buffer.from(place.id, "hex");
+      const isOwn = fold.receipts.get(keyOf(id))?.payer === keyOf(Buffer.from(payerTag, "hex"));
+      const isProofErased = isOwn && proofs?.destroy(id) === true;
+      return openings.destroy(place, payerTag) || isProofErased;
+    },
+  };
 }
 
 export type Place = { url: string; origin: string; logVkey: string };

@@ -176,14 +176,16 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
     const engine = await openEngine(options.workerCount, report, relay);
     closers.push(engine.close);
     const { crsPath } = options;
+    if (crsPath !== undefined) await begun.flush(); // What is to be proved yet is told by the receipts that are published.
     const proofs =
       crsPath === undefined
         ? undefined
         : await openProofs({
-            ...{ folder: folder.file("proving"), crsPath, files: hub.files, report },
-            weightsSaltOf: hub.weightsSaltOf,
+            ...{ folder: folder.file("proving"), crsPath, fold: ledger.fold, files: hub.files, clock, random, report },
+            ...{ sealingKey: deriveKey(sealingKey, "proofs"), weightsSaltOf: hub.weightsSaltOf },
           });
     closers.push(() => proofs?.close());
+    ledger.log.follow(() => proofs?.wake());
     const settling = openSettling({ database, ledger, signer: keys.gateway, clock, report });
     closers.push(settling.close);
     const apiKey = await firstApiKey(folder, accounts, nowSeconds(clock));

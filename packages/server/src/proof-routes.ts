@@ -18,13 +18,17 @@ export function proofRoutes({ fold, proofs, payerOf }: ProofRoutes): Hono {
   app.get("/v1/receipts/:id/proof", async (c) => {
     const id = parseDigest(c.req.param("id"), "a receipt id");
     const payer = keyOf(parseHex(payerOf(c)) ?? id);
-    const evidence = fold.receipts.get(keyOf(id))?.payer === payer ? await proofs?.find(id) : undefined;
-    if (evidence === undefined)
+    const found = fold.receipts.get(keyOf(id))?.payer === payer ? proofs?.find(id) : undefined;
+    if (found?.state === "failed")
+      throw new ServiceError("node_failed", `${hex(id)} was not proved (${found.reason}); its receipt stays as it is`);
+    if (found?.state !== "made")
       throw new ServiceError(
         "not_found",
-        `no proof of ${hex(id)} for this API key: it takes seconds, or was not asked for`,
+        found === undefined
+          ? `no proof of ${hex(id)} for this API key: it was not asked for, or is gone`
+          : `the proof of ${hex(id)} is not made yet: ask again in some seconds`,
       );
-    return c.body(evidence as Uint8Array<ArrayBuffer>, 200, { "content-type": "application/cbor" });
+    return c.body(found.evidence as Uint8Array<ArrayBuffer>, 200, { "content-type": "application/cbor" });
   });
 
   // Only of what is published here: nobody else says what is compiled. It is compiled once.

@@ -1,14 +1,16 @@
 /**
- * Proofs in the network's own process: the circuit answers at once, its proof is made behind the call, kept for the receipt's
- * requester and given to the verifier (docs/spec/proof.md). One call a proof: who holds one sees all its calls.
+ * Proofs in the network's own process: the circuit answers at once, its proof is made behind the call, once the log has the
+ * receipt, kept for its requester and checked by the verifier (docs/spec/proof.md). One call a proof: who holds one sees all
+ * its calls.
  */
-import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import {
   CIRCUIT_PATH,
   commitInput,
   equal,
+  type FoldState,
   hex,
+  keyOf,
   Malformed,
   type Manifest,
   type PublishedModel,
@@ -18,31 +20,41 @@ import {
   type Tensor,
 } from "@tallystick/protocol";
 import type { ProvedAnswer, ProvedAnswers, ProvedCall } from "./node/proved-answers.ts";
+import { type Clock, nowSeconds } from "./platform/clock.ts";
+import { closeDatabase, openDatabase } from "./platform/database.ts";
 import { ServiceError } from "./platform/errors.ts";
-import { makeFolder, writeDurably } from "./platform/files.ts";
+import { makeFolder } from "./platform/files.ts";
 import type { Report } from "./platform/http.ts";
+import type { Random } from "./platform/random.ts";
+import { createProofStore, type ProofJob, type ProofStore } from "./proof-store.ts";
 import { openProver, type ProofOutcome } from "./proving/prover.ts";
-import type { MadeProof } from "./verifier/proof-check.ts";
+import { createLoop } from "./verifier/loop.ts";
 
 export type ProofsParts = {
   /** Where compiled programs and proofs are kept, and the folder of the CRS. */
   folder: string;
   crsPath: string;
+  /** Under which calls and proofs are sealed: kept elsewhere. */
+  sealingKey: Uint8Array;
+  /** What is published by now, at the start all that the log has. */
+  fold: Pick<FoldState, "receipts" | "models">;
   files(manifest: Manifest): Promise<Map<string, Uint8Array>>;
   /** What opens the commitment to a revision's weights; undefined where nobody gave it to this network. */
   weightsSaltOf(revision: Uint8Array): Uint8Array | undefined;
+  clock: Clock;
+  random: Random;
   report: Report;
 };
 
-export type Proofs = {
+export type Proofs = Pick<ProofStore, "find" | "destroy" | "listUnchecked" | "noteChecked"> & {
   answers: ProvedAnswers;
-  /** The evidence of a receipt; undefined where none was made, or not yet, or where it was of the oldest. */
-  find(receiptId: Uint8Array): Promise<Uint8Array | undefined>;
   verify(manifest: Manifest, evidence: Uint8Array): Promise<ProofOutcome>;
   /** The key of a revision's circuit, made from its source here. */
   verificationKey(manifest: Manifest): Promise<Uint8Array>;
-  /** Has `listener` told of each proof that was made. */
-  follow(listener: (made: MadeProof) => void): void;
+  /** The fold knows more receipts: those among them that are to be proved are. */
+  wake(): void;
+  /** Tells `listener` whenever a proof was made, or given up. */
+  follow(listener: () => void): void;
   /** Resolves once no proof is being made. */
   idle(): Promise<void>;
   close(): Promise<void>;
@@ -50,22 +62,25 @@ export type Proofs = {
 
 /** Calls that wait to be proved. */
 const WAITING_MOST = 256;
-/** Proofs that are kept: some 200 MB. */
-const KEPT_MOST = 10_000;
+/** How often one is tried: a busy machine may cost one, and what ends the process must not do so for ever. */
+const ATTEMPTS_MOST = 3;
+const SWEEP_SECONDS = 60;
 
-type Job = { call: ProvedCall; input: Tensor; receiptId: Uint8Array; answer: { bytes: Uint8Array; salt: Uint8Array } };
-
-export async function openProofs({ folder, crsPath, files, weightsSaltOf, report }: ProofsParts): Promise<Proofs> {
-  const kept = join(folder, "proofs");
-  await makeFolder(folder);
-  await makeFolder(kept);
-  const names = new Set(await readdir(kept));
+export async function openProofs(parts: ProofsParts): Promise<Proofs> {
+  const { folder, crsPath, fold, files, weightsSaltOf, clock, report } = parts;
   const prover = await openProver({ folder, crsPath });
+  await makeFolder(folder);
+  // Whoever has an answer has its proof, or is told that there is none: also after power was lost.
+  const database = openDatabase(join(folder, "proofs.sqlite"), "FULL");
+  const store = createProofStore({ ...parts, database });
+  // A crash before the receipt was signed: nobody was promised anything, and the call may come again.
+  for (const id of store.listWaiting()) if (!fold.receipts.has(keyOf(id))) store.destroy(id);
   const revisions = new WeakMap<Manifest, Promise<Map<string, Uint8Array>>>();
-  const listeners: ((made: MadeProof) => void)[] = [];
+  const listeners: (() => void)[] = [];
   let takenCount = 0;
   let isClosed = false;
-  let proving: Promise<void> = Promise.resolve();
+  let sweptSeconds = 0;
+  const loop = createLoop(proveAll, report);
 
   async function revisionOf(manifest: Manifest) {
     const reading = revisions.get(manifest) ?? files(manifest);
@@ -83,33 +98,53 @@ export async function openProofs({ folder, crsPath, files, weightsSaltOf, report
     );
   }
 
-  async function keep(receiptId: Uint8Array, evidence: Uint8Array): Promise<void> {
-    await writeDurably(join(kept, hex(receiptId)), evidence, 0o600);
-    names.add(hex(receiptId));
-    for (const oldest of names) {
-      if (names.size <= KEPT_MOST) break;
-      names.delete(oldest);
-      await rm(join(kept, oldest), { force: true });
-    }
+  async function proveAll(): Promise<void> {
+    for (const id of store.listWaiting())
+      if (!isClosed && fold.receipts.has(keyOf(id)))
+        await prove(id).catch((error: unknown) => {
+          report("a receipt could not be proved", { receipt: hex(id), error: String(error) });
+        });
   }
 
-  async function prove({ call, input, receiptId, answer }: Job): Promise<void> {
+  async function prove(id: Uint8Array): Promise<void> {
+    const found = store.find(id);
+    if (found?.state !== "waiting") return;
+    const { job, attempts } = found;
+    if (attempts >= ATTEMPTS_MOST) return giveUp(id, "the process that proves ended each time");
+    store.noteAttempt(id, 1);
     try {
-      if (isClosed) return;
-      const revision = await revisionOf(call.model.manifest);
-      const calls = [{ receiptId, input, salt: call.salt }];
-      const [evidence] = await prover.prove(revision, saltOf(call.model), calls);
-      if (evidence === undefined) throw new Error("the prover gave no evidence");
-      await keep(receiptId, evidence);
-      for (const listener of listeners) listener({ receiptId, evidence, answer });
+      const evidence = await evidenceOf(id, job);
+      store.conclude(id, { state: "made", evidence, answer: job.answer }, nowSeconds(clock));
+      for (const listener of listeners) listener();
     } catch (error) {
-      if (!isClosed) report("a receipt could not be proved", { receipt: hex(receiptId), error: String(error) });
+      if (isClosed) return store.noteAttempt(id, -1); // It was cut short, and is done at the next start.
+      const reason = error instanceof Error ? error.message : String(error);
+      if (attempts + 1 >= ATTEMPTS_MOST) return giveUp(id, reason);
+      report("a receipt could not be proved, and is tried again", { receipt: hex(id), error: reason });
+      loop.wake();
     }
   }
 
-  /** The place of a call in the queue. Throws unavailable where there is none. */
+  function giveUp(id: Uint8Array, reason: string): void {
+    store.conclude(id, { state: "failed", reason }, nowSeconds(clock));
+    report("a receipt could not be proved", { receipt: hex(id), error: reason });
+    for (const listener of listeners) listener();
+  }
+
+  async function evidenceOf(receiptId: Uint8Array, { call, salt }: ProofJob): Promise<Uint8Array> {
+    const model = fold.models.get(fold.receipts.get(keyOf(receiptId))?.model ?? "");
+    if (model === undefined) throw new Error("the log has no such revision");
+    const revision = await revisionOf(model.manifest);
+    const [input] = tensorsOf(call);
+    if (input === undefined) throw new Error("the call has no input");
+    const [evidence] = await prover.prove(revision, saltOf(model), [{ receiptId, input, salt }]);
+    if (evidence === undefined) throw new Error("the prover gave no evidence");
+    return evidence;
+  }
+
+  /** The place of a call in the queue until it is kept. Throws unavailable where there is none. */
   function place(): { release(): void } {
-    if (takenCount >= WAITING_MOST)
+    if (takenCount + store.waitingCount >= WAITING_MOST)
       throw new ServiceError("unavailable", `${WAITING_MOST} calls wait to be proved here: ask again in a minute`);
     takenCount++;
     let isHeld = true;
@@ -132,17 +167,16 @@ export async function openProofs({ folder, crsPath, files, weightsSaltOf, report
     const { manifest } = call.model;
     const input = await openedInput(call, (await revisionOf(manifest)).files);
     const { release } = place();
-    let isQueued = false;
     try {
       const outputs = await answer(call, input);
       return {
         outputs,
         profile: { runtime: "tallystick-circuit@1", binary: circuitOf(manifest).program, exactness: "exact" },
-        prove(receiptId, given) {
-          isQueued = true;
-          proving = proving.then(() => prove({ call, input, receiptId, answer: given })).finally(release);
+        keep(receiptId, given) {
+          store.keep(receiptId, { call: call.call, salt: call.salt, answer: given }, nowSeconds(clock));
+          release();
         },
-        release: () => isQueued || release(),
+        release,
       };
     } catch (error) {
       release();
@@ -150,18 +184,32 @@ export async function openProofs({ folder, crsPath, files, weightsSaltOf, report
     }
   }
 
+  function wake(): void {
+    const now = nowSeconds(clock);
+    if (now - sweptSeconds >= SWEEP_SECONDS) {
+      sweptSeconds = now;
+      store.sweep(now);
+    }
+    loop.wake();
+  }
+
+  wake();
   return {
     answers: { take },
-    find: async (receiptId) =>
-      names.has(hex(receiptId)) ? new Uint8Array(await readFile(join(kept, hex(receiptId)))) : undefined,
+    find: store.find,
+    destroy: store.destroy,
+    listUnchecked: store.listUnchecked,
+    noteChecked: store.noteChecked,
     verify: async (manifest, evidence) => prover.verify(await revisionOf(manifest), evidence),
     verificationKey: async (manifest) => prover.verificationKey(await revisionOf(manifest)),
+    wake,
     follow: (listener) => void listeners.push(listener),
-    idle: () => proving,
+    idle: loop.idle,
     async close() {
       isClosed = true;
       await prover[Symbol.asyncDispose]();
-      await proving;
+      await loop.close();
+      closeDatabase(database);
     },
   };
 }
@@ -174,8 +222,7 @@ function circuitOf({ name, circuit }: Manifest): NonNullable<Manifest["circuit"]
 /** The one tensor of a call, which is the one committed to. */
 async function openedInput({ asked, salt, call, model }: ProvedCall, files: Map<string, Uint8Array>): Promise<Tensor> {
   try {
-    const given = parseCall(call);
-    const [input, ...others] = given.operation === "infer" ? given.inputs : [];
+    const [input, ...others] = tensorsOf(call);
     if (input === undefined || others.length > 0) throw new Malformed("is not of one tensor, which is what is proved");
     if (input.name !== model.manifest.forms[0]?.[0]?.name) throw new Malformed(`has no such input as "${input.name}"`);
     const circuit = parseCircuitFile(files.get(CIRCUIT_PATH) ?? new Uint8Array(0));
@@ -186,4 +233,10 @@ async function openedInput({ asked, salt, call, model }: ProvedCall, files: Map<
     if (!(cause instanceof Malformed)) throw cause;
     throw new ServiceError("invalid_request", `the call ${cause.message}`, { cause });
   }
+}
+
+/** Throws Malformed. */
+function tensorsOf(call: Uint8Array): Tensor[] {
+  const given = parseCall(call);
+  return given.operation === "infer" ? given.inputs : [];
 }

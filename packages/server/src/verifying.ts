@@ -127,10 +127,12 @@ export async function openVerifying(parts: VerifyingParts): Promise<Verifying> {
     );
   }
   if (keys !== undefined && parts.proofs !== undefined) {
-    const { verify, follow } = parts.proofs;
-    const submit = (entry: Uint8Array) => desk.take({ entry });
-    const check = createProofCheck({ ...common, signer: keys.verifier, files: parts.files, verify, submit });
-    follow(check.take);
+    const { verify, find, listUnchecked, noteChecked, follow } = parts.proofs;
+    const check = createProofCheck({
+      ...{ ...common, signer: keys.verifier, files: parts.files, submit: desk.take },
+      ...{ verify, find, listUnchecked, noteChecked },
+    });
+    follow(check.wake);
     roles.push(check);
   }
   log.follow((entries, head) => {
@@ -155,8 +157,8 @@ export async function openVerifying(parts: VerifyingParts): Promise<Verifying> {
     async idle() {
       for (let size = -1; size !== log.head.size; ) {
         ({ size } = log.head);
-        await parts.proofs?.idle();
         await log.flush();
+        await parts.proofs?.idle();
         for (const role of roles) await role.idle();
       }
     },

@@ -21,7 +21,7 @@ export type Salts = { request: Uint8Array; response?: Uint8Array };
 export type Place = { id: string; index: number };
 
 /** How long an opening is kept unless it is destroyed before. */
-const KEPT_SECONDS = 30 * 86_400;
+export const OPENING_KEPT_SECONDS: number = 30 * 86_400;
 /** Openings are written together this often: what a crash may cost, while the receipts themselves are in the log. */
 const FLUSH_MS = 100;
 /** Openings that wait for a disk which refuses them; past that the oldest are let go of. */
@@ -74,7 +74,7 @@ export function createOpenings({ database, sealingKey, random, report }: Opening
       for (const { openings, expiresSeconds } of rows) {
         const firstIndex = Math.min(...openings.map(({ index }) => index));
         insert.run([firstIndex, seal(openings, firstIndex), expiresSeconds]);
-        nowSeconds = Math.max(nowSeconds, expiresSeconds - KEPT_SECONDS);
+        nowSeconds = Math.max(nowSeconds, expiresSeconds - OPENING_KEPT_SECONDS);
       }
       removeExpired.run([nowSeconds]);
     });
@@ -129,7 +129,7 @@ export function createOpenings({ database, sealingKey, random, report }: Opening
 
   return {
     keep({ id, index }, payerTag, salts, nowSeconds) {
-      unwritten.set(id, { id, index, payerTag, salts, expiresSeconds: nowSeconds + KEPT_SECONDS });
+      unwritten.set(id, { id, index, payerTag, salts, expiresSeconds: nowSeconds + OPENING_KEPT_SECONDS });
       flushing ??= setTimeout(flushOrKeep, FLUSH_MS);
     },
 

@@ -9,9 +9,12 @@ export type ProvedAnswer = {
   outputs: Tensor[];
   /** The circuit, which is what ran. */
   profile: ExecutionProfile;
-  /** Has the receipt proved, whose answer is `answer` under the salt of its commitment. */
-  prove(receiptId: Uint8Array, answer: { bytes: Uint8Array; salt: Uint8Array }): void;
-  /** Gives the place back, where nothing was proved. */
+  /**
+   * Has the receipt proved once the log has it, whose answer is `answer` under the salt of its commitment. Durable when it
+   * returns: so before it is signed. Throws unavailable where the disk refuses.
+   */
+  keep(receiptId: Uint8Array, answer: { bytes: Uint8Array; salt: Uint8Array }): void;
+  /** Gives the place back, where nothing was kept. */
   release(): void;
 };
 

@@ -203,6 +203,8 @@ export function createNode(parts: NodeParts): InferenceNode {
     if (price > maxPrice) return concludeUnpaid(taken, price);
     const answer = encodeAnswer(outputs);
     const { committed, disclosure } = beside(taken, {});
+    // First, so that no crash leaves a receipt whose proof nobody makes.
+    taken.proved?.keep(taken.id, { bytes: answer, salt: taken.salt });
     const logged = await signAndAppend(taken, {
       ...answered(taken, answer),
       units: unitStep(unitCount),
@@ -210,7 +212,6 @@ export function createNode(parts: NodeParts): InferenceNode {
       ...committed,
     });
     keepOpening(taken, answer, disclosure);
-    taken.proved?.prove(taken.id, { bytes: answer, salt: taken.salt });
     return { ok: true, ...logged, outputs, answer, salt: taken.salt, disclosure };
   }
 

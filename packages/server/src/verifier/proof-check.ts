@@ -8,6 +8,7 @@ import {
   equal,
   type FoldState,
   hex,
+  keyId,
   keyOf,
   type Manifest,
   type ProvedCall,
@@ -15,20 +16,23 @@ import {
   parseCircuitFile,
   parseHex,
   type Signer,
+  type Submission,
   sha256,
   signEntry,
+  type VerificationPayload,
 } from "@tallystick/protocol";
 import { ServiceError } from "../platform/errors.ts";
 import type { Report } from "../platform/http.ts";
 import { type Case, caseOf } from "./cases.ts";
+import { evidenceOf } from "./evidence.ts";
 import { createLoop, type Loop } from "./loop.ts";
 
-/** A proof, and the answer that it should be of, under the salt of its commitment. */
-export type MadeProof = {
-  receiptId: Uint8Array;
-  evidence: Uint8Array;
-  answer: { bytes: Uint8Array; salt: Uint8Array };
-};
+/** What came of a call that was to be proved: its proof, and the answer that it should be of, under the salt of its commitment. */
+export type ToCheck =
+  | { state: "made"; evidence: Uint8Array; answer: { bytes: Uint8Array; salt: Uint8Array } }
+  | { state: "failed" }
+  | { state: "waiting" };
+type MadeProof = Extract<ToCheck, { state: "made" }>;
 
 type ProofOutcome = { outcome: "passed"; calls: ProvedCall[] } | { outcome: "failed"; reason: string };
 
@@ -38,34 +42,33 @@ export type ProofCheckParts = {
   readEntry(index: number): Promise<Uint8Array>;
   files(manifest: Manifest): Promise<ReadonlyMap<string, Uint8Array>>;
   verify(manifest: Manifest, evidence: Uint8Array): Promise<ProofOutcome>;
-  submit(entry: Uint8Array): Promise<unknown>;
+  /** The receipts of which nobody has said yet what came of their proofs. Kept by whoever made those, through a restart. */
+  listUnchecked(): Uint8Array[];
+  find(receiptId: Uint8Array): ToCheck | undefined;
+  noteChecked(receiptId: Uint8Array): void;
+  submit(statement: Submission): Promise<unknown>;
   report: Report;
 };
 
-export type ProofCheck = Loop & {
-  /** Takes a proof to be checked once the fold knows its receipt. */
-  take(made: MadeProof): void;
-};
-
-/** Proofs that wait for their receipts to be folded, or for the log. */
-const WAITING_MOST = 256;
 const RETRY_MS = 30_000;
 
-export function createProofCheck(parts: ProofCheckParts): ProofCheck {
+export function createProofCheck(parts: ProofCheckParts): Loop {
   const { fold, signer, report } = parts;
-  const waiting = new Map<string, MadeProof>();
   const loop = createLoop(checkAll, report);
 
   async function checkAll(): Promise<void> {
-    for (const [name, made] of waiting) {
-      const receipt = fold.receipts.get(keyOf(made.receiptId));
+    for (const id of parts.listUnchecked()) {
+      const receipt = fold.receipts.get(keyOf(id));
       if (receipt === undefined) continue;
       try {
-        await check(caseOf(fold, made.receiptId, await parts.readEntry(receipt.index)), made);
-        waiting.delete(name);
+        const found = parts.find(id);
+        if (found === undefined || found.state === "waiting") continue;
+        const looked = caseOf(fold, id, await parts.readEntry(receipt.index));
+        await (found.state === "made" ? check(looked, found) : sayUnmade(looked));
+        parts.noteChecked(id);
       } catch (error) {
         // It waits for another time, and holds up no other.
-        report("a proof could not be checked", { receipt: name, error: String(error) });
+        report("a proof could not be checked", { receipt: hex(id), error: String(error) });
         loop.wakeIn(RETRY_MS);
       }
     }
@@ -75,19 +78,29 @@ export function createProofCheck(parts: ProofCheckParts): ProofCheck {
     const beginMs = performance.now();
     const fault = await faultOf(looked, made);
     const cost = Math.round(1_000 * (performance.now() - beginMs));
-    const { signed } = await signEntry(signer, "verification", {
-      version: 1,
-      receipt: made.receiptId,
+    const ceremony = parseHex(CEREMONY.digest) ?? new Uint8Array(0);
+    const outcome = fault === undefined ? "passed" : "failed";
+    await say({ receipt: looked.id, outcome, evidence: sha256(made.evidence), cost, ceremony });
+    if (fault !== undefined) report("a proof was checked: failed", { receipt: hex(looked.id), why: fault });
+  }
+
+  /** That a proof was asked for and there is none: anybody may see it, though not why, which might tell of the call. */
+  async function sayUnmade(looked: Case): Promise<void> {
+    const found = {
+      outcome: "undecided",
       method: "proof",
-      outcome: fault === undefined ? "passed" : "failed",
-      evidence: sha256(made.evidence),
-      cost,
-      ceremony: parseHex(CEREMONY.digest) ?? new Uint8Array(0),
-    });
-    await parts.submit(signed.bytes).catch((error: unknown) => {
+      detail: "a proof was asked for, and none was made",
+    } as const;
+    const { bytes, digest } = evidenceOf(looked, { ...found, by: keyId(signer.spki) });
+    await say({ receipt: looked.id, outcome: found.outcome, evidence: digest, cost: 0 }, bytes);
+  }
+
+  async function say(says: Omit<VerificationPayload, "version" | "method">, evidence?: Uint8Array): Promise<void> {
+    const { signed } = await signEntry(signer, "verification", { version: 1, method: "proof", ...says });
+    const statement = { entry: signed.bytes, ...(evidence === undefined ? {} : { evidence }) };
+    await parts.submit(statement).catch((error: unknown) => {
       if (!(error instanceof ServiceError && error.code === "conflict")) throw error; // It is said already.
     });
-    if (fault !== undefined) report("a proof was checked: failed", { receipt: hex(made.receiptId), why: fault });
   }
 
   /** Why the proof is none of this receipt's answer; undefined where it is one. */
@@ -107,13 +120,5 @@ export function createProofCheck(parts: ProofCheckParts): ProofCheck {
     return equal(proved, bytes) ? undefined : "the proof is of another answer";
   }
 
-  return {
-    ...loop,
-    take(made) {
-      const [oldest] = waiting.keys();
-      if (waiting.size >= WAITING_MOST && oldest !== undefined) waiting.delete(oldest);
-      waiting.set(hex(made.receiptId), made);
-      loop.wake();
-    },
-  };
+  return loop;
 }
