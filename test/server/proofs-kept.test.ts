@@ -123,9 +123,9 @@ describe.skipIf(CRS_FOLDER === undefined)(CRS_SUITE, { timeout: PROVING_TIMEOUT_
     await withStore(options.data, (store) => {
       store.destroy(idOf(lost));
       const answer = { bytes: new Uint8Array(0), salt: new Uint8Array(32) };
-      store.keep(idOf(lost), { call: Uint8Array.of(0xa0), salt: new Uint8Array(32), answer }, 2 ** 31);
+      store.keep(idOf(lost), { call: Uint8Array.of(0xa0), salt: new Uint8Array(32), answer });
       // A receipt that was never signed: nobody waits for its proof.
-      store.keep(new Uint8Array(32), { call: Uint8Array.of(0xa0), salt: new Uint8Array(32), answer }, 2 ** 31);
+      store.keep(new Uint8Array(32), { call: Uint8Array.of(0xa0), salt: new Uint8Array(32), answer });
     });
     await using network = await startNetwork(options);
     await network.verified();

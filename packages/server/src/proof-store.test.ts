@@ -25,7 +25,7 @@ test("a call waits until something has come of it, and that waits until it is ch
   {
     const database = openDatabase(path);
     const store = createProofStore({ database, sealingKey, random });
-    for (const n of [3, 1, 2]) store.keep(idOf(n), JOB, NOW_SECONDS);
+    for (const n of [3, 1, 2]) store.keep(idOf(n), JOB);
     store.noteAttempt(idOf(3), 1);
     store.conclude(idOf(1), MADE, NOW_SECONDS);
     closeDatabase(database);
@@ -40,7 +40,7 @@ test("a call waits until something has come of it, and that waits until it is ch
   expect(store.listUnchecked()).toEqual([idOf(1), idOf(2)]);
   store.noteChecked(idOf(1));
   expect(store.listUnchecked()).toEqual([idOf(2)]);
-  expect(() => store.keep(idOf(1), JOB, NOW_SECONDS)).toThrow();
+  expect(() => store.keep(idOf(1), JOB)).toThrow();
   closeDatabase(database);
 });
 
@@ -54,20 +54,23 @@ test("the disk has no word of a call or a proof, and of what is destroyed or out
     const rows = database.prepare("SELECT sealed FROM proofs").all([]);
     return (rows as { sealed: ArrayBuffer }[]).map((row) => Buffer.from(row.sealed));
   };
-  for (const n of [1, 2]) store.keep(idOf(n), JOB, NOW_SECONDS);
+  for (const n of [1, 2]) store.keep(idOf(n), JOB);
   const calls = sealed();
   for (const n of [1, 2]) store.conclude(idOf(n), MADE, NOW_SECONDS);
   const proofs = sealed();
   const before = await onDisk();
-  for (const plain of [JOB.call, JOB.answer.bytes, MADE.evidence]) expect(before.includes(Buffer.from(plain))).toBe(false);
+  for (const plain of [JOB.call, JOB.answer.bytes, MADE.evidence])
+    expect(before.includes(Buffer.from(plain))).toBe(false);
   for (const call of calls) expect(before.includes(call.subarray(12, 44))).toBe(false);
   for (const proof of proofs) expect(before.includes(proof)).toBe(true);
 
   expect([store.destroy(idOf(1)), store.destroy(idOf(1))]).toEqual([true, false]);
   store.sweep(NOW_SECONDS + OPENING_KEPT_SECONDS);
   expect(store.find(idOf(2))).toEqual(MADE);
+  store.keep(idOf(3), JOB);
   store.sweep(NOW_SECONDS + OPENING_KEPT_SECONDS + 1);
   expect(store.find(idOf(2))).toBeUndefined();
+  expect(store.listWaiting()).toEqual([idOf(3)]);
   const after = await onDisk();
   for (const proof of proofs) expect(after.includes(proof.subarray(12, 44))).toBe(false);
   closeDatabase(database);
@@ -77,7 +80,7 @@ test("another sealing key, or another receipt's row, opens nothing", async () =>
   await using folder = await temporaryFolder();
   const database = openDatabase(join(folder.path, "proofs.sqlite"));
   const store = createProofStore({ database, sealingKey, random });
-  store.keep(idOf(1), JOB, NOW_SECONDS);
+  store.keep(idOf(1), JOB);
   expect(() => createProofStore({ database, sealingKey: random(32), random }).find(idOf(1))).toThrow();
   database.prepare("UPDATE proofs SET receipt = ?").run([Buffer.from(idOf(2))]);
   expect(() => store.find(idOf(2))).toThrow();

@@ -4,7 +4,6 @@
  */
 import { createCipheriv, createDecipheriv } from "node:crypto";
 import { OPENING_KEPT_SECONDS } from "./gateway/openings.ts";
-import { OPENING_WINDOW_SECONDS } from "./node/lot-openings.ts";
 import { type Database, emptyJournal, transact } from "./platform/database.ts";
 import type { Random } from "./platform/random.ts";
 
@@ -32,7 +31,7 @@ export type ProofState =
 export type ProofStore = {
   readonly waitingCount: number;
   /** Durable when it returns: it is there, or proved, after a crash. Throws unavailable where the disk refuses. */
-  keep(receiptId: Uint8Array, job: ProofJob, nowSeconds: number): void;
+  keep(receiptId: Uint8Array, job: ProofJob): void;
   find(receiptId: Uint8Array): ProofState | undefined;
   /** The receipts whose calls wait, and those of which nobody has checked what came of them: the oldest first. */
   listWaiting(): Uint8Array[];
@@ -44,7 +43,7 @@ export type ProofStore = {
   noteChecked(receiptId: Uint8Array): void;
   /** Overwrites what is kept of a receipt. Whether there was something. */
   destroy(receiptId: Uint8Array): boolean;
-  /** The same with all whose time is over, and with the oldest of more than are kept. */
+  /** The same with what came of calls, once its time is over, and with the oldest of more than are kept. */
   sweep(nowSeconds: number): void;
 };
 
@@ -65,7 +64,7 @@ export type ProofStoreParts = {
 export function createProofStore({ database, sealingKey, random }: ProofStoreParts): ProofStore {
   database.exec(SCHEMA);
   const insert = database.prepare(
-    "INSERT INTO proofs (receipt, state, attempts, is_checked, expires_seconds, sealed) VALUES (?, 'waiting', 0, 0, ?, ?)",
+    "INSERT INTO proofs (receipt, state, attempts, is_checked, expires_seconds, sealed) VALUES (?, 'waiting', 0, 0, 0, ?)",
   );
   const select = database.prepare("SELECT state, attempts, sealed FROM proofs WHERE receipt = ?");
   const count = database.prepare("SELECT count(*) AS count FROM proofs WHERE state = 'waiting'");
@@ -78,7 +77,7 @@ export function createProofStore({ database, sealingKey, random }: ProofStorePar
   const check = database.prepare("UPDATE proofs SET is_checked = 1 WHERE receipt = ?");
   const remove = database.prepare("DELETE FROM proofs WHERE receipt = ?");
   const outdated = database.prepare(
-    "SELECT receipt FROM proofs WHERE expires_seconds < ? OR number <= (SELECT max(number) FROM proofs) - ?",
+    "SELECT receipt FROM proofs WHERE state <> 'waiting' AND (expires_seconds < ? OR number <= (SELECT max(number) FROM proofs) - ?)",
   );
 
   const listed = (rows: unknown[]) => (rows as { receipt: ArrayBuffer }[]).map((row) => new Uint8Array(row.receipt));
@@ -123,10 +122,10 @@ export function createProofStore({ database, sealingKey, random }: ProofStorePar
       return (count.get([]) as { count: number }).count;
     },
 
-    keep(receiptId, { call, salt, answer }, nowSeconds) {
+    keep(receiptId, { call, salt, answer }) {
       const sealed = seal(receiptId, "waiting", [call, salt, answer.bytes, answer.salt]);
       transact(database, () => {
-        insert.run([Buffer.from(receiptId), nowSeconds + OPENING_WINDOW_SECONDS, sealed]);
+        insert.run([Buffer.from(receiptId), sealed]);
       });
     },
 

@@ -173,7 +173,7 @@ export async function openProofs(parts: ProofsParts): Promise<Proofs> {
         outputs,
         profile: { runtime: "tallystick-circuit@1", binary: circuitOf(manifest).program, exactness: "exact" },
         keep(receiptId, given) {
-          store.keep(receiptId, { call: call.call, salt: call.salt, answer: given }, nowSeconds(clock));
+          store.keep(receiptId, { call: call.call, salt: call.salt, answer: given });
           release();
         },
         release,

@@ -1,4 +1,5 @@
 /** Proofs of all four kinds of model, by the real prover over the real ceremony's CRS. */
+import { readdir } from "node:fs/promises";
 import {
   commitInput,
   encodeProofEvidence,
@@ -9,6 +10,7 @@ import {
   sha256,
 } from "@tallystick/protocol";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { temporaryFolder } from "../../../../test/folder.ts";
 import {
   CRS_FOLDER,
   CRS_SUITE,
@@ -93,6 +95,19 @@ describe.skipIf(CRS_FOLDER === undefined)(CRS_SUITE, { timeout: PROVING_TIMEOUT_
     const revision = await revisionOf("logreg30");
     const otherSalt = WEIGHTS_SALT.map((byte) => byte ^ 1);
     await expect(prover.prove(revision, otherSalt, [callOf(revision, 6)])).rejects.toThrow("not those of its manifest");
+  });
+
+  test("what is too large for the CRS is refused before anything is compiled, with its size and the limit", async () => {
+    const revision = await revisionOf("gbt");
+    const { gates, gatesMost } = prover.estimate(revision, 1);
+    expect(gates).toBeLessThan(gatesMost);
+    await using folder = await temporaryFolder();
+    await using small = await openProver({ folder: folder.path, limits: { fetchedGates: 4_096 } });
+    const words =
+      /^test\/gbt is too large to be proved here: its 921 parameters make a circuit of some [0-9]+ gates, and the CRS here is for 4096; ask for another tier$/;
+    expect(() => small.estimate(revision, 1)).toThrow(words);
+    await expect(small.prove(revision, WEIGHTS_SALT, [callOf(revision, 8)])).rejects.toThrow(words);
+    expect(await readdir(folder.path)).toEqual([]);
   });
 
   test("a manifest with another verification key than its circuit's is refused", async () => {
