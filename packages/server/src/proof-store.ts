@@ -32,6 +32,7 @@ export type ProofStore = {
   readonly waitingCount: number;
   /** Durable when it returns: it is there, or proved, after a crash. Throws unavailable where the disk refuses. */
   keep(receiptId: Uint8Array, job: ProofJob): void;
+  /** What does not unseal, being damaged or of another key, is as good as not proved. */
   find(receiptId: Uint8Array): ProofState | undefined;
   /** The receipts whose calls wait, and those of which nobody has checked what came of them: the oldest first. */
   listWaiting(): Uint8Array[];
@@ -108,6 +109,14 @@ export function createProofStore({ database, sealingKey, random }: ProofStorePar
     return parts;
   }
 
+  function findUnsealed(receiptId: Uint8Array, row: Row): ProofState {
+    const [first = NONE, second = NONE, third = NONE, fourth = NONE] = unseal(receiptId, row);
+    if (row.state === "made") return { state: "made", evidence: first, answer: { bytes: second, salt: third } };
+    if (row.state === "failed") return { state: "failed", reason: new TextDecoder().decode(first) };
+    const job = { call: first, salt: second, answer: { bytes: third, salt: fourth } };
+    return { state: "waiting", job, attempts: row.attempts };
+  }
+
   function destroy(receiptIds: readonly Uint8Array[]): boolean {
     let isGone = false;
     transact(database, () => {
@@ -132,11 +141,11 @@ export function createProofStore({ database, sealingKey, random }: ProofStorePar
     find(receiptId) {
       const row = select.get([Buffer.from(receiptId)]) as Row | undefined;
       if (row === undefined) return undefined;
-      const [first = NONE, second = NONE, third = NONE, fourth = NONE] = unseal(receiptId, row);
-      if (row.state === "made") return { state: "made", evidence: first, answer: { bytes: second, salt: third } };
-      if (row.state === "failed") return { state: "failed", reason: new TextDecoder().decode(first) };
-      const job = { call: first, salt: second, answer: { bytes: third, salt: fourth } };
-      return { state: "waiting", job, attempts: row.attempts };
+      try {
+        return findUnsealed(receiptId, row);
+      } catch {
+        return { state: "failed", reason: "what was kept of it does not unseal" };
+      }
     },
 
     listWaiting: () => listed(waiting.all([])),

@@ -108,6 +108,7 @@ export async function openProofs(parts: ProofsParts): Promise<Proofs> {
 
   async function prove(id: Uint8Array): Promise<void> {
     const found = store.find(id);
+    if (found?.state === "failed") return giveUp(id, found.reason);
     if (found?.state !== "waiting") return;
     const { job, attempts } = found;
     if (attempts >= ATTEMPTS_MOST) return giveUp(id, "the process that proves ended each time");

@@ -15,7 +15,7 @@ const PLACES = [
   ["tiles", /^log\/(checkpoints\/)?tiles\//],
   ["writeAhead", /^log\/(checkpoints\/)?wal\//],
   ["artifacts", /^artifacts\//],
-  ["database", /^((gateway|verification)\.sqlite|witnesses\/)/],
+  ["database", /^((gateway|verification|proving\/proofs)\.sqlite|witnesses\/)/],
   ["other", /^/],
 ] as const;
 type Place = (typeof PLACES)[number][0];
