@@ -168,7 +168,8 @@ test("a caller that goes away in mid-stream: the upstream is let go of, and the 
   gone.abort();
   await closed;
   const id = streamed.headers.get("x-receipt-id");
-  await expect.poll(() => receiptOf(id).catch(() => undefined)).toEqual({ ...FAILED, status: "cancelled" });
+  const told = () => receiptOf(id).catch(() => undefined);
+  await expect.poll(told, { timeout: 30_000 }).toEqual({ ...FAILED, status: "cancelled" });
   expect(await moneyOf()).toEqual(before);
 });
 

@@ -12,6 +12,12 @@ test("without a word it serves this machine, from a folder here, on its port", (
   });
 });
 
+test("on a terminal it logs text, unless JSON is asked for", () => {
+  expect(parseOptions([], "models", "text")).toMatchObject({ log: { format: "text" } });
+  expect(parseOptions(["--log-format", "json"], "models", "text")).toMatchObject({ log: { format: "json" } });
+  expect(parseOptions([], "models")).toMatchObject({ log: { format: "json" } });
+});
+
 test("each option is taken, and the help names each", () => {
   const args = [
     ..."--data d --port 0 --host 192.0.2.1 --models m --workers 3 --json --keys k --key node=n.pem --key admin=a=b".split(
