@@ -176,7 +176,10 @@ export function expire(fold: FoldState, timeSeconds: number): void {
 
 function omit(fold: FoldState, receipt: Key): void {
   const drawn = fold.proofs.examinations.get(receipt)?.draw;
-  if (drawn === undefined) return omitAsked(fold, receipt);
+  if (drawn === undefined) {
+    omitAsked(fold, receipt);
+    return;
+  }
   const verifier = verifierOf(fold.lots, drawn.verifier);
   if (!verifier.waiting.delete(receipt)) return;
   verifier.omitted++;

@@ -9,7 +9,7 @@ import { parseBase64 } from "../bytes.ts";
 import { type Entry, parseEntry } from "../entry/entry.ts";
 import { figuresOf } from "./figures.ts";
 import { applyEntry } from "./fold.ts";
-import { drawnFor, revealDue } from "./lots.ts";
+import { drawnFor, isDrawn, revealDue } from "./lots.ts";
 import { bytesOf, createFold, type FoldState, keyOf } from "./state.ts";
 
 function foldOf(entries: readonly Entry[]): FoldState {
@@ -76,7 +76,7 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
   { weight: 9, arbitrary: fc.record({ kind: fc.constant("reveal" as const), verifier }) },
   { weight: 6, arbitrary: fc.record({ kind: fc.constant("work" as const), verifier, outcome, count: fc.nat(4) }) },
   {
-    weight: 2,
+    weight: 3,
     arbitrary: fc.record({
       kind: fc.constant("check" as const),
       verifier,
@@ -154,8 +154,11 @@ async function logOf(all: readonly Happening[]): Promise<UsageLog> {
         await log.verify(some.verifier, bytesOf(receipt), { outcome: some.outcome, epoch });
     } else if (some.kind === "check") {
       const { outcome, method } = some;
+      const receipt = one(receipts, some.receipt);
       const ceremony = method === "proof" ? { ceremony: NOTHING } : {};
-      await log.verify(some.verifier, one(receipts, some.receipt), { outcome, method, ...ceremony });
+      const draw = some.receipt % 2 === 0 ? isDrawn(foldOf(log.entries), keyOf(receipt)) : undefined;
+      const epoch = draw && { epoch: draw.epoch }; // Late, by another, or twice: whoever names it.
+      await log.verify(some.verifier, receipt, { outcome, method, ...ceremony, ...epoch });
     } else if (some.kind === "dispute") disputes.push(await log.dispute(some.disputer, one(receipts, some.receipt)));
     else if (some.kind === "resolve") await log.resolve("referee", one(disputes, some.dispute), some.outcome);
     else if (some.kind === "appraise") {
