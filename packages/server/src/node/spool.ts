@@ -8,6 +8,7 @@ import { hex, parseAuthorization, parseEntry, sha256, signedId } from "@tallysti
 import { ServiceError } from "../platform/errors.ts";
 import { makeFolder, writeDurably } from "../platform/files.ts";
 import type { Report } from "../platform/http.ts";
+import { pause } from "../platform/pause.ts";
 
 /** What the log says to an entry: where it is, or that it will never take it. Throws where there is no clear answer. */
 export type Posted = { ok: true; index: number } | { ok: false; why: string };
@@ -162,16 +163,4 @@ function idOf(receipt: Uint8Array): Uint8Array {
   const entry = parseEntry(receipt);
   if (entry.kind !== "receipt") throw new TypeError(`a spool holds receipts, not a ${entry.kind} entry`);
   return signedId(parseAuthorization(entry.says.authorization).signed);
-}
-
-function pause(durationMs: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const end = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", end);
-      resolve();
-    };
-    const timer = setTimeout(end, durationMs);
-    signal.addEventListener("abort", end);
-  });
 }

@@ -18,6 +18,7 @@ import {
 import type { Clock } from "../platform/clock.ts";
 import { ServiceError } from "../platform/errors.ts";
 import type { Report } from "../platform/http.ts";
+import { pause } from "../platform/pause.ts";
 import type { Random } from "../platform/random.ts";
 import { type Case, caseOf, claimOf, type Judge, type Reexecution } from "./cases.ts";
 import { type Chain, makeChain, readChains } from "./chain.ts";
@@ -264,17 +265,4 @@ export function createVerifier(parts: VerifierParts): Verifier {
 
 function isFault({ outcome, isProvable }: Reexecution): boolean {
   return outcome === "failed" && isProvable;
-}
-
-function pause(durationMs: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const end = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", end);
-      resolve();
-    };
-    const timer = setTimeout(end, durationMs);
-    signal.addEventListener("abort", end);
-    if (signal.aborted) end();
-  });
 }
