@@ -17,7 +17,7 @@ export default defineConfig({
     globalSetup: ["test/build.ts"],
     reporters: ["default", new CountReporter()],
     maxWorkers: 2,
-    testTimeout: 60_000,
-    hookTimeout: 120_000,
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
   },
 });

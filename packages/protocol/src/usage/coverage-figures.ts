@@ -2,7 +2,7 @@
 import { hex } from "../bytes.ts";
 import { upperBound } from "../lot/bound.ts";
 import { joinShapes, listShapes, populationOf, type Shapes } from "../lot/shapes.ts";
-import { gradeOf, reliedBy } from "./grade.ts";
+import { gradeOf, mayAct, reliedBy } from "./grade.ts";
 import type { VerifierRecord } from "./lot-state.ts";
 import { type Coverage, GRADES, type Grade, type Standing } from "./proof-state.ts";
 import { countStratum, createCoverage } from "./regrade.ts";
@@ -157,7 +157,6 @@ export function verifierFigures({ lots, keys }: FoldState): VerifierFigures[] {
 const OWN_NAME = /^local-/;
 
 /** Verifiers that by their names are another's than the log's: where there is none, nothing stands against grinding. */
-export function independentVerifiers({ keys }: FoldState): number {
-  const verifiers = [...keys.values()].filter(({ role, retired }) => role === "verifier" && !retired);
-  return verifiers.filter(({ name }) => !OWN_NAME.test(name)).length;
+export function independentVerifiers(fold: FoldState): number {
+  return [...fold.keys].filter(([key, { name }]) => mayAct(fold, key, "verifier") && !OWN_NAME.test(name)).length;
 }

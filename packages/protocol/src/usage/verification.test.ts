@@ -256,3 +256,13 @@ test("a day closes a day after its end, and nothing moves its figures then", asy
   expect(JSON.stringify(after.closedDays)).toBe(JSON.stringify(closed.closedDays));
   expect(after.days[0]?.verification).toMatchObject({ tiers: { signed: 3, reexecuted: 0 }, upperBound: "1.000000" });
 });
+
+test("who has retired or whose key is revoked stands against grinding no more", async () => {
+  const log = await openWithVerifier();
+  const independent = () => figuresFor(log).independentVerifiers;
+  expect(independent()).toBe(2);
+  await log.enrol("second verifier", "verifier", "retire");
+  expect(independent()).toBe(1);
+  await log.revoke("key", log.idOf("verifier"));
+  expect(independent()).toBe(0);
+});
