@@ -88,7 +88,7 @@ test.each(SEEDS)(
 test("a node that lies in 2 % of 2,000 answers is caught in at least the share of runs that the lot predicts, less 1 %", () => {
   const caught = runs.filter(({ isCaught }) => isCaught).length / runs.length;
   const predicted = runs.reduce((sum, { chance }) => sum + chance, 0) / runs.length;
-  console.log(`caught in ${caught} of ${runs.length} runs; the lot's formula predicts ${predicted}`);
+  console.log(`caught in a share of ${caught} of the ${runs.length} runs; the lot's formula predicts ${predicted}`);
   expect(runs.length).toBeGreaterThan(0);
   expect(caught).toBeGreaterThanOrEqual(predicted - 0.01);
 });
