@@ -6,6 +6,7 @@ import { type EntryKind, hex, keyId, parseHex, type Signer, signEntry, type Tens
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { openHome } from "../../packages/client/src/cli/home.ts";
 import { exportLog } from "../../packages/client/src/cli/log.ts";
+import { rely } from "../../packages/client/src/cli/rely.ts";
 import { type VerifyArguments, verify } from "../../packages/client/src/cli/verify.ts";
 import { temporaryFolder } from "../folder.ts";
 import { creditInput, startNetwork, type TestNetwork, tensorOf } from "../network.ts";
@@ -110,6 +111,23 @@ test("an answer that a verifier found wrong fails, though its receipt holds", as
   expect(said).toMatchObject({ exit: 3, outcome: "failed", failure: "refuted" });
   expect(statesOf(said)).toMatchObject({ "node signature": "passed", signed: "passed", reexecuted: "failed" });
   expect(find(said, "attested")?.detail).toContain("no answer that was found wrong");
+});
+
+test("nobody relies on what a verifier found wrong, or on less than they accept, though the receipt holds", async () => {
+  const said: string[] = [];
+  const terminal = {
+    out: (text: string) => void said.push(text),
+    err: (text: string) => void said.push(text),
+    isTty: false,
+  };
+  const env = { TALLYSTICK_HOME: join(place.path, "home") };
+  const context = { terminal, home: openHome(env), edges: systemEdges, env };
+  const relied = (what: string, accept = '{"tier":"signed"}') =>
+    rely({ what, accept, network: network.url, vkey: network.logVkey, json: false }, context);
+  for (const what of [bad, fileOf(bad)]) expect(await relied(what)).toBe(3);
+  expect(said.join("")).toMatch(/reexecuted +.*\n(?:.*\n)*FAILED: refuted/);
+  expect(await relied(good, '{"tier":"proved"}')).toBe(3);
+  expect(await relied(fileOf(good), '{"tier":"reexecuted"}')).toBe(0);
 });
 
 test("a file alone says of each tier what it would take, and with a copy of the log it says all of it offline", async () => {

@@ -94,13 +94,13 @@ export const ASKING: readonly (readonly [string, Command])[] = [
       takes: "RECEIPT",
       does: "sign that you act on an answer",
       about:
-        "Verifies a receipt, then signs and logs that the holder of your key acts on its answer. One decision counts once, however many receipts and reliers are behind it.",
-      options: ["key", ...COMMON],
+        "Verifies a receipt as tally verify does, then signs and logs that the holder of your key acts on its answer. One decision counts once, however many receipts and reliers are behind it.",
+      options: ["key", "accept", ...COMMON],
       example: "tally rely receipt.json",
       exits: {
         0: "logged, or logged before",
         1: "the network refused: an operator cannot rely on what it sells",
-        3: "the receipt does not hold, and nothing was signed",
+        3: "the receipt does not hold, was found wrong or is not accepted: nothing was signed",
         4: "the receipt could not be verified, and nothing was signed",
         5: UNREACHABLE,
       },

@@ -1,15 +1,12 @@
-/** The shorter commands: models, rely, usage. */
+/** The shorter commands: models, usage. */
 import { readFile } from "node:fs/promises";
-import { type Figures, hex, parseReceiptFile, verifyReceiptFile } from "@tallystick/protocol";
+import type { Figures } from "@tallystick/protocol";
 import { createClient } from "../client.ts";
 import type { Context } from "./context.ts";
 import { COVERAGE_COLUMNS, coverageLines, coverageRows } from "./coverage-text.ts";
 import { creditsText, revenueText } from "./money.ts";
-import { findNetwork, type NetworkOptions, trustOf } from "./networks.ts";
-import { findReceipt } from "./receipts.ts";
-import { openOwnKey } from "./relier-key.ts";
+import { findNetwork, type NetworkOptions } from "./networks.ts";
 import { EXIT, type Exit, printable, table, UsageError } from "./terminal.ts";
-import { exitOf, verdictText } from "./verdict-text.ts";
 
 export async function models(
   { json, ...options }: NetworkOptions & { json: boolean },
@@ -28,36 +25,6 @@ export async function models(
       ? `${JSON.stringify(ranked, (_, value: unknown) => (typeof value === "bigint" ? String(value) : value))}\n`
       : table(["MODEL", "VERSION", "CATEGORY", "STATE", "VALID", "RELIED ON", "WHAT IT GIVES"], texts),
   );
-  return EXIT.ok;
-}
-
-export type RelyArguments = NetworkOptions & { what: string; key?: string; json: boolean };
-
-/** Verifies first: nobody should sign that they act on what does not hold. */
-export async function rely({ what, key, json, ...options }: RelyArguments, context: Context): Promise<Exit> {
-  const { terminal, home, edges } = context;
-  const { file, logKey } = await findReceipt(what, options, context);
-  const verdict = await verifyReceiptFile(
-    file,
-    logKey === undefined ? undefined : await trustOf(logKey, context.policy),
-  );
-  if (verdict.outcome !== "verified") {
-    terminal.err(verdictText(verdict, logKey));
-    return exitOf(verdict);
-  }
-  const { url } = await findNetwork(options, context);
-  const signer = await openOwnKey("relier", key ?? home.relierKeyPath, key === undefined, terminal);
-  const receiptId = hex(parseReceiptFile(file).id);
-  const client = createClient({ url, edges });
-  const { index, alreadyLogged } = await client.rely(receiptId, signer, "relier");
-  const { decisionsReliedOn } = (await client.usage()).totals;
-  if (json) terminal.out(`${JSON.stringify({ receiptId, index, alreadyLogged, decisionsReliedOn })}\n`);
-  else {
-    const done = alreadyLogged
-      ? `you relied on this decision before: entry ${index}`
-      : `relied on, as entry ${index} of the log`;
-    terminal.out(`${done}\n${printable(`decisions relied on: ${decisionsReliedOn}`)}\n`);
-  }
   return EXIT.ok;
 }
 

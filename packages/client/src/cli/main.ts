@@ -7,7 +7,7 @@ import { audit } from "./audit.ts";
 import { backup } from "./backup/backup.ts";
 import { restore } from "./backup/restore.ts";
 import { chat, embed } from "./chat.ts";
-import { models, rely, usage } from "./commands.ts";
+import { models, usage } from "./commands.ts";
 import type { Context } from "./context.ts";
 import { disk } from "./disk.ts";
 import { dispute } from "./dispute.ts";
@@ -19,6 +19,7 @@ import { exportLog, fsck, prove } from "./log.ts";
 import { balance, earnings, quote, topup } from "./money.ts";
 import { monitor } from "./monitor.ts";
 import { OPTIONS } from "./options.ts";
+import { rely } from "./rely.ts";
 import { EXIT, type Exit, printable, type Terminal, UsageError } from "./terminal.ts";
 import { revokeRoot, trust } from "./trust.ts";
 import { verify } from "./verify.ts";
@@ -166,7 +167,7 @@ function dispatch(name: string, words: readonly string[], values: Values, contex
         context,
       );
     case "rely":
-      return rely({ ...network, what: needed("a receipt"), json, ...defined({ key }) }, context);
+      return rely({ ...network, what: needed("a receipt"), json, ...defined({ key, accept }) }, context);
     case "dispute":
       return dispute(
         { ...network, what: needed("a receipt"), json, ...defined({ key, opening: values.opening }) },

@@ -43,20 +43,25 @@ export type VerifyArguments = NetworkOptions & {
 };
 
 export async function verify(args: VerifyArguments, context: Context): Promise<Exit> {
-  const { what, json, log, proof, accept, ...options } = args;
+  const { found, verdict, limits } = await examine(args, context);
+  const { logKey } = found;
+  context.terminal.out(args.json ? `${verdictJson(verdict, logKey, limits)}\n` : verdictText(verdict, logKey, limits));
+  return exitOf(verdict);
+}
+
+export type Examined = Looked & { found: FoundReceipt };
+
+/** The verdict over a receipt by all that is at hand: its file, the log, its proof and a policy. */
+export async function examine(args: Omit<VerifyArguments, "json">, context: Context): Promise<Examined> {
+  const { what, log: _log, proof: _proof, accept, ...options } = args;
   const policy = accept === undefined ? undefined : await readAcceptance(accept);
   const found = await findReceipt(what, options, context);
   const { file, logKey, note } = found;
-  const byFile = await verifyReceiptFile(
-    file,
-    logKey === undefined ? undefined : await trustOf(logKey, context.policy),
-  );
+  const trust = logKey === undefined ? undefined : await trustOf(logKey, context.policy);
+  const verdict = await verifyReceiptFile(file, trust);
   if (note !== undefined) context.terminal.err(`${note}\n`);
-  let looked: Looked = { verdict: byFile };
-  if (byFile.outcome === "verified") looked = await lookFurther(byFile, found, args, policy, context);
-  const { verdict, limits } = looked;
-  context.terminal.out(json ? `${verdictJson(verdict, logKey, limits)}\n` : verdictText(verdict, logKey, limits));
-  return exitOf(verdict);
+  if (verdict.outcome !== "verified") return { found, verdict };
+  return { found, ...(await lookFurther(verdict, found, args, policy, context)) };
 }
 
 type Verified = Extract<Verdict<VerifiedReceipt>, { outcome: "verified" }>;
@@ -66,7 +71,7 @@ type Looked = { verdict: Verdict<VerifiedReceipt>; limits?: readonly string[] };
 async function lookFurther(
   { value, checks }: Verified,
   found: FoundReceipt,
-  { log, proof, ...args }: VerifyArguments,
+  { log, proof, ...args }: Omit<VerifyArguments, "json">,
   policy: AcceptancePolicy | undefined,
   context: Context,
 ): Promise<Looked> {
