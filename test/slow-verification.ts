@@ -586,11 +586,13 @@ class SlowVerification {
 
   independent(): number {
     const end = this.#entries.length;
+    const timeSeconds = this.#epochs.at(-1)?.timeSeconds;
     const keys = new Set(this.#log.all("key").map(({ entry }) => hex(keyId(entry.says.spki))));
     return [...keys].filter(
       (key) =>
         this.#log.roleAt(key, end) === "verifier" &&
         !this.#isRetired(key, end) &&
+        this.#isRelied("key", key, timeSeconds, end) &&
         !this.#nameOf(key).startsWith("local-"),
     ).length;
   }
