@@ -9,6 +9,7 @@ const BENCHES: Record<string, () => Promise<Row[]>> = {
   reading: async () => (await import("./reading.bench.ts")).benchReading(),
   audit: async () => (await import("./audit.bench.ts")).benchAudit(),
   verification: async () => (await import("./verification.bench.ts")).benchVerification(),
+  attestation: async () => (await import("./attestation.bench.ts")).benchAttestation(),
   admission: async () => (await import("./admission.bench.ts")).benchAdmission(),
   log: async () => (await import("./log.bench.ts")).benchLog(),
   "log-tree": async () => (await import("./log-tree.bench.ts")).benchLogTree(),

@@ -18,8 +18,9 @@ export function encodeLogProof(index: number, hashes: readonly Uint8Array[], che
 /**
  * Reads a proof from our own log. Stricter than C2SP: the `extra` line is refused, since nobody signs it and it could
  * change unnoticed; so are a checkpoint's extension lines, more than 63 hashes and an index over 2^53 - 1. Throws Malformed.
+ * `known` are the checkpoints that were read before, by their texts.
  */
-export function parseLogProof(text: string): LogProof {
+export function parseLogProof(text: string, known: Map<string, Checkpoint> = new Map()): LogProof {
   if (text.length > LOG_PROOF_SIZE_BYTES)
     throw new Malformed(`is a proof of ${text.length} characters; at most ${LOG_PROOF_SIZE_BYTES} are allowed`);
   const end = text.indexOf("\n\n");
@@ -34,7 +35,10 @@ export function parseLogProof(text: string): LogProof {
     if (hash?.length !== 32) throw new Malformed("is a proof with a line that is not a hash");
     return hash;
   });
-  return { index: Number(index), hashes, checkpoint: parseCheckpoint(utf8(text.slice(end + 2))) };
+  const checkpointText = text.slice(end + 2);
+  const checkpoint = known.get(checkpointText) ?? parseCheckpoint(utf8(checkpointText));
+  known.set(checkpointText, checkpoint);
+  return { index: Number(index), hashes, checkpoint };
 }
 
 /** Whether `entry` is in the tree of the proof's checkpoint. Says nothing about who signed that. */

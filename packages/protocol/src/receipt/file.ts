@@ -6,6 +6,7 @@ import { base64, hex, parseBase64, parseHex, parseUtf8, utf8 } from "../bytes.ts
 import { Malformed } from "../cbor/bytes.ts";
 import { findJson } from "../json/canonical.ts";
 import { HANDOVERS, RECEIPT_FILE_SIZE_BYTES } from "../limits.ts";
+import type { Checkpoint } from "../log/checkpoint.ts";
 import { type Handover, parseHandover } from "../log/handover.ts";
 import { encodeNote } from "../log/note.ts";
 import { type LogProof, parseLogProof } from "../log/proof.ts";
@@ -73,10 +74,10 @@ export function parseReceiptFile(file: Uint8Array): ReceiptFile {
   if (format !== RECEIPT_FILE_FORMAT) throw new Malformed(`is not a ${RECEIPT_FILE_FORMAT}`);
   const idBytes = typeof id === "string" ? parseHex(id) : undefined;
   if (idBytes?.length !== 32) throw new Malformed("has an id that is not 64 digits of lower-case hex");
-  const parts = Object.fromEntries(PARTS.map((part) => [part, parseLoggedEntry(entries[part], part)])) as Record<
-    Part,
-    LoggedEntry
-  >;
+  const checkpoints = new Map<string, Checkpoint>(); // In most files it is the same one six times.
+  const parts = Object.fromEntries(
+    PARTS.map((part) => [part, parseLoggedEntry(entries[part], part, checkpoints)]),
+  ) as Record<Part, LoggedEntry>;
   return {
     id: idBytes,
     parts,
@@ -94,12 +95,12 @@ function parseHandovers(value: unknown): Handover[] {
   });
 }
 
-function parseLoggedEntry(value: unknown, part: Part): LoggedEntry {
+function parseLoggedEntry(value: unknown, part: Part, checkpoints: Map<string, Checkpoint>): LoggedEntry {
   const { entry, proof } = fields(value, ["entry"], ["proof"], part);
   const bytes = bytesOf(entry, `${part}.entry`);
   if (proof === undefined) return { bytes };
   if (typeof proof !== "string") throw new Malformed(`has a ${part}.proof that is not a text`);
-  return { bytes, proofText: proof, proof: parseLogProof(proof) };
+  return { bytes, proofText: proof, proof: parseLogProof(proof, checkpoints) };
 }
 
 /** Reads an opening. Throws Malformed. */

@@ -5,12 +5,13 @@ import { commit } from "../call/call.ts";
 import { Malformed } from "../cbor/bytes.ts";
 import { type Authorization, type EntryOf, parseAuthorization, parseEntry } from "../entry/entry.ts";
 import { type EntryKind, possessionMessage, type Role } from "../entry/payload.ts";
+import type { Checkpoint } from "../log/checkpoint.ts";
 import { cosignatureTimeBy } from "../log/note.ts";
 import { proves } from "../log/proof.ts";
 import { followHandovers, type LogTrust, verifyCheckpoint } from "../log/trust.ts";
 import { parseManifest, revisionOf } from "../model/codec.ts";
 import type { Manifest } from "../model/manifest.ts";
-import { signedId, verifySigned } from "../sign/cose.ts";
+import { keyId, type Signed, signedId, verifySigned } from "../sign/cose.ts";
 import type { Check, Failure, Verdict } from "../verdict.ts";
 import { type LoggedEntry, PARTS, type Part, parseReceiptFile, type ReceiptFile } from "./file.ts";
 import { brokenTerm } from "./terms.ts";
@@ -48,7 +49,14 @@ const KIND_OF = {
   publisher: "key",
 } as const satisfies Record<Part, EntryKind>;
 
-type Case = { file: ReceiptFile; parts: Parts; authorization: Authorization; id: Uint8Array };
+type Case = {
+  file: ReceiptFile;
+  parts: Parts;
+  authorization: Authorization;
+  id: Uint8Array;
+  /** Of the model entry, where it publishes one. */
+  manifest: Manifest | undefined;
+};
 
 /** A step of verification: what it established, what failed, or why it was not done. */
 type Finding = { passed: string } | { failure: Failure; detail: string } | { notChecked: string };
@@ -103,11 +111,11 @@ function conclude(
   const checks = [...essential, ...further].map(([name, finding]) => checkOf(name, finding));
   const failed = checks.find((check) => check.state === "failed");
   if (failed !== undefined) return { outcome: "failed", failure: failed.failure, checks };
+  const { parts, authorization, id, manifest } = found;
   const index = found.file.parts.receipt.proof?.index;
-  if (essential.some(([, finding]) => "notChecked" in finding) || index === undefined || seenSeconds === undefined)
+  const isOpen = essential.some(([, finding]) => "notChecked" in finding);
+  if (isOpen || index === undefined || seenSeconds === undefined || manifest === undefined)
     return { outcome: "inconclusive", checks };
-  const { parts, authorization, id } = found;
-  const manifest = parseManifest(parts.model.says.manifest ?? new Uint8Array(0));
   const says = { receipt: parts.receipt.says, authorization: authorization.says, grant: parts.grant.says };
   return {
     outcome: "verified",
@@ -130,12 +138,13 @@ function checkOf(name: string, finding: Finding): Check {
   return { name, state: "failed", failure: finding.failure, detail: finding.detail };
 }
 
-function openCase(bytes: Uint8Array): Case {
-  const file = parseReceiptFile(bytes);
+function openCase(fileBytes: Uint8Array): Case {
+  const file = parseReceiptFile(fileBytes);
   const parts = Object.fromEntries(PARTS.map((part) => [part, parsePart(file.parts[part], part)])) as Parts;
   const authorization = parseAuthorization(parts.receipt.says.authorization);
-  if (parts.model.says.action === "publish") parseManifest(parts.model.says.manifest ?? new Uint8Array(0));
-  return { file, parts, authorization, id: signedId(authorization.signed) };
+  const { action, manifest: bytes = new Uint8Array(0) } = parts.model.says;
+  const manifest = action === "publish" ? parseManifest(bytes) : undefined;
+  return { file, parts, authorization, id: signedId(authorization.signed), manifest };
 }
 
 function parsePart({ bytes }: LoggedEntry, part: Part): EntryOf<EntryKind> {
@@ -168,11 +177,26 @@ async function checkSigner(
   const { says, signed } = parts[by];
   if (says.role !== role || says.action !== "enrol")
     return { failure: "unknown_key", detail: `the ${by} entry does not enrol a ${role}` };
-  if (!(await verifySigned(signed, says.spki)))
+  if (!(await verifyRecurring(signed, says.spki)))
     return { failure: "bad_signature", detail: `the ${by} key's enrolment is not signed by that key` };
-  return (await verifySigned(parts[part].signed, says.spki))
+  const verify = part === "receipt" ? verifySigned : verifyRecurring;
+  return (await verify(parts[part].signed, says.spki))
     ? { passed: `signed by the ${role} "${says.name}"` }
     : { failure: "bad_signature", detail: `the ${part} entry is not signed by the ${role} key in this file` };
+}
+
+/** What is remembered of signatures that held. */
+const RECURRING_MOST = 1_024;
+const recurring = new Set<string>();
+
+/** `verifySigned` of what is the same in receipt after receipt: enrolments, grants, models. Once it held, it holds. */
+async function verifyRecurring(signed: Signed, spki: Uint8Array): Promise<boolean> {
+  const name = `${hex(keyId(spki))} ${hex(signed.keyId)} ${hex(signedId(signed))} ${hex(signed.signature)}`;
+  if (recurring.has(name)) return true;
+  if (!(await verifySigned(signed, spki))) return false;
+  if (recurring.size >= RECURRING_MOST) recurring.delete(recurring.keys().next().value ?? "");
+  recurring.add(name);
+  return true;
 }
 
 async function checkGrant(found: Case): Promise<Finding> {
@@ -189,25 +213,24 @@ async function checkGrant(found: Case): Promise<Finding> {
 async function checkModel(found: Case): Promise<Finding> {
   const signer = await checkSigner(found, "model", "publisher", "publisher");
   if (!("passed" in signer)) return signer;
-  const { action, manifest, revision } = found.parts.model.says;
+  const { manifest: bytes, revision } = found.parts.model.says;
+  const { manifest } = found;
   const asked = found.authorization.says.revision;
-  if (action !== "publish" || manifest === undefined || !equal(revisionOf(manifest), revision))
+  if (manifest === undefined || bytes === undefined || !equal(revisionOf(bytes), revision))
     return { failure: "not_published", detail: "the model entry does not publish the manifest whose digest it names" };
   if (!equal(revision, asked))
     return {
       failure: "not_published",
       detail: `the request is for revision ${hex(asked)}, the model entry is for ${hex(revision)}`,
     };
-  const { name, version } = parseManifest(manifest);
+  const { name, version } = manifest;
   return { passed: `${name} ${version}, revision ${hex(revision).slice(0, 16)}…, ${signer.passed}` };
 }
 
 /** What was answered is within what was asked. */
-function checkTerms({ parts, authorization }: Case): Finding {
+function checkTerms({ parts, authorization, manifest }: Case): Finding {
   const { says } = parts.receipt;
-  const { action, manifest } = parts.model.says;
-  const published = action === "publish" && manifest !== undefined ? parseManifest(manifest) : undefined;
-  const detail = brokenTerm(says, authorization.says, parts.grant.says, published);
+  const detail = brokenTerm(says, authorization.says, parts.grant.says, manifest);
   if (detail !== undefined) return { failure: "broken_terms", detail };
   const { maxPrice } = authorization.says;
   return {
@@ -307,10 +330,12 @@ async function checkCheckpoints({ file, parts }: Case, trust: LogTrust | undefin
   const { origin } = parts.grant.says;
   if (origin !== trust.origin) return refused(`the session was granted for the log ${origin}`);
   let seenSeconds = 0;
+  const known = new Map<Checkpoint, Awaited<ReturnType<typeof verifyCheckpoint>>>();
   for (const part of PARTS) {
     const checkpoint = file.parts[part].proof?.checkpoint;
     if (checkpoint === undefined) continue;
-    const verified = await verifyCheckpoint(checkpoint, trust);
+    const verified = known.get(checkpoint) ?? (await verifyCheckpoint(checkpoint, trust));
+    known.set(checkpoint, verified);
     // The log serves what its witnesses have not seen yet; that is no fault, and no proof either.
     if (!verified.ok && verified.failure === "not_cosigned" && trust.policy !== undefined)
       return open("its witnesses have not cosigned this checkpoint: fetch the receipt again");
