@@ -2,9 +2,8 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { systemEdges } from "@tallystick/client";
-import { floats } from "@tallystick/protocol";
 import { describe, expect, test } from "vitest";
-import { openModel, readExample } from "../../models/load.ts";
+import { openModel } from "../../models/load.ts";
 import { openHome } from "../../packages/client/src/cli/home.ts";
 import { infer } from "../../packages/client/src/cli/infer.ts";
 import { type VerifyArguments, verify } from "../../packages/client/src/cli/verify.ts";
@@ -19,9 +18,6 @@ describe.skipIf(CRS_FOLDER === undefined)(CRS_SUITE, { timeout: PROVING_TIMEOUT_
     await using folder = await temporaryFolder();
     await using network = await startNetwork({ models: [FOLDER], crsPath: CRS_FOLDER, verifying: {} });
     const { manifest } = await openModel(FOLDER);
-    const [rows] = readExample(FOLDER);
-    const width = rows?.shape[1] ?? 0;
-    const row = rows === undefined ? [] : [...floats(rows)].slice(0, width);
 
     async function run<T>(command: (context: Parameters<typeof verify>[1]) => Promise<T>, isOffline = false) {
       const out: string[] = [];
@@ -37,12 +33,7 @@ describe.skipIf(CRS_FOLDER === undefined)(CRS_SUITE, { timeout: PROVING_TIMEOUT_
     const patient = (context: Context) => ({ ...context, edges: { ...context.edges, nowMs: () => 0 } });
     const place = { network: network.url, vkey: network.logVkey, apiKey: network.apiKey, json: true };
     const ask = (save: string) =>
-      run((context) =>
-        infer(
-          { ...place, model: manifest.name, input: JSON.stringify(row), example: false, tier: "proved", save },
-          context,
-        ),
-      );
+      run((context) => infer({ ...place, model: manifest.name, example: false, tier: "proved", save }, context));
     const look = (what: string, more: Partial<VerifyArguments> = {}, isOffline = false) =>
       run((context) => verify({ ...place, what, ...more }, patient(context)), isOffline);
 

@@ -1,5 +1,5 @@
 /** `tally infer`: runs a model, keeps the requester's half, prints the answer. */
-import { encodeTensorJson, Malformed, type Verdict, type VerifiedReceipt } from "@tallystick/protocol";
+import { encodeTensorJson, Malformed, type Tensor, type Verdict, type VerifiedReceipt } from "@tallystick/protocol";
 import { type Answer, type Client, createClient, type InferOptions } from "../client.ts";
 import { createInputs } from "../inputs.ts";
 import type { Model } from "../models.ts";
@@ -23,7 +23,10 @@ export async function infer(args: InferArguments, context: Context): Promise<Exi
   const client = createClient(place);
   const model = await client.model(await nameOf(client, args.model, terminal));
   const given = await readInput(client, model, args, terminal);
-  const answer = await waiting(terminal, `asking ${model.name}`, ask(client, model, given, options));
+  // A proof is of one row, and an example may have several.
+  const isFirstRow = options.tier === "proved" && args.input === undefined;
+  const asking = ask(client, model, { given, isFirstRow }, options);
+  const answer = await waiting(terminal, `asking ${model.name}`, asking);
   const { verdict, receiptFile } = await keepReceipt(client, answer, args.save, context);
   terminal.out(args.json ? answerJson(answer, model, verdict, receiptFile) : answerText(answer, model, receiptFile));
   if (!args.json) terminal.err(besideAnswer(answer, options));
@@ -41,13 +44,24 @@ function besideAnswer({ checks, receiptId }: Answer, { tier }: InferOptions): st
 }
 
 /** What is malformed here can only be the user's input: of the network's answers the client says so itself. */
-async function ask(client: Client, model: Model, given: Uint8Array, options: InferOptions): Promise<Answer> {
+async function ask(
+  client: Client,
+  model: Model,
+  { given, isFirstRow }: { given: Uint8Array; isFirstRow: boolean },
+  options: InferOptions,
+): Promise<Answer> {
   try {
-    return await client.infer(model, createInputs(model.forms, given), options);
+    const inputs = createInputs(model.forms, given);
+    return await client.infer(model, isFirstRow ? inputs.map(firstRow) : inputs, options);
   } catch (cause) {
     if (cause instanceof Malformed) throw new UsageError(`the input ${cause.message}`, { cause });
     throw cause;
   }
+}
+
+function firstRow(input: Tensor): Tensor {
+  const [rows = 1, ...rest] = input.shape;
+  return { ...input, shape: [1, ...rest], data: input.data.slice(0, input.data.length / rows) };
 }
 
 function answerJson(

@@ -84,6 +84,9 @@ async function lookFurther(
   const isProved = proved.checks.length > 0 && proved.checks.every(({ state }) => state === "passed");
   const byLog = await logChecks(value, found, log, args, { policy, isProved }, context);
   const names = new Set(byLog.map(({ name }) => name));
+  // What the file alone leaves open of the execution is what these tiers show.
+  if (byLog.some(({ name, state }) => (name === "reexecuted" || name === "proved") && state === "passed"))
+    names.add("execution");
   const all = [...checks.filter(({ name }) => !names.has(name)), ...byLog, ...proved.checks];
   const { limits } = proved;
   return { verdict: verdictOver(all, value), ...(limits === undefined ? {} : { limits }) };
