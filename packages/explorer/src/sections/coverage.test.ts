@@ -29,3 +29,11 @@ test("the page gives each used model a bound on what may be wrong, and says wher
   await log.enrol("verifier", "verifier", "retire");
   expect(coverage(figuresFor(log))?.markup).toContain("No protection against grinding");
 });
+
+test("says how many no lot can draw, where there are any", async () => {
+  const log = await UsageLog.open();
+  await log.call({ authorization: { openness: "lot" } });
+  expect(coverage(figuresFor(log))?.markup).not.toContain("No lot can draw");
+  await log.call();
+  expect(coverage(figuresFor(log))?.markup).toContain("No lot can draw 1 of the valid inferences");
+});

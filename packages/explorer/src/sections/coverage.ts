@@ -23,7 +23,10 @@ export function coverage(figures: Figures): Html | undefined {
   const margin = html`<p class="share">${countOf(verified)} of ${countOf(figures.totals.valid)} run again or proved</p>`;
   const body = [
     table("Valid inferences by tier, and what the lot found", COLUMNS, used.map(row), "models cards"),
-    html`<p class="note">Receipts are drawn by lot and run again by a verifier. “At most wrong” is the share that may be wrong for all that, at 99 % confidence, of the receipts of the last 24 hours whose lots are done. No lot can draw ${countOf(unopenable)} of the valid inferences: nothing bounds those.</p>`,
+    html`<p class="note">Receipts are drawn by lot and run again by a verifier. “At most wrong” is the share that may be wrong for all that, at 99 % confidence, of the receipts of the last 24 hours whose lots are done.</p>`,
+    unopenable === 0
+      ? undefined
+      : html`<p class="note">No lot can draw ${countOf(unopenable)} of the valid inferences: nothing bounds those.</p>`,
     asked.population === 0
       ? undefined
       : html`<p class="note">Of ${countOf(asked.population)} that were asked for with a check, ${countOf(asked.checked)} are checked and ${countOf(asked.failures)} wrong; ${countOf(asked.waiting)} wait for a lot, and ${countOf(asked.omitted)} nobody checked within a day. The bound is not of these.</p>`,
