@@ -39,6 +39,11 @@ export function sha256(...parts: Uint8Array[]): Uint8Array {
   return new Uint8Array(digest);
 }
 
+/** Straight from the text that Node.js makes: an audit asks for two of these for every receipt. */
+export function sha256Latin1(bytes: Uint8Array): string {
+  return hash("sha256", bytes, "binary");
+}
+
 function joinSmall(parts: readonly Uint8Array[]): Uint8Array | undefined {
   let sizeBytes = 0;
   for (const part of parts) {
@@ -101,6 +106,13 @@ export function base64(bytes: Uint8Array): string {
 
 export function hex(bytes: Uint8Array): string {
   return bufferOf(bytes).toString("hex");
+}
+
+const { latin1Slice } = Buffer.prototype;
+
+/** Twice as fast as a text of character codes, and a fold makes a dozen of them for every receipt. */
+export function latin1(bytes: Uint8Array): string {
+  return Reflect.apply(latin1Slice, bytes, [0, bytes.length]);
 }
 
 export function equal(a: Uint8Array, b: Uint8Array): boolean {

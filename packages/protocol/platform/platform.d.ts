@@ -3,6 +3,9 @@
 /** SHA-256 (FIPS 180-4) of `parts`, one after another. */
 export function sha256(...parts: Uint8Array[]): Uint8Array;
 
+/** The same of one piece, as a text of one UTF-16 unit a byte: the key of a Map. */
+export function sha256Latin1(bytes: Uint8Array): string;
+
 /** SHA-384 (FIPS 180-4) of `parts`, one after another. */
 export function sha384(...parts: Uint8Array[]): Uint8Array;
 
@@ -23,6 +26,9 @@ export function base64(bytes: Uint8Array): string;
 
 /** Lower-case hex of `bytes`. */
 export function hex(bytes: Uint8Array): string;
+
+/** A text of one UTF-16 unit a byte: the key of a Map. Not for many bytes at once. */
+export function latin1(bytes: Uint8Array): string;
 
 /** Whether two byte strings are the same. Not for secrets: it stops at the first difference. */
 export function equal(a: Uint8Array, b: Uint8Array): boolean;

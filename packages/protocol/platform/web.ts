@@ -9,6 +9,10 @@ export function sha256(...parts: Uint8Array[]): Uint8Array {
   return hash.digest();
 }
 
+export function sha256Latin1(bytes: Uint8Array): string {
+  return latin1(sha256(bytes));
+}
+
 export function sha384(...parts: Uint8Array[]): Uint8Array {
   const hash = nobleSha384.create();
   for (const part of parts) hash.update(part);
@@ -72,6 +76,10 @@ export function base64(bytes: Uint8Array): string {
   for (let i = 0; i < bytes.length; i += LETTERS_TOGETHER)
     text += btoa(Reflect.apply(String.fromCharCode, undefined, bytes.subarray(i, i + LETTERS_TOGETHER)));
   return text;
+}
+
+export function latin1(bytes: Uint8Array): string {
+  return Reflect.apply(String.fromCharCode, undefined, bytes);
 }
 
 export function equal(a: Uint8Array, b: Uint8Array): boolean {

@@ -1,5 +1,5 @@
 /** Bytes and their spellings: hex, base64, UTF-8. The only place they are spelled. */
-export { base64, equal, hex, parseUtf8, utf8 } from "#platform";
+export { base64, equal, hex, latin1, parseUtf8, utf8 } from "#platform";
 
 /** The bytes of lower-case hex, or undefined when `text` is anything else. */
 export function parseHex(text: string): Uint8Array | undefined {

@@ -23,6 +23,7 @@ export * from "./elementary.ts";
 export * from "./entry/entry.ts";
 export * from "./entry/payload.ts";
 export type { SettlementPayload, TopupSource } from "./entry/settlement.ts";
+export * from "./entry/usage.ts";
 export * from "./entry/verification.ts";
 export * from "./json/canonical.ts";
 export * from "./limits.ts";
@@ -72,7 +73,8 @@ export * from "./receipt/tiers.ts";
 export * from "./receipt/verify.ts";
 export { keyId, parseSigned, type Signed, type Signer, signedId, signPayload, verifySigned } from "./sign/cose.ts";
 export { ASKED_MOST, awaitsDraw } from "./usage/asked.ts";
-export type { ClosedDay, DayCoverage, DayFigures } from "./usage/closed-days.ts";
+export { type ClosedDay, closesAt, type DayCoverage, type DayFigures } from "./usage/closed-days.ts";
+export * from "./usage/closed-rows.ts";
 export type { Counts, Revenue } from "./usage/counts.ts";
 export {
   type Bound,
@@ -84,13 +86,41 @@ export {
 export * from "./usage/credits.ts";
 export * from "./usage/credits-state.ts";
 export * from "./usage/day.ts";
+export type { DemandFigures } from "./usage/demand-figures.ts";
 export * from "./usage/figures.ts";
 export * from "./usage/fold.ts";
 export * from "./usage/grade.ts";
+export * from "./usage/judgement.ts";
+export * from "./usage/lanes.ts";
 export * from "./usage/lot-state.ts";
 export * from "./usage/lots.ts";
+export * from "./usage/metrics/catalogue.ts";
+export { daysFrom } from "./usage/metrics/days.ts";
+export * from "./usage/metrics/document-text.ts";
+export * from "./usage/metrics/documents.ts";
+export {
+  DIMENSIONS,
+  type Dimension,
+  KINDS,
+  type Kind,
+  type Metric,
+  OTHER,
+  PERIODS,
+  type Period,
+} from "./usage/metrics/metric.ts";
+export { NoSuchFigure, periodStart, type Query, type QueryRow, Question } from "./usage/metrics/query.ts";
+export type { Quad, Row, Value } from "./usage/metrics/rows.ts";
+export * from "./usage/metrics/series.ts";
+export { clustersOf } from "./usage/organic/clusters.ts";
+export * from "./usage/organic/judge.ts";
+export * from "./usage/organic/reliers.ts";
 export * from "./usage/proof-state.ts";
+export { reliedOn } from "./usage/relied.ts";
 export * from "./usage/roots.ts";
+export * from "./usage/rows.ts";
 export * from "./usage/signatures.ts";
+export * from "./usage/snapshots.ts";
+export * from "./usage/standing.ts";
 export * from "./usage/state.ts";
+export * from "./usage/wash-rules.ts";
 export * from "./verdict.ts";

@@ -41,6 +41,17 @@ export const TENSORS_PER_CALL = 64;
 export const TENSOR_RANK = 8;
 /** A slug: a role's name, `publisher/model`. */
 export const NAME_LENGTH = 128;
+/** The name of an app that a session is granted to. */
+export const APP_NAME_LENGTH = 64;
+/** Apps that have rows of their own in a day's document; the others are one row. */
+export const APPS_NAMED = 100;
+/** A DNS name that a relier is bound to. */
+export const DOMAIN_LENGTH = 128;
+/** Keys that one affiliation names, and those that one key names in all its affiliations. */
+export const AFFILIATED_KEYS = 64;
+export const AFFILIATED_KEYS_IN_ALL = 1_024;
+/** Sizes that a fold keeps an auditor's recomputations of: the last ones. */
+export const RECOMPUTATIONS_KEPT = 64;
 /** A session accepts a nonce this far behind or ahead of its highest. */
 export const NONCE_WINDOW = 1_024;
 /** A checkpoint with its signatures and cosignatures: sixteen signatures of 5 kB fit, as C2SP signed-note asks. */

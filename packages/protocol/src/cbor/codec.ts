@@ -176,18 +176,18 @@ export type Struct<F extends Fields> = { [K in keyof (Needed<F> & Optional<F>)]:
 
 /** A closed map whose keys are written in the order of `fields`, which is ascending. */
 export function struct<F extends Fields>(fields: F): Codec<Struct<F>> {
-  const rows = Object.entries(fields);
-  for (const [i, [name, { key }]] of rows.entries()) {
-    const before = rows[i - 1]?.[1].key ?? -1;
+  const rows = Object.entries(fields).map(([name, field]) => ({ name, ...field }));
+  for (const [i, { name, key }] of rows.entries()) {
+    const before = rows[i - 1]?.key ?? -1;
     if (key <= before || key > 23) throw new Error(`key ${key} of ${name} is not between ${before} and 24`);
   }
   return {
     write(writer, value) {
       const record = value as Record<string, unknown>;
       let count = 0;
-      for (const [name] of rows) if (record[name] !== undefined) count++;
+      for (const { name } of rows) if (record[name] !== undefined) count++;
       writer.head(MAJOR.map, count);
-      for (const [name, { key, codec }] of rows) {
+      for (const { name, key, codec } of rows) {
         const member = record[name];
         if (member === undefined) continue;
         writer.head(MAJOR.uint, key);
@@ -197,11 +197,11 @@ export function struct<F extends Fields>(fields: F): Codec<Struct<F>> {
     read(reader) {
       let left = reader.count(MAJOR.map);
       const record: Record<string, unknown> = {};
-      for (const [name, field] of rows) {
-        if (left > 0 && reader.take(field.key)) {
-          record[name] = field.codec.read(reader);
+      for (const { name, key, codec, optional } of rows) {
+        if (left > 0 && reader.take(key)) {
+          record[name] = codec.read(reader);
           left--;
-        } else if (!field.optional) throw new Malformed(`lacks ${name} (key ${field.key}) in its place`);
+        } else if (!optional) throw new Malformed(`lacks ${name} (key ${key}) in its place`);
       }
       bound(left === 0, () => "has a key that is unknown or out of order");
       return record as Struct<F>;

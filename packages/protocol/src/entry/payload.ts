@@ -17,7 +17,9 @@ import {
   word,
 } from "../cbor/codec.ts";
 import {
+  APP_NAME_LENGTH,
   AUTHORIZATION_SIZE_BYTES,
+  DOMAIN_LENGTH,
   EPOCH_CHECKPOINT_SIZE_BYTES,
   HANDOVER_SIZE_BYTES,
   LOGGED_POLICY_SIZE_BYTES,
@@ -27,6 +29,13 @@ import {
   TIME_SECONDS,
 } from "../limits.ts";
 import { settlementPayload } from "./settlement.ts";
+import {
+  affiliationPayload,
+  recomputationPayload,
+  reliancePayload,
+  reversalPayload,
+  snapshotPayload,
+} from "./usage.ts";
 import {
   appraisalPayload,
   disputePayload,
@@ -47,6 +56,8 @@ const seconds = uint(TIME_SECONDS);
 export const NAME = /^[a-z0-9][a-z0-9._-]*(\/[a-z0-9][a-z0-9._-]*)?$/;
 /** A lower-case name without a slash. */
 export const SLUG = /^[a-z0-9][a-z0-9-]*$/;
+/** A host's name in DNS, in lower case, of two labels at least; the last begins with a letter. */
+export const DOMAIN = /^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/;
 /** A log's origin: a schema-less URL without a trailing slash (C2SP tlog-checkpoint). */
 export const ORIGIN = /^[!-*,-~]+$/;
 
@@ -78,6 +89,7 @@ export const ROLES = {
   verifier: 6,
   referee: 7,
   disputer: 8,
+  auditor: 9,
 } as const;
 export type Role = keyof typeof ROLES;
 
@@ -88,6 +100,8 @@ export const keyPayload = struct({
   role: required(2, word(ROLES)),
   spki: required(3, spki),
   name: required(4, text(NAME_LENGTH, NAME)),
+  /** Of a relier: the name in DNS that says that this key is its own. */
+  domain: optional(5, text(DOMAIN_LENGTH, DOMAIN)),
 });
 export type KeyPayload = Infer<typeof keyPayload>;
 
@@ -110,6 +124,13 @@ export type ModelPayload = Infer<typeof modelPayload>;
 export const CUSTODIES = { wallet: 1, account: 2, gateway: 3 } as const;
 export type Custody = keyof typeof CUSTODIES;
 
+const appName = text(APP_NAME_LENGTH, NAME);
+
+/** Whether an app can be named so. */
+export function isAppName(name: string): boolean {
+  return name.length <= APP_NAME_LENGTH && NAME.test(name);
+}
+
 /** Signed by the gateway: a session key may ask on behalf of a payer. The session's id is this entry's signed id. */
 export const grantPayload = struct({
   version,
@@ -124,6 +145,8 @@ export const grantPayload = struct({
   expiry: required(9, seconds),
   /** The session key's signature over `possessionMessage`. */
   possession: required(10, fixedBytes(64)),
+  /** The app that asks, in public, where the requester wishes that. */
+  app: optional(11, appName),
 });
 export type GrantPayload = Infer<typeof grantPayload>;
 
@@ -132,12 +155,16 @@ const possession = struct({
   origin: required(1, text(NAME_LENGTH, ORIGIN)),
   gateway: required(2, digest),
   sessionKey: required(3, spki),
+  app: optional(4, appName),
 });
 
-/** What a session key signs to show that it takes a grant: the log, the gateway and itself, behind a tag of their own. */
-export function possessionMessage(says: { origin: string; gateway: Uint8Array; sessionKey: Uint8Array }): Uint8Array {
-  const { origin, gateway, sessionKey } = says;
-  return concat(utf8("tallystick possession v1\0"), encode(possession, { version: 1, origin, gateway, sessionKey }));
+/** What a session key takes: the log, the gateway, the key itself, and the app that it is to be known under, if any. */
+export type Possession = { origin: string; gateway: Uint8Array; sessionKey: Uint8Array; app?: string | undefined };
+
+/** What a session key signs to show that it takes a grant, behind a tag of its own. */
+export function possessionMessage({ origin, gateway, sessionKey, app }: Possession): Uint8Array {
+  const says = { version: 1, origin, gateway, sessionKey } as const;
+  return concat(utf8("tallystick possession v1\0"), encode(possession, app === undefined ? says : { ...says, app }));
 }
 
 export const commitment = struct({ alg: required(1, word({ sha256: 1, poseidon2: 2 })), digest: required(2, digest) });
@@ -199,9 +226,6 @@ export type ReceiptPayload = Infer<typeof receiptPayload>;
 /** Signed by the session key: the requester accepted the answer. */
 export const acknowledgementPayload = struct({ version, receipt: required(1, digest) });
 
-/** Signed by a relier: somebody acts on the answer. */
-export const reliancePayload = struct({ version, receipt: required(1, digest) });
-
 /** Signed by the log's role key: the only clock that folds know. */
 export const epochPayload = struct({ version, checkpoint: required(1, byteString(EPOCH_CHECKPOINT_SIZE_BYTES)) });
 
@@ -233,5 +257,9 @@ export const PAYLOADS = {
   dispute: disputePayload,
   resolution: resolutionPayload,
   revocation: revocationPayload,
+  affiliation: affiliationPayload,
+  reversal: reversalPayload,
+  snapshot: snapshotPayload,
+  recomputation: recomputationPayload,
 } as const;
 export type EntryKind = keyof typeof PAYLOADS;

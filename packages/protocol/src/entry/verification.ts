@@ -109,11 +109,14 @@ export const referencePayload = struct({
 });
 export type ReferencePayload = Infer<typeof referencePayload>;
 
-/** Signed by a disputer or a verifier, who holds the opening: this receipt is false. */
+/**
+ * Signed by a disputer or a verifier, who holds the opening: this receipt is false. Or, of the ground `label`, by a disputer,
+ * by who asked or by the model's publisher: why it is not counted as organic on its day is wrong.
+ */
 export const disputePayload = struct({
   version,
   receipt: required(1, digest),
-  ground: required(2, word({ mismatch: 1 })),
+  ground: required(2, word({ mismatch: 1, label: 2 })),
   evidence: required(3, digest),
 });
 export type DisputePayload = Infer<typeof disputePayload>;

@@ -34,7 +34,7 @@ export function tierChecks(fold: FoldState, history: History): Check[] {
       ),
     ];
   const known = fold.proofs.examinations.get(id);
-  const examination = known ?? { draw: undefined, checks: [], disputes: [], counted: NO_VERDICTS };
+  const examination = known ?? { draw: undefined, checks: [], disputes: [], rulings: [], counted: NO_VERDICTS };
   const timeSeconds = timeOf(fold, receipt.index);
   const isRelied = reliedBy(fold);
   const looked: Looked = {

@@ -4,9 +4,10 @@ import { signedId } from "../sign/cose.ts";
 import { verifierOf } from "./lot-state.ts";
 import { examinationOf, regrade } from "./regrade.ts";
 import { type FoldState, keyOf } from "./state.ts";
+import { applyLabelDispute, applyLabelResolution } from "./statements.ts";
 
 /** A verifier's word on a receipt counts once, and once more where the lot drew it for that receipt. */
-export function applyVerification(fold: FoldState, { says, signed }: EntryOf<"verification">): void {
+export function applyVerification(fold: FoldState, index: number, { says, signed }: EntryOf<"verification">): void {
   const id = keyOf(says.receipt);
   const receipt = fold.receipts.get(id);
   const verifier = keyOf(signed.keyId);
@@ -17,6 +18,8 @@ export function applyVerification(fold: FoldState, { says, signed }: EntryOf<"ve
   if (checks.some((check) => check.verifier === verifier && check.drawn === drawn)) return;
   const judge = says.profile && keyOf(says.profile.binary);
   if (judge !== undefined) fold.proofs.engines.add(judge);
+  if (says.outcome === "passed" && !checks.some(({ outcome }) => outcome === "passed"))
+    fold.untimed.push({ kind: "verification", index, lane: receipt.lane, receipt: id });
   checks.push({
     verifier,
     method: says.method,
@@ -33,24 +36,38 @@ export function applyVerification(fold: FoldState, { says, signed }: EntryOf<"ve
 }
 
 /** A dispute of a receipt counts once for each who disputes it. */
-export function applyDispute(fold: FoldState, { says, signed }: EntryOf<"dispute">): void {
+export function applyDispute(fold: FoldState, entry: EntryOf<"dispute">): void {
+  if (entry.says.ground === "label") {
+    applyLabelDispute(fold, entry);
+    return;
+  }
+  const { says, signed } = entry;
   const receipt = keyOf(says.receipt);
   const [id, disputer] = [keyOf(signedId(signed)), keyOf(signed.keyId)];
-  if (!fold.receipts.has(receipt) || fold.proofs.disputed.has(id)) return;
-  const { disputes } = examinationOf(fold.proofs, receipt);
-  if (disputes.some((known) => known.disputer === disputer)) return;
-  fold.proofs.disputed.set(id, receipt);
-  disputes.push({ id, disputer, outcome: undefined, referee: undefined });
+  const { disputes, disputers } = fold.proofs;
+  if (!fold.receipts.has(receipt) || disputers.has(receipt + disputer)) return;
+  disputers.add(receipt + disputer);
+  const dispute = { id, receipt, disputer, outcome: undefined, referee: undefined };
+  disputes.set(id, dispute);
+  examinationOf(fold.proofs, receipt).disputes.push(dispute);
 }
 
 /** The first resolution that decides a dispute stands. */
-export function applyResolution(fold: FoldState, { says, signed }: EntryOf<"resolution">): void {
+export function applyResolution(fold: FoldState, entry: EntryOf<"resolution">): void {
+  const { says, signed } = entry;
   const id = keyOf(says.dispute);
-  const receipt = fold.proofs.disputed.get(id);
-  if (receipt === undefined) return;
-  const dispute = examinationOf(fold.proofs, receipt).disputes.find((known) => known.id === id);
-  if (dispute === undefined || dispute.outcome === "upheld" || dispute.outcome === "rejected") return;
-  dispute.outcome = says.outcome;
-  dispute.referee = keyOf(signed.keyId);
-  regrade(fold, receipt);
+  const dispute = fold.proofs.disputes.get(id);
+  if (dispute === undefined) {
+    applyLabelResolution(fold, entry);
+    return;
+  }
+  if (dispute.outcome === "upheld" || dispute.outcome === "rejected") return;
+  const [outcome, referee] = [says.outcome, keyOf(signed.keyId)];
+  dispute.outcome = outcome;
+  dispute.referee = referee;
+  const { rulings } = examinationOf(fold.proofs, dispute.receipt);
+  const isNew = !rulings.some((known) => known.outcome === outcome && known.referee === referee);
+  if (outcome === "undecided" || !isNew) return; // Nothing else rests on it.
+  rulings.push({ outcome, referee });
+  regrade(fold, dispute.receipt);
 }

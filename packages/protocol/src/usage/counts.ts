@@ -1,6 +1,5 @@
 /** Sums over cells, as every figure has them. */
-import { hex } from "../bytes.ts";
-import { bytesOf, type Cell, type CellRevenue, type Key } from "./state.ts";
+import type { Cell, CellRevenue, Key } from "./state.ts";
 
 export type Counts = {
   /** Every unique receipt. */
@@ -11,7 +10,7 @@ export type Counts = {
   requesters: number;
   /** Answers whose requester signed that it accepted them. */
   acknowledged: number;
-  /** Decisions that an enrolled relier signed to act on, each once. */
+  /** Decisions that a relier outside the seller's and the verifiers' clusters signed to act on, each once. */
   decisionsReliedOn: number;
   /** Decisions that a contract would have reverted without: none until contracts exist. */
   decisionsEnforced: number;
@@ -54,6 +53,10 @@ export function sumOf<T>(items: readonly T[], amountOf: (item: T) => bigint): bi
   return total;
 }
 
+export function addOne<T>(counts: Map<T, number>, item: T): void {
+  counts.set(item, (counts.get(item) ?? 0) + 1);
+}
+
 export function groupBy<T>(cells: readonly T[], nameOf: (cell: T) => string): Map<string, T[]> {
   const groups = new Map<string, T[]>();
   for (const cell of cells) {
@@ -68,6 +71,11 @@ export function order(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
+/** Each byte in hex: a look-up is a fraction of what bytes made of the key would be. */
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+
 export function hexOf(key: Key): string {
-  return hex(bytesOf(key));
+  let text = "";
+  for (let i = 0; i < key.length; i++) text += HEX[key.charCodeAt(i)];
+  return text;
 }

@@ -120,8 +120,9 @@ export function openCoverage(fold: FoldState, day: string): Coverage[] {
   for (const event of fold.untimed) {
     const receipt = event.kind === "inference" ? fold.receipts.get(event.receipt) : undefined;
     if (event.kind !== "inference" || receipt === undefined || receipt.exclusion !== undefined) continue;
-    const cell = cells.get(event.model) ?? createCoverage(day, event.model);
-    cells.set(event.model, cell);
+    const { model } = event.lane;
+    const cell = cells.get(model) ?? createCoverage(day, model);
+    cells.set(model, cell);
     const examination = fold.proofs.examinations.get(event.receipt);
     cell.tiers[gradeOf(fold, receipt, examination, undefined, isRelied)]++;
     if (!receipt.openable) cell.unopenable++;

@@ -6,12 +6,13 @@ export type SettlementFault =
   | "reused_reference"
   | "unknown_receipt"
   | "wrong_payer"
+  | "wrong_gateway"
   | "charged_twice"
   | "refunded_twice"
   | "wrong_amount"
   | "overpaid";
 
-/** A payer's money, in atomic units; all of it only grows but `subsidyLeftAtomic`. */
+/** A payer's money, in atomic units; all of it only grows but what is left. */
 export type Payer = {
   toppedUpAtomic: bigint;
   /** The part of it that was an operator's own money. */
@@ -21,6 +22,8 @@ export type Payer = {
   refundedAtomic: bigint;
   /** What is left of operators' money: it is spent first. */
   subsidyLeftAtomic: bigint;
+  /** What is left of money whose funder no top-up names: it is spent next. */
+  unattributedLeftAtomic: bigint;
 };
 
 /** Who earns: a node, a publisher or a gateway, by its key. */
@@ -31,6 +34,8 @@ export type Payment = {
   priceAtomic: bigint;
   /** The part that was an operator's own money. */
   subsidisedAtomic: bigint;
+  /** The part whose funder no top-up names. */
+  unattributedAtomic: bigint;
   refundedAtomic: bigint;
   node: Key;
   charged: boolean;

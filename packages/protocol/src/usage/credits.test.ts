@@ -73,6 +73,17 @@ test("a top-up from an operator's key is subsidised, whatever source it names, a
   expect(figuresOf(foldOf(log)).credits).toMatchObject({ toppedUp: "12", subsidised: "5" });
 });
 
+test("a gateway gives back nothing of what another gateway's calls cost", async () => {
+  const log = await openPaying(100n);
+  await log.enrol("another gateway", "gateway");
+  const id = await log.call(PAID);
+  await log.refund("payer", 100n, id, "another gateway");
+  expect(balanceOf(foldOf(log), payer)).toBe(0n);
+  expect(figuresOf(foldOf(log)).settlementFaults).toEqual({ wrong_gateway: 1 });
+  await log.refund("payer", 100n, id);
+  expect(balanceOf(foldOf(log), payer)).toBe(100n);
+});
+
 test("a refund after the payout leaves the node owing, and its next earnings pay that first", async () => {
   const log = await openPaying(1_000n);
   const first = await log.call(PAID);

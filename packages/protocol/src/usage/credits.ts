@@ -3,15 +3,8 @@ import type { EntryOf } from "../entry/entry.ts";
 import type { SettlementPayload } from "../entry/settlement.ts";
 import { signedId } from "../sign/cose.ts";
 import type { Credits, Payee, Payer, Payment, SettlementFault } from "./credits-state.ts";
-import {
-  type Exclusion,
-  type FoldState,
-  isOperator,
-  type Key,
-  keyOf,
-  type Session,
-  type UsedReceipt,
-} from "./state.ts";
+import type { Funding } from "./lanes.ts";
+import { type Exclusion, type FoldState, isOperator, type Key, keyOf, type Session } from "./state.ts";
 
 /** What a payer may still spend. */
 export function balanceOf({ credits }: FoldState, payer: Key): bigint {
@@ -42,21 +35,35 @@ export function canPay(fold: FoldState, session: Session, priceAtomic: bigint): 
 /** Exclusions that say something of who asked, and nothing against the price. */
 const PAID_FOR: readonly (Exclusion | undefined)[] = [undefined, "test_traffic", "probe_traffic", "self_dealing"];
 
-/** Takes a receipt's price from its payer. */
-export function applyPrice(fold: FoldState, id: Key, receipt: UsedReceipt, priceAtomic: bigint, node: Key): void {
-  const session = fold.sessions.get(receipt.session);
-  if (priceAtomic === 0n || session === undefined || !PAID_FOR.includes(receipt.exclusion)) return;
-  const { credits } = fold;
-  const payer = payerOf(credits, receipt.payer);
+/** Takes a receipt's price from its payer, and says what it was paid with; undefined where nothing is paid. */
+export function applyPrice(
+  { credits }: FoldState,
+  id: Key,
+  session: Session | undefined,
+  exclusion: Exclusion | undefined,
+  priceAtomic: bigint,
+  node: Key,
+): Payment | undefined {
+  if (priceAtomic === 0n || session === undefined || !PAID_FOR.includes(exclusion)) return undefined;
+  const payer = payerOf(credits, session.payer);
   const subsidisedAtomic = least(priceAtomic, payer.subsidyLeftAtomic);
+  const unattributedAtomic = least(priceAtomic - subsidisedAtomic, payer.unattributedLeftAtomic);
   payer.subsidyLeftAtomic -= subsidisedAtomic;
+  payer.unattributedLeftAtomic -= unattributedAtomic;
   payer.spentAtomic += priceAtomic;
   session.spentAtomic += priceAtomic;
-  credits.payments.set(id, { priceAtomic, subsidisedAtomic, refundedAtomic: 0n, node, charged: false });
+  const parts = { priceAtomic, subsidisedAtomic, unattributedAtomic, refundedAtomic: 0n };
+  const payment: Payment = { ...parts, node, charged: false };
+  credits.payments.set(id, payment);
   credits.uncharged.add(id);
-  if (receipt.exclusion !== undefined) return; // What does not count as use is no revenue either.
-  const { index, model, custody } = receipt;
-  fold.untimed.push({ kind: "payment", index, model, custody, priceAtomic, subsidisedAtomic });
+  return payment;
+}
+
+/** Whose money a payment is, by the part of it that proves least. */
+export function fundingOf(payment: Payment | undefined): Funding {
+  if (payment === undefined) return "free";
+  if (payment.subsidisedAtomic > 0n) return "subsidised";
+  return payment.unattributedAtomic > 0n ? "unattributed" : "funded";
 }
 
 /** A settlement counts once, and as nothing where it has a fault. */
@@ -65,28 +72,33 @@ export function applySettlement(fold: FoldState, index: number, { says, signed }
   const statement = keyOf(signedId(signed));
   if (settled.has(statement)) return;
   settled.add(statement);
-  const fault = settle(fold, index, says);
+  const fault = settle(fold, index, says, keyOf(signed.keyId));
   if (fault !== undefined) faults.set(fault, (faults.get(fault) ?? 0) + 1);
 }
 
-function settle(fold: FoldState, index: number, says: SettlementPayload): SettlementFault | undefined {
-  if (says.action === "topup") return topUp(fold, says);
+function settle(fold: FoldState, index: number, says: SettlementPayload, gateway: Key): SettlementFault | undefined {
+  if (says.action === "topup") return topUp(fold, index, says);
   if (says.action === "charge") return charge(fold, says);
-  if (says.action === "refund") return refund(fold, index, says);
+  if (says.action === "refund") return refund(fold, index, says, gateway);
   return payOut(fold, says);
 }
 
 type Says<A extends SettlementPayload["action"]> = Extract<SettlementPayload, { action: A }>;
 
-function topUp(fold: FoldState, says: Says<"topup">): SettlementFault | undefined {
-  const { credits } = fold;
+function topUp(fold: FoldState, index: number, says: Says<"topup">): SettlementFault | undefined {
+  const { credits, demand } = fold;
   if (credits.references.has(keyOf(says.reference))) return "reused_reference";
   credits.references.add(keyOf(says.reference));
-  const payer = payerOf(credits, keyOf(says.payerTag));
+  const tag = keyOf(says.payerTag);
+  const payer = payerOf(credits, tag);
+  const funder = says.funder && keyOf(says.funder);
+  const isOperators = says.source === "operator" || (funder !== undefined && isOperator(fold, funder));
   payer.toppedUpAtomic += says.amount;
-  if (says.source !== "operator" && !(says.funder && isOperator(fold, keyOf(says.funder)))) return undefined;
-  payer.subsidisedAtomic += says.amount;
-  payer.subsidyLeftAtomic += says.amount;
+  demand.funded.push({ index, payer: tag, funder, amountAtomic: says.amount, isOperators });
+  if (isOperators) {
+    payer.subsidisedAtomic += says.amount;
+    payer.subsidyLeftAtomic += says.amount;
+  } else if (funder === undefined) payer.unattributedLeftAtomic += says.amount;
   return undefined;
 }
 
@@ -114,29 +126,34 @@ function charge(fold: FoldState, says: Says<"charge">): SettlementFault | undefi
   return undefined;
 }
 
-function refund(fold: FoldState, index: number, says: Says<"refund">): SettlementFault | undefined {
+function refund(fold: FoldState, index: number, says: Says<"refund">, gateway: Key): SettlementFault | undefined {
   const { credits } = fold;
   const id = keyOf(says.receipt);
   const payment = credits.payments.get(id);
   const receipt = fold.receipts.get(id);
   if (payment === undefined || receipt === undefined) return "unknown_receipt";
   if (receipt.payer !== keyOf(says.payerTag)) return "wrong_payer";
+  if (receipt.lane.gateway !== gateway) return "wrong_gateway";
   if (payment.refundedAtomic > 0n) return "refunded_twice";
   if (says.amount === 0n || says.amount > payment.priceAtomic) return "wrong_amount";
   payment.refundedAtomic = says.amount;
   // The payer's own money first: what is left of a price that was partly subsidised is the subsidy.
   const ownAtomic = payment.priceAtomic - payment.subsidisedAtomic;
   const subsidisedAtomic = says.amount - least(says.amount, ownAtomic);
+  // Of that part, first the money whose funder is known, which is spent last.
+  const returnedAtomic = says.amount - subsidisedAtomic;
+  const unattributedAtomic = returnedAtomic - least(returnedAtomic, ownAtomic - payment.unattributedAtomic);
   const payer = payerOf(credits, receipt.payer);
   payer.refundedAtomic += says.amount;
   payer.subsidyLeftAtomic += subsidisedAtomic;
+  payer.unattributedLeftAtomic += unattributedAtomic;
   if (payment.charged) {
     earn(fold, id, payment, payment.priceAtomic, -1n);
     earn(fold, id, payment, payment.priceAtomic - says.amount, 1n);
   }
   if (receipt.exclusion !== undefined) return undefined;
-  const { model, custody } = receipt;
-  fold.untimed.push({ kind: "refund", index, model, custody, amountAtomic: says.amount, subsidisedAtomic });
+  fold.demand.refunds.push({ index, receipt: id, amountAtomic: says.amount, subsidisedAtomic });
+  fold.untimed.push({ kind: "refund", index, lane: receipt.lane, amountAtomic: says.amount, subsidisedAtomic });
   return undefined;
 }
 
@@ -172,7 +189,7 @@ function payerOf({ payers }: Credits, tag: Key): Payer {
   let payer = payers.get(tag);
   if (payer === undefined) {
     const none = { toppedUpAtomic: 0n, subsidisedAtomic: 0n, spentAtomic: 0n, chargedAtomic: 0n };
-    payer = { ...none, refundedAtomic: 0n, subsidyLeftAtomic: 0n };
+    payer = { ...none, refundedAtomic: 0n, subsidyLeftAtomic: 0n, unattributedLeftAtomic: 0n };
     payers.set(tag, payer);
   }
   return payer;

@@ -3,7 +3,8 @@ import { hex } from "../bytes.ts";
 import type { Custody, Role } from "../entry/payload.ts";
 import type { Category } from "../model/manifest.ts";
 import { type ClosedDay, type DayCoverage, type DayFigures, dayFigures } from "./closed-days.ts";
-import { type Counts, groupBy, hexOf, order, sum, sumOf } from "./counts.ts";
+import { cellOf, count } from "./counting.ts";
+import { addOne, type Counts, groupBy, hexOf, order, sum, sumOf } from "./counts.ts";
 import {
   type Bound,
   type CoverageFigures,
@@ -17,8 +18,10 @@ import {
   verifierFigures,
 } from "./coverage-figures.ts";
 import type { Payer, SettlementFault } from "./credits-state.ts";
-import { dayOf } from "./day.ts";
-import { count, RULES } from "./fold.ts";
+import { dayOf, OPEN_DAY } from "./day.ts";
+import { type DemandFigures, type JudgedDemand, judgedDemand, sumDemand } from "./demand-figures.ts";
+import { RULES } from "./fold.ts";
+import { dayOfStatement, type ReliedOn, reliedByDay, reliedOn } from "./relied.ts";
 import type { Cell, Exclusion, FoldState } from "./state.ts";
 
 /** A model without a valid inference for this many days is idle. */
@@ -47,6 +50,10 @@ export type ModelFigures = Counts & {
   revision: string;
   category: Category;
   state: "active" | "idle" | "yanked";
+  demand: DemandFigures & {
+    /** Parties that paid for valid inferences with money whose funder the log names, in thirty days. */
+    payingParties: number;
+  };
   verification: CoverageFigures & { recent: Bound };
 };
 
@@ -58,11 +65,17 @@ export type Figures = {
   asOfSeconds: number | null;
   /** The day by that clock. What no epoch covers yet has the day `open`. */
   today: string | null;
-  totals: Counts & { models: number; activeModels: number; idleModels: number; verification: DayCoverage };
-  days: DayFigures[];
+  totals: Counts & {
+    models: number;
+    activeModels: number;
+    idleModels: number;
+    demand: DemandFigures;
+    verification: DayCoverage;
+  };
+  days: (DayFigures & { demand: DemandFigures })[];
   /** The days that are closed, as they stood when they were. */
   closedDays: ClosedDay[];
-  /** Ranked by decisions relied on, then by valid inferences. */
+  /** Ranked by organic inferences, then by the parties that paid, by decisions relied on and by valid inferences. */
   models: ModelFigures[];
   rows: (Counts & { day: string; revision: string; custody: Custody })[];
   exclusions: Partial<Record<Exclusion, number>>;
@@ -83,15 +96,17 @@ export type Figures = {
   independentVerifiers: number;
 };
 
-/** The day of what no epoch covers yet: after every date, and provisional. */
-export const OPEN_DAY = "open";
-
 /** Everything the fold counts. */
 export function figuresOf(fold: FoldState): Figures {
   const all = withOpenDay(fold);
-  const rows = [...all.cells.values()].sort(byDayModelCustody);
+  const demand = judgedDemand(all);
+  const relied = reliedOn(all, demand.clusters);
+  const ofCells = reliedByCell(all, relied);
+  const ofDays = reliedByDay(all, relied);
+  const rows = [...all.cells.values()].filter((cell) => isAnything(cell) || ofCells.has(cell)).sort(byDayModelCustody);
   const today = fold.timeSeconds === undefined ? null : dayOf(fold.timeSeconds);
-  const models = rankModels(all, rows, today);
+  const judged = [...demand.days.values()].flat();
+  const models = rankModels(all, rows, today, demand, ofCells);
   const states = (state: ModelFigures["state"]) => models.filter((model) => model.state === state).length;
   const coverage = [...all.proofs.coverage.values()];
   const coverageByDay = groupBy(coverage, ({ day }) => day);
@@ -102,22 +117,24 @@ export function figuresOf(fold: FoldState): Figures {
     asOfSeconds: fold.timeSeconds ?? null,
     today,
     totals: {
-      ...sum(rows, fold.reliedDecisions.size),
+      ...sum(rows, relied.decisions.size),
       models: states("active") + states("idle"),
       activeModels: states("active"),
       idleModels: states("idle"),
+      demand: sumDemand(judged),
       verification: { ...sumCoverage(coverage), missingReveals },
     },
-    days: [...groupBy(rows, ({ day }) => day)].map(([day, own]) =>
-      dayFigures(all, day, own, coverageByDay.get(day) ?? []),
-    ),
+    days: [...groupBy(rows, ({ day }) => day)].map(([day, own]) => ({
+      ...dayFigures(all, day, own, coverageByDay.get(day) ?? [], ofDays.get(day) ?? 0),
+      demand: sumDemand(demand.days.get(day) ?? []),
+    })),
     closedDays: [...fold.closedDays.values()].sort((a, b) => order(a.day, b.day)),
     models,
     rows: rows.map((cell) => ({
       day: cell.day,
       revision: hexOf(cell.model),
       custody: cell.custody,
-      ...sum([cell], cell.reliedOn),
+      ...sum([cell], ofCells.get(cell) ?? 0),
     })),
     exclusions: sumExclusions(rows),
     equivocations: fold.equivocations.size,
@@ -132,12 +149,24 @@ export function figuresOf(fold: FoldState): Figures {
 }
 
 /** The fold with what no epoch covers yet counted under `open`. The fold itself is left as it is. */
-function withOpenDay(fold: FoldState): FoldState {
+export function withOpenDay(fold: FoldState): FoldState {
   const coverage = new Map(fold.proofs.coverage);
   for (const cell of openCoverage(fold, OPEN_DAY)) coverage.set(`${OPEN_DAY} ${cell.model}`, cell);
-  const open = { ...fold, cells: new Map(fold.cells), days: new Map(fold.days), proofs: { ...fold.proofs, coverage } };
-  for (const event of fold.untimed) count(open, OPEN_DAY, event);
+  const demand = { ...fold.demand, facts: new Map(fold.demand.facts) };
+  const proofs = { ...fold.proofs, coverage };
+  const open = { ...fold, cells: new Map(fold.cells), demand, proofs };
+  for (const event of fold.untimed) count(open, OPEN_DAY, fold.timeSeconds ?? 0, event);
   return open;
+}
+
+/** How many decisions of each row's model are relied on, rows that have nothing else among them. */
+function reliedByCell(open: FoldState, { ofModels }: ReliedOn): ReadonlyMap<Cell, number> {
+  const counts = new Map<Cell, number>();
+  for (const stated of ofModels.values()) {
+    const lane = open.receipts.get(stated.receipt)?.lane;
+    if (lane !== undefined) addOne(counts, cellOf(open.cells, dayOfStatement(open, stated), { lane }));
+  }
+  return counts;
 }
 
 function creditFigures(payers: readonly Payer[]): CreditFigures {
@@ -165,10 +194,17 @@ function earningFigures({ credits, keys }: FoldState): EarningFigures[] {
   return rows.sort((a, b) => order(a.key, b.key));
 }
 
-function rankModels(fold: FoldState, cells: readonly Cell[], today: string | null): ModelFigures[] {
+function rankModels(
+  fold: FoldState,
+  cells: readonly Cell[],
+  today: string | null,
+  { days, payingParties }: JudgedDemand,
+  relied: ReadonlyMap<Cell, number>,
+): ModelFigures[] {
   const idleSince = today === null ? "" : dayOf(Date.parse(today) / 1000 - IDLE_AFTER_DAYS * 86_400);
   const byModel = groupBy(cells, ({ model }) => model);
   const coverage = groupBy([...fold.proofs.coverage.values()], ({ model }) => model);
+  const judgedByModel = groupBy([...days.values()].flat(), ({ model }) => model);
   const rows = [...fold.models].map(([key, { revision, manifest, yanked }]) => {
     const own = byModel.get(key) ?? [];
     const used = own.some(({ day, valid }) => valid > 0 && day > idleSince);
@@ -176,13 +212,16 @@ function rankModels(fold: FoldState, cells: readonly Cell[], today: string | nul
     const state: ModelFigures["state"] = yanked ? "yanked" : used ? "active" : "idle";
     const counts = sum(
       own,
-      own.reduce((all, { reliedOn }) => all + reliedOn, 0),
+      own.reduce((all, cell) => all + (relied.get(cell) ?? 0), 0),
     );
     const verification = { ...sumCoverage(coverage.get(key) ?? []), recent: recentOf(fold, key) };
-    return { rank: 0, name, version, revision: hex(revision), category, state, ...counts, verification };
+    const demand = { ...sumDemand(judgedByModel.get(key) ?? []), payingParties: payingParties.get(key) ?? 0 };
+    return { rank: 0, name, version, revision: hex(revision), category, state, ...counts, demand, verification };
   });
   rows.sort(
     (a, b) =>
+      b.demand.organic - a.demand.organic ||
+      b.demand.payingParties - a.demand.payingParties ||
       b.decisionsReliedOn - a.decisionsReliedOn ||
       b.valid - a.valid ||
       b.gross - a.gross ||
@@ -201,6 +240,10 @@ function sumExclusions(cells: readonly Cell[]): Partial<Record<Exclusion, number
 
 function inOrder<K extends string>(counts: ReadonlyMap<K, number>): Partial<Record<K, number>> {
   return Object.fromEntries([...counts].sort(([a], [b]) => order(a, b))) as Partial<Record<K, number>>;
+}
+
+function isAnything({ gross, acknowledged, revenue }: Cell): boolean {
+  return gross + acknowledged > 0 || revenue.refundedAtomic > 0n;
 }
 
 function byDayModelCustody(a: Cell, b: Cell): number {

@@ -14,15 +14,31 @@ import { brokenTerm } from "../receipt/terms.ts";
 import { keyId, signedId } from "../sign/cose.ts";
 import { applyDispute, applyResolution, applyVerification } from "./checks.ts";
 import { closeDays } from "./closed-days.ts";
-import { applyPrice, applySettlement, canPay } from "./credits.ts";
+import { count } from "./counting.ts";
+import { addOne } from "./counts.ts";
+import { applyPrice, applySettlement, canPay, fundingOf } from "./credits.ts";
 import { dayOf } from "./day.ts";
+import { type Fact, findFact, laneOf } from "./lanes.ts";
 import { applyLot, expire, openLot } from "./lots.ts";
 import { gradeAt } from "./regrade.ts";
-import { type Cell, type DayTotal, type Event, type Exclusion, type FoldState, isOperator, keyOf } from "./state.ts";
+import { addRelied } from "./relied.ts";
+import {
+  type Asked,
+  addEpoch,
+  type Exclusion,
+  type FoldState,
+  isOperator,
+  type Key,
+  keyOf,
+  type PublishedModel,
+  type Session,
+  timeOf,
+} from "./state.ts";
+import { applyAffiliation, applyRecomputation, applyReversal, applySnapshot } from "./statements.ts";
 import { applyAppraisal, applyReference, applyRevocation } from "./trust.ts";
 
 /** The version of the rules; another rule is another version. */
-export const RULES = "tallystick-usage-v5";
+export const RULES = "tallystick-usage-v7";
 
 /** Takes the next entry into `fold`, which it changes. Total: whatever an entry says, the fold goes on. */
 export function applyEntry(fold: FoldState, entry: Entry): void {
@@ -37,12 +53,16 @@ export function applyEntry(fold: FoldState, entry: Entry): void {
   else if (entry.kind === "settlement") applySettlement(fold, index, entry);
   else if (entry.kind === "epoch") applyEpoch(fold, index, entry);
   else if (entry.kind === "lot") applyLot(fold, index, entry);
-  else if (entry.kind === "verification") applyVerification(fold, entry);
+  else if (entry.kind === "verification") applyVerification(fold, index, entry);
   else if (entry.kind === "dispute") applyDispute(fold, entry);
   else if (entry.kind === "resolution") applyResolution(fold, entry);
   else if (entry.kind === "appraisal") applyAppraisal(fold, entry);
   else if (entry.kind === "reference") applyReference(fold, entry);
-  else applyRevocation(fold, entry);
+  else if (entry.kind === "revocation") applyRevocation(fold, entry);
+  else if (entry.kind === "affiliation") applyAffiliation(fold, entry);
+  else if (entry.kind === "reversal") applyReversal(fold, index, entry);
+  else if (entry.kind === "snapshot") applySnapshot(fold, index, entry);
+  else applyRecomputation(fold, index, entry);
 }
 
 /** A key holds the first role it enrols for, for good; a retired key stays retired. */
@@ -51,8 +71,11 @@ function applyKey(fold: FoldState, index: number, { says }: EntryOf<"key">): voi
   const known = fold.keys.get(kid);
   if (says.action === "retire") {
     if (known !== undefined) known.retired = true;
-  } else if (known === undefined)
-    fold.keys.set(kid, { role: says.role, spki: says.spki.slice(), name: says.name, index, retired: false });
+  } else if (known === undefined) {
+    const { role, name, domain } = says;
+    const own = role === "relier" ? domain : undefined;
+    fold.keys.set(kid, { role, spki: says.spki.slice(), name, domain: own, index, retired: false });
+  }
 }
 
 /** A revision is published once, by one publisher, who alone may yank it. */
@@ -83,9 +106,12 @@ function applyGrant(fold: FoldState, index: number, { says, signed }: EntryOf<"g
   if (fold.sessions.has(session) || !equal(says.gateway, signed.keyId)) return;
   const sessionKeyId = keyOf(keyId(says.sessionKey));
   fold.sessions.set(session, {
+    id: session,
     index,
     custody: says.custody,
     payer: keyOf(says.payerTag),
+    tagMode: says.tagMode,
+    app: says.app,
     gateway: keyOf(signed.keyId),
     sessionKey: says.sessionKey.slice(),
     sessionKeyId,
@@ -95,16 +121,17 @@ function applyGrant(fold: FoldState, index: number, { says, signed }: EntryOf<"g
     spentAtomic: 0n,
     selfDealing: isOperator(fold, sessionKeyId),
     usedNonces: new Set(),
+    lane: undefined,
   });
 }
 
 function applyReceipt(fold: FoldState, index: number, entry: EntryOf<"receipt">): void {
-  const node = keyOf(entry.signed.keyId);
+  const node = entry.signed.keyIdLatin1;
   fold.nodeSequences.set(node, Math.max(fold.nodeSequences.get(node) ?? 0, entry.says.sequence + 1));
   const authorization = orUndefined(() => parseAuthorization(entry.says.authorization));
   if (authorization === undefined) return;
-  const id = keyOf(signedId(authorization.signed));
-  const statement = keyOf(signedId(entry.signed));
+  const id = authorization.signed.idLatin1;
+  const statement = entry.signed.idLatin1;
   const first = fold.receipts.get(id);
   if (first !== undefined) {
     // A receipt id counts at its lowest index. The same statement signed again says nothing new; another one is evidence.
@@ -113,54 +140,74 @@ function applyReceipt(fold: FoldState, index: number, entry: EntryOf<"receipt">)
     return;
   }
   const { says } = authorization;
-  const session = fold.sessions.get(keyOf(says.session));
-  const exclusion = exclude(fold, entry, authorization);
+  const named = keyOf(says.session);
+  const session = fold.sessions.get(named);
+  const revision = keyOf(says.revision);
+  const model = fold.models.get(revision);
+  const exclusion = exclude(fold, entry, authorization, { session, model, node });
   // Only the session's own key uses up its nonces: else anybody with a node could spend another's.
   if (exclusion !== "unknown_session") session?.usedNonces.add(says.nonce);
-  const payer = session?.payer ?? "";
-  const openable = isOpenable(fold, entry, authorization);
-  const receipt = {
+  const payment = applyPrice(fold, id, session, exclusion, entry.says.price, node);
+  const lane = laneOf(fold.demand, session, { funding: fundingOf(payment), model: revision, node });
+  const openable = model !== undefined && isOpenable(entry, authorization);
+  const decision = says.decision && keyOf(says.decision);
+  fold.receipts.set(id, {
     index,
     statement,
-    model: keyOf(says.revision),
-    custody: session?.custody ?? ("gateway" as const),
-    payer,
-    session: keyOf(says.session),
-    decision: says.decision === undefined ? id : payer + keyOf(says.decision),
+    model: lane.model,
+    custody: lane.custody,
+    payer: lane.payer,
+    session: session?.id ?? named,
+    decision: decision === undefined ? id : lane.payer + decision,
     exclusion,
     acknowledged: false,
-    node,
+    node: lane.node,
     openable,
     asked: openable && says.tier === "reexecuted",
     attested: fold.trust.attested.get(node),
     tier: undefined,
-  };
-  fold.receipts.set(id, receipt);
-  const { model, custody } = receipt;
-  fold.untimed.push({ kind: "inference", index, receipt: id, model, custody, payer, exclusion });
-  applyPrice(fold, id, receipt, entry.says.price, node);
+    lane,
+  });
+  const { status, units, outputUnits, price } = entry.says;
+  const asked: Asked = { tier: says.tier, decision, status, outputUnits, priceAtomic: price };
+  // What does not count as use is no revenue either.
+  const { priceAtomic, subsidisedAtomic } = (exclusion === undefined && payment) || NOTHING_PAID;
+  // One literal: of spreads the engine makes objects several times as slow.
+  fold.untimed.push({
+    kind: "inference",
+    index,
+    lane,
+    receipt: id,
+    exclusion,
+    units,
+    outputUnits: outputUnits ?? 0,
+    priceAtomic,
+    subsidisedAtomic,
+    asked,
+  });
 }
 
+const NOTHING_PAID = { priceAtomic: 0n, subsidisedAtomic: 0n };
+
 /** Whether a lot may draw it. That it does not count as use is no reason: who asks itself may answer itself falsely. */
-function isOpenable(fold: FoldState, { says }: EntryOf<"receipt">, { says: asked }: Authorization): boolean {
+function isOpenable({ says }: EntryOf<"receipt">, { says: asked }: Authorization): boolean {
   const isHere = says.status === "ok" && says.provenance === "executed";
   // Which call a commitment for a circuit is to, no opening shows: only a proof speaks of it.
   const isOpen = asked.openness === "lot" && asked.request.alg === "sha256";
-  return isHere && isOpen && fold.models.has(keyOf(asked.revision));
+  return isHere && isOpen;
 }
 
 /** The first reason for which a receipt is gross and not valid. */
 function exclude(
   fold: FoldState,
-  { says, signed }: EntryOf<"receipt">,
+  { says }: EntryOf<"receipt">,
   authorization: Authorization,
+  { session, model, node }: { session: Session | undefined; model: PublishedModel | undefined; node: Key },
 ): Exclusion | undefined {
   const asked = authorization.says;
-  const session = fold.sessions.get(keyOf(asked.session));
-  const model = fold.models.get(keyOf(asked.revision));
-  if (session === undefined || session.sessionKeyId !== keyOf(authorization.signed.keyId)) return "unknown_session";
+  if (session === undefined || session.sessionKeyId !== authorization.signed.keyIdLatin1) return "unknown_session";
   if (session.usedNonces.has(asked.nonce)) return "reused_nonce";
-  if (fold.keys.get(keyOf(signed.keyId))?.role !== "node") return "unknown_node";
+  if (fold.keys.get(node)?.role !== "node") return "unknown_node";
   if (model === undefined) return "unknown_model";
   if (model.yanked) return "yanked_model";
   if (says.status !== "ok") return "not_ok";
@@ -176,7 +223,7 @@ function applyAcknowledgement(fold: FoldState, index: number, { says }: EntryOf<
   const receipt = fold.receipts.get(keyOf(says.receipt));
   if (receipt === undefined || receipt.acknowledged || receipt.exclusion !== undefined) return;
   receipt.acknowledged = true;
-  fold.untimed.push({ kind: "acknowledgement", index, model: receipt.model, custody: receipt.custody });
+  fold.untimed.push({ kind: "acknowledgement", index, lane: receipt.lane });
 }
 
 /** A decision is relied on once, however many calls are behind it and however many say so. */
@@ -184,18 +231,16 @@ function applyReliance(fold: FoldState, index: number, { says, signed }: EntryOf
   const receipt = fold.receipts.get(keyOf(says.receipt));
   const relier = fold.keys.get(keyOf(signed.keyId));
   if (receipt === undefined || receipt.exclusion !== undefined || relier?.role !== "relier") return;
+  // No rule reads a contract yet: what is said to stand behind it would be the relier's word alone.
+  if (says.class !== undefined && says.class !== "stated") return;
   const statement = keyOf(signed.keyId) + receipt.decision;
-  if (!fold.reliances.has(statement)) fold.reliances.set(statement, index);
-  const firstOfDecision = addTo(fold.reliedDecisions, receipt.decision);
-  const firstOfModel = addTo(fold.reliedByModel, receipt.decision + receipt.model);
-  if (!firstOfModel) return;
-  fold.untimed.push({
-    kind: "reliance",
+  addRelied(fold, statement, {
     index,
-    model: receipt.model,
-    custody: receipt.custody,
-    firstOfDecision,
-    firstOfModel,
+    relier: keyOf(signed.keyId),
+    receipt: keyOf(says.receipt),
+    decision: receipt.decision,
+    purpose: says.purpose,
+    valueBucket: says.valueBucket,
   });
 }
 
@@ -222,75 +267,42 @@ function applyEpoch(fold: FoldState, index: number, { says, signed }: EntryOf<"e
   const checkpoint = orUndefined(() => parseCheckpoint(says.checkpoint));
   if (checkpoint === undefined || checkpoint.size >= fold.size) return;
   const timeSeconds = timeOfCheckpoint(fold, checkpoint);
-  if (timeSeconds === undefined || checkpoint.size <= (fold.epochs.at(-1)?.size ?? 0)) return;
-  fold.epochs.push({ size: checkpoint.size, timeSeconds, index });
+  const coveredSize = fold.epochs.at(-1)?.size ?? 0;
+  if (timeSeconds === undefined || checkpoint.size <= coveredSize) return;
+  addEpoch(fold, { size: checkpoint.size, timeSeconds, index });
   fold.timeSeconds = timeSeconds; // The last, not the latest: one wrong clock is not for ever.
   expire(fold, timeSeconds);
   const day = dayOf(timeSeconds);
+  if (!fold.dayStarts.has(day)) fold.dayStarts.set(day, coveredSize);
   const uncovered = fold.untimed.findIndex((event) => event.index >= checkpoint.size);
   const covered = fold.untimed.splice(0, uncovered < 0 ? fold.untimed.length : uncovered);
   for (const event of covered) {
-    count(fold, day, event);
-    const receipt = event.kind === "inference" ? fold.receipts.get(event.receipt) : undefined;
-    if (event.kind === "inference" && receipt) gradeAt(fold, event.receipt, receipt, timeSeconds, day);
+    const fact = count(fold, day, timeSeconds, event);
+    if (event.kind === "inference") dateReceipt(fold, event.receipt, fact, day, timeSeconds);
+    else if (event.kind === "verification") countLag(fold, event.receipt, timeSeconds);
   }
   openLot(fold, signed.bytes, covered);
-  if (covered.length > 0 && !fold.closedDays.has(day)) fold.unclosed.add(day);
+  if (covered.some(({ kind }) => kind !== "verification") && !fold.closedDays.has(day)) fold.unclosed.add(day);
   closeDays(fold, timeSeconds);
 }
 
-/** Cells and days by name: the part of the fold that events are counted into. */
-export type Tally = { cells: Map<string, Cell>; days: Map<string, DayTotal> };
-
-/** Counts one event on `day`. */
-export function count({ cells, days }: Tally, day: string, event: Event): void {
-  const cell = cellOf(cells, day, event);
-  const total = dayTotalOf(days, day);
-  if (event.kind === "acknowledgement") cell.acknowledged++;
-  else if (event.kind === "payment") {
-    cell.revenue.grossAtomic += event.priceAtomic;
-    cell.revenue.subsidisedAtomic += event.subsidisedAtomic;
-  } else if (event.kind === "refund") {
-    cell.revenue.refundedAtomic += event.amountAtomic;
-    cell.revenue.subsidisedAtomic -= event.subsidisedAtomic;
-  } else if (event.kind === "reliance") {
-    cell.reliedOn++;
-    if (event.firstOfDecision) total.decisionsReliedOn++;
-  } else {
-    cell.gross++;
-    if (event.exclusion !== undefined)
-      cell.exclusions.set(event.exclusion, (cell.exclusions.get(event.exclusion) ?? 0) + 1);
-    else {
-      cell.valid++;
-      cell.requesters.add(event.payer);
-      total.requesters.add(event.payer);
-    }
-  }
+/** Gives a receipt its time: from here on it is graded, and whatever changes its grade finds what it is counted in. */
+function dateReceipt(fold: FoldState, id: Key, fact: Fact | undefined, day: string, timeSeconds: number): void {
+  const receipt = fold.receipts.get(id);
+  if (receipt === undefined) return;
+  const { firstCalls } = fold.demand;
+  const pair = receipt.payer + receipt.model;
+  if (receipt.exclusion === undefined && !firstCalls.has(pair)) firstCalls.set(pair, timeSeconds);
+  gradeAt(fold, id, receipt, { timeSeconds, day, fact });
 }
 
-function cellOf(cells: Map<string, Cell>, day: string, { model, custody }: Event): Cell {
-  const name = `${day} ${custody} ${model}`;
-  let cell = cells.get(name);
-  if (cell === undefined) {
-    const counts = { gross: 0, valid: 0, acknowledged: 0, reliedOn: 0 };
-    const revenue = { grossAtomic: 0n, refundedAtomic: 0n, subsidisedAtomic: 0n };
-    cell = { day, model, custody, ...counts, revenue, requesters: new Set(), exclusions: new Map() };
-    cells.set(name, cell);
-  }
-  return cell;
-}
-
-function dayTotalOf(days: Map<string, DayTotal>, day: string): DayTotal {
-  let total = days.get(day);
-  if (total === undefined) {
-    total = { requesters: new Set(), decisionsReliedOn: 0 };
-    days.set(day, total);
-  }
-  return total;
-}
-
-function addTo<T>(set: Set<T>, value: T): boolean {
-  return set.size !== set.add(value).size;
+/** How long a valid receipt waited for its first passed verification. */
+function countLag(fold: FoldState, id: Key, timeSeconds: number): void {
+  const receipt = fold.receipts.get(id);
+  const since = receipt && timeOf(fold, receipt.index);
+  if (receipt === undefined || receipt.exclusion !== undefined || since === undefined) return;
+  const fact = findFact(fold.demand, dayOf(since), since, receipt.lane);
+  if (fact !== undefined) addOne(fact.lags, Math.max(0, timeSeconds - since));
 }
 
 /** What `parse` gives, or undefined where its bytes are malformed: the fold is total. */

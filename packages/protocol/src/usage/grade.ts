@@ -16,6 +16,7 @@ export type IsRelied = (kind: RootKind, root: Key, timeSeconds: number | undefin
 
 /** Whether a root is relied on, by the revocations in the log. */
 export function reliedBy({ trust: { revoked } }: FoldState): IsRelied {
+  if (revoked.size === 0) return () => true;
   return (kind, root, timeSeconds) => {
     const since = revoked.get(rootName(kind, root));
     return since === undefined || (timeSeconds !== undefined && timeSeconds < since);
@@ -53,6 +54,7 @@ export function groundsOf(
         grounds.push(...attestedGrounds(attestation, signed));
     for (const check of examination?.checks ?? []) grounds.push(...checkedGrounds(check));
   }
+  if (grounds.length === 1) return all(signed) ? grounds : []; // As nearly all receipts are.
   return grounds.filter(all).sort((a, b) => ORDER[a.grade] - ORDER[b.grade]);
 }
 
@@ -98,11 +100,11 @@ export function isSound(check: Verification, timeSeconds: number | undefined, is
 
 function resolvedAs(
   outcome: "upheld" | "rejected",
-  { disputes }: Examination,
+  { rulings }: Examination,
   time: number | undefined,
   isRelied: IsRelied,
 ) {
-  return disputes.some((some) => some.outcome === outcome && isRelied("key", some.referee ?? "", time));
+  return rulings.some((some) => some.outcome === outcome && isRelied("key", some.referee, time));
 }
 
 /** Whether the answer was found wrong by running the model again: then nobody's word but its node's is left. */

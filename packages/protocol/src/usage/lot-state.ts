@@ -41,7 +41,7 @@ export type OpenLot = {
 /** A receipt that was drawn, and by whom it is checked. What was asked for is of no stratum. */
 export type Draw = { verifier: Key; epoch: number; stratum: Stratum | undefined; omitted: boolean };
 
-/** The strata of one model over the trailing day, and by their shapes as far as they are drawn and not lost. */
+/** The strata of one model over the trailing day, in order of time, and by their shapes as far as they are drawn and not lost. */
 export type Window = { strata: Stratum[]; planned: Shapes };
 
 /** What a verifier did, and what it did not do. */

@@ -7,7 +7,7 @@ import { addShape } from "../lot/shapes.ts";
 import { awaitLot, awaitsDraw, countDrawn, omitAsked, queueAsked, takeAsked } from "./asked.ts";
 import { dayOf } from "./day.ts";
 import { reliedBy } from "./grade.ts";
-import { type OpenLot, type Stratum, verifierOf, type Window } from "./lot-state.ts";
+import { type Lots, type OpenLot, type Stratum, verifierOf, type Window } from "./lot-state.ts";
 import { countStratum, coverageOf, examinationOf, plannedOf, regrade } from "./regrade.ts";
 import { bytesOf, type Event, type FoldState, type Key, keyOf } from "./state.ts";
 
@@ -44,25 +44,25 @@ function dueLots({ lots }: FoldState, verifier: Key): OpenLot[] {
 
 /** Opens the lot of the last epoch for what it is the first to cover, where some of that can be drawn. */
 export function openLot(fold: FoldState, entryBytes: Uint8Array, covered: readonly Event[]): void {
-  const ordinal = fold.epochs.length - 1;
-  const { index: epoch = 0, timeSeconds = 0 } = fold.epochs[ordinal] ?? {};
+  const ordinal = fold.times.seconds.length - 1;
+  const { index: epoch = 0, timeSeconds = 0 } = fold.epochs.at(-1) ?? {};
   const byModel = new Map<Key, Key[]>();
   for (const event of covered) {
     const receipt = event.kind === "inference" ? fold.receipts.get(event.receipt) : undefined;
     if (event.kind !== "inference" || !receipt?.openable) continue;
     if (receipt.asked) {
       awaitLot(fold, event.receipt);
-      fold.lots.deadlines.push({ receipt: event.receipt, untilSeconds: timeSeconds + WINDOW_SECONDS });
+      awaitCheck(fold.lots, event.receipt, timeSeconds);
       continue;
     }
-    const known = byModel.get(event.model);
-    if (known === undefined) byModel.set(event.model, [event.receipt]);
+    const known = byModel.get(event.lane.model);
+    if (known === undefined) byModel.set(event.lane.model, [event.receipt]);
     else known.push(event.receipt);
   }
   const asked = takeAsked(fold);
   if (byModel.size === 0 && asked.size === 0) return;
   const population = [...byModel].map(([model, receipts]) => ({ model, receipts }));
-  const participants = participantsOf(fold, fold.epochs[ordinal - 1]?.index ?? 0, timeSeconds);
+  const participants = participantsOf(fold, fold.epochs.at(-2)?.index ?? 0, timeSeconds);
   const lot = { epoch, digest: sha256(entryBytes), ordinal, timeSeconds, participants, population, asked };
   fold.lots.open.push(lot);
   if (participants.length === 0) closeLot(fold, lot);
@@ -104,13 +104,13 @@ function closeLot(fold: FoldState, lot: OpenLot): void {
     cell.drawn += drawn;
     if (drawn === 0) cell.undrawnEpochs++;
     countStratum(cell, stratum, 1);
-    window.strata.push(stratum);
+    insertByTime(window.strata, stratum, (some) => some.timeSeconds);
     addShape(window.planned, plannedOf(stratum), 1);
     const tickets = receipts.map((receipt) => ({ receipt, ticket: ticketOf(seed, bytesOf(receipt)) }));
     tickets.sort((a, b) => (keyOf(a.ticket) < keyOf(b.ticket) ? -1 : 1));
     for (const { receipt, ticket } of tickets.slice(0, drawn)) {
       draw(fold, lot, receipt, drawnVerifier(reveals, ticket), stratum);
-      lots.deadlines.push({ receipt, untilSeconds: (fold.timeSeconds ?? 0) + WINDOW_SECONDS });
+      awaitCheck(lots, receipt, fold.timeSeconds ?? 0);
     }
   }
   for (const receipt of lot.asked) {
@@ -146,6 +146,24 @@ function forgetChains({ lots, epochs }: FoldState): void {
   }
 }
 
+function awaitCheck({ deadlines }: Lots, receipt: Key, sinceSeconds: number): void {
+  const deadline = { receipt, untilSeconds: sinceSeconds + WINDOW_SECONDS };
+  insertByTime(deadlines, deadline, ({ untilSeconds }) => untilSeconds);
+}
+
+/** Lots do not close in the order of their epochs, and a clock may go back: what comes last need not be the newest. */
+function insertByTime<T>(sorted: T[], item: T, secondsOf: (item: T) => number): void {
+  const seconds = secondsOf(item);
+  let [low, high] = [0, sorted.length];
+  if (high === 0 || secondsOf(sorted[high - 1] as T) <= seconds) low = high;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (secondsOf(sorted[middle] as T) <= seconds) low = middle + 1;
+    else high = middle;
+  }
+  sorted.splice(low, 0, item);
+}
+
 function windowOf({ lots }: FoldState, model: Key): Window {
   let window = lots.windows.get(model);
   if (window === undefined) {
@@ -157,7 +175,7 @@ function windowOf({ lots }: FoldState, model: Key): Window {
 
 /** What an epoch ends: lots that waited long enough, checks that did not come, strata that are a day old. */
 export function expire(fold: FoldState, timeSeconds: number): void {
-  const { lots, epochs } = fold;
+  const { lots, times } = fold;
   for (const window of lots.windows.values()) {
     const isOld = (stratum: Stratum | undefined) =>
       stratum !== undefined && stratum.timeSeconds <= timeSeconds - WINDOW_SECONDS;
@@ -167,7 +185,7 @@ export function expire(fold: FoldState, timeSeconds: number): void {
       window.strata.shift();
     }
   }
-  for (const lot of [...lots.open]) if (lot.ordinal + LOT_EPOCHS < epochs.length) closeLot(fold, lot);
+  for (const lot of [...lots.open]) if (lot.ordinal + LOT_EPOCHS < times.seconds.length) closeLot(fold, lot);
   for (let next = lots.deadlines[0]; next !== undefined && next.untilSeconds <= timeSeconds; next = lots.deadlines[0]) {
     lots.deadlines.shift();
     omit(fold, next.receipt);

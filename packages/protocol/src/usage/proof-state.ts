@@ -24,6 +24,7 @@ export type Verification = {
 /** A dispute of a receipt: each disputer's first, by its signed id, and what the first referee that decided it says. */
 export type Dispute = {
   id: Key;
+  receipt: Key;
   disputer: Key;
   outcome: "upheld" | "rejected" | "undecided" | undefined;
   referee: Key | undefined;
@@ -41,8 +42,18 @@ export type Verdicts = {
   upheld: boolean;
 };
 
+/** What a referee decided of one dispute of a receipt or more. */
+export type Ruling = { outcome: "upheld" | "rejected"; referee: Key };
+
 /** A receipt that was drawn, checked or disputed. */
-export type Examination = { draw: Draw | undefined; checks: Verification[]; disputes: Dispute[]; counted: Verdicts };
+export type Examination = {
+  draw: Draw | undefined;
+  checks: Verification[];
+  disputes: Dispute[];
+  /** Each once: a referee may decide thousands of disputes of one receipt alike. */
+  rulings: Ruling[];
+  counted: Verdicts;
+};
 
 /** Hardware that vouched for a node's key, and the publishers that approved what it measured. */
 export type Attestation = {
@@ -91,8 +102,10 @@ export type Standing = { checked: number; failures: number; unopened: number; di
 
 export type Proofs = {
   examinations: Map<Key, Examination>;
-  /** Which receipt a dispute is of, by the dispute's signed id. */
-  disputed: Map<Key, Key>;
+  /** By the dispute's signed id, in order. */
+  disputes: Map<Key, Dispute>;
+  /** Who disputes which receipt, receipt then disputer: each once. */
+  disputers: Set<Key>;
   /** Engines that verifiers have run. */
   engines: Set<Key>;
   /** By day and model. */
@@ -115,7 +128,7 @@ export type Trust = {
 
 export function createProofs(): Proofs {
   const maps = { coverage: new Map(), standings: new Map(), missingReveals: new Map() };
-  return { examinations: new Map(), disputed: new Map(), engines: new Set(), ...maps };
+  return { examinations: new Map(), disputes: new Map(), disputers: new Set(), engines: new Set(), ...maps };
 }
 
 export function createTrust(): Trust {

@@ -2,6 +2,7 @@
 import { addShape } from "../lot/shapes.ts";
 import { dayOf } from "./day.ts";
 import { gradeOf, NO_VERDICTS, reliedBy, verdictsOf } from "./grade.ts";
+import { type Fact, findFact } from "./lanes.ts";
 import type { Stratum } from "./lot-state.ts";
 import type { Checked, Coverage, Examination, Proofs, Standing, Verdicts } from "./proof-state.ts";
 import { type FoldState, type Key, timeOf, type UsedReceipt } from "./state.ts";
@@ -29,7 +30,7 @@ export function createCoverage(day: string, model: Key): Coverage {
 export function examinationOf({ examinations }: Proofs, receipt: Key): Examination {
   let examination = examinations.get(receipt);
   if (examination === undefined) {
-    examination = { draw: undefined, checks: [], disputes: [], counted: NO_VERDICTS };
+    examination = { draw: undefined, checks: [], disputes: [], rulings: [], counted: NO_VERDICTS };
     examinations.set(receipt, examination);
   }
   return examination;
@@ -39,7 +40,9 @@ export function examinationOf({ examinations }: Proofs, receipt: Key): Examinati
 export function regrade(fold: FoldState, id: Key): void {
   const receipt = fold.receipts.get(id);
   const timeSeconds = receipt && timeOf(fold, receipt.index);
-  if (receipt !== undefined && timeSeconds !== undefined) gradeAt(fold, id, receipt, timeSeconds, dayOf(timeSeconds));
+  if (receipt === undefined || timeSeconds === undefined) return;
+  const day = dayOf(timeSeconds);
+  gradeAt(fold, id, receipt, { timeSeconds, day, fact: findFact(fold.demand, day, timeSeconds, receipt.lane) });
 }
 
 /** The same for all receipts, once a root is not relied on any more. */
@@ -47,16 +50,22 @@ export function regradeAll(fold: FoldState): void {
   for (const id of fold.receipts.keys()) regrade(fold, id);
 }
 
-/** The same for one whose time the caller knows. */
-export function gradeAt(fold: FoldState, id: Key, receipt: UsedReceipt, timeSeconds: number, day: string): void {
+/** When a receipt was, and what it is counted in, as long as that is looked back to. */
+type Dated = { timeSeconds: number; day: string; fact: Fact | undefined };
+
+/** The same for one of which the caller knows that. */
+export function gradeAt(fold: FoldState, id: Key, receipt: UsedReceipt, { timeSeconds, day, fact }: Dated): void {
   const { proofs } = fold;
   const examination = proofs.examinations.get(id);
   const isRelied = reliedBy(fold);
   if (receipt.exclusion === undefined) {
     const { tiers } = coverageOf(proofs, day, receipt.model);
     const tier = gradeOf(fold, receipt, examination, timeSeconds, isRelied);
-    if (receipt.tier !== undefined) tiers[receipt.tier]--;
-    tiers[tier]++;
+    for (const counted of [tiers, fact?.tiers]) {
+      if (counted === undefined) continue;
+      if (receipt.tier !== undefined) counted[receipt.tier]--;
+      counted[tier]++;
+    }
     if (receipt.tier === undefined && !receipt.openable) coverageOf(proofs, day, receipt.model).unopenable++;
     receipt.tier = tier;
   }

@@ -16,7 +16,9 @@ type Happening =
   | { kind: "publish" | "yank"; model: string; publisher: string }
   | { kind: "grant"; session: string; payer: string }
   | { kind: "call"; call: Call }
-  | { kind: "rely" | "acknowledge"; receipt: number; by: string }
+  | { kind: "rely" | "reverse" | "acknowledge"; receipt: number; by: string }
+  | { kind: "affiliate"; one: string; other: string; isMutual: boolean }
+  | { kind: "verify"; receipt: number; by: string }
   | { kind: "epoch"; days: number; lag: number }
   | { kind: "again"; entry: number }
   | {
@@ -28,7 +30,7 @@ type Happening =
       reference: number;
     }
   | { kind: "charge"; payer: string; from: number; count: number; amount: number | undefined; twice: boolean }
-  | { kind: "refund"; payer: string; receipt: number; amount: number }
+  | { kind: "refund"; payer: string; receipt: number; amount: number; gateway: string }
   | { kind: "payout"; payee: string; amount: number; reference: number };
 type Call = {
   session: string;
@@ -93,7 +95,14 @@ const money: fc.Arbitrary<Happening> = fc.oneof(
   },
   {
     weight: 3,
-    arbitrary: fc.record({ kind: fc.constant("refund" as const), payer, receipt: fc.nat(4), amount: fc.nat(15) }),
+    arbitrary: fc.record({
+      kind: fc.constant("refund" as const),
+      ...{ payer, receipt: fc.nat(4), amount: fc.nat(15) },
+      gateway: fc.oneof(
+        { weight: 5, arbitrary: fc.constant("gateway") },
+        { weight: 1, arbitrary: fc.constant("another gateway") },
+      ),
+    }),
   },
   {
     weight: 2,
@@ -123,12 +132,23 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
   {
     weight: 4,
     arbitrary: fc.record({
-      kind: fc.constant("rely" as const),
+      kind: fc.constantFrom("rely" as const, "rely" as const, "reverse" as const),
       receipt: fc.nat(),
       by: mostly("relier", "node", "second", "second relier"),
     }),
   },
   fc.record({ kind: fc.constant("acknowledge" as const), receipt: fc.nat(), by: session }),
+  fc.record({
+    kind: fc.constant("affiliate" as const),
+    one: fc.constantFrom("node", "publisher"),
+    other: mostly("second relier", "second node", "second"),
+    isMutual: mostly(true, false),
+  }),
+  fc.record({
+    kind: fc.constant("verify" as const),
+    receipt: fc.nat(),
+    by: fc.constantFrom("relier", "node", "verifier"),
+  }),
   {
     weight: 2,
     arbitrary: fc.record({
@@ -180,16 +200,22 @@ async function logOf(all: readonly Happening[]): Promise<UsageLog> {
       if (ids.length > 0) await log.charge(some.payer, BigInt(some.amount ?? dueOf(log.entries, ids)), ids);
     } else if (some.kind === "refund") {
       const receipt = payable[some.receipt % Math.max(1, payable.length)] ?? new Uint8Array(32);
-      await log.refund(some.payer, BigInt(some.amount), receipt);
+      await log.refund(some.payer, BigInt(some.amount), receipt, some.gateway);
     } else if (some.kind === "payout")
       await log.payOut(some.payee, BigInt(some.amount), tagOf(`reference ${some.reference}`));
-    else if (some.kind === "again") log.append(log.entries[some.entry % log.entries.length] ?? never());
+    else if (some.kind === "affiliate") {
+      await log.affiliate(some.one, [some.other]);
+      if (some.isMutual) await log.affiliate(some.other, [some.one]);
+    } else if (some.kind === "again") log.append(log.entries[some.entry % log.entries.length] ?? never());
     else if (some.kind === "epoch") {
       timeSeconds += some.days * DAY;
       await log.epoch(timeSeconds, Math.max(0, log.entries.length - some.lag));
-    } else if (some.kind === "rely" || some.kind === "acknowledge") {
+    } else if (some.kind === "verify")
+      await log.verify(some.by, receipts[some.receipt % Math.max(1, receipts.length)] ?? new Uint8Array(32));
+    else if (some.kind === "rely" || some.kind === "reverse" || some.kind === "acknowledge") {
       const receipt = receipts[some.receipt % Math.max(1, receipts.length)] ?? new Uint8Array(32);
       if (some.kind === "rely") await log.rely(receipt, some.by);
+      else if (some.kind === "reverse") await log.reverse(receipt, some.by);
       else await log.acknowledge(receipt, some.by);
     }
   }
@@ -300,7 +326,10 @@ test("what enrols, publishes, grants, answers or dates changes the size and noth
   );
 });
 
-test("an entry later on never lowers gross, valid or decisions relied on", async () => {
+/** What may show that a relier is of one party with who answered or checked. */
+const JOINING: readonly Entry["kind"][] = ["grant", "settlement", "affiliation", "verification"];
+
+test("an entry later on never lowers gross or valid, nor decisions relied on but by a reversal, which takes one at most, or by joining reliers to sellers", async () => {
   await fc.assert(
     fc.asyncProperty(happenings, async (all) => {
       const fold = createFold();
@@ -308,8 +337,10 @@ test("an entry later on never lowers gross, valid or decisions relied on", async
       for (const entry of (await logOf(all)).entries) {
         applyEntry(fold, entry);
         const { totals } = figuresOf(fold);
-        for (const figure of ["gross", "valid", "acknowledged", "decisionsReliedOn", "requesters"] as const)
+        for (const figure of ["gross", "valid", "acknowledged", "requesters"] as const)
           expect(totals[figure]).toBeGreaterThanOrEqual(before[figure]);
+        const least = before.decisionsReliedOn - (entry.kind === "reversal" ? 1 : 0);
+        if (!JOINING.includes(entry.kind)) expect(totals.decisionsReliedOn).toBeGreaterThanOrEqual(least);
         before = totals;
       }
     }),

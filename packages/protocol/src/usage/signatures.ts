@@ -15,7 +15,7 @@ export type EntrySignatures = { ok: true; jobs: SignatureJob[] } | { ok: false; 
 /** The signatures of `entry`, by what `fold` knows of the entries before it. */
 export function signaturesOf(fold: FoldState, entry: Entry): EntrySignatures {
   const signer = signerOf(fold, entry);
-  if (signer === undefined || !equal(keyId(signer), entry.signed.keyId))
+  if (signer === undefined || !isBy(entry, signer))
     return { ok: false, detail: `no key before it may sign this ${entry.kind} entry` };
   const jobs = [jobOf(entry.signed, signer)];
   if (entry.kind === "grant") {
@@ -26,14 +26,20 @@ export function signaturesOf(fold: FoldState, entry: Entry): EntrySignatures {
   return entry.kind === "receipt" ? withRequester(fold, entry.says.authorization, jobs) : { ok: true, jobs };
 }
 
+/** Whether the entry names `signer` as its key. A receipt's was found by that name. */
+function isBy({ kind, signed }: Entry, signer: Uint8Array): boolean {
+  return kind === "receipt" || equal(keyId(signer), signed.keyId);
+}
+
 /** Adds the requester's half. */
 function withRequester(fold: FoldState, bytes: Uint8Array, jobs: SignatureJob[]): EntrySignatures {
   try {
     const { says, signed } = parseAuthorization(bytes);
     const session = fold.sessions.get(keyOf(says.session));
-    if (session === undefined || session.sessionKeyId !== keyOf(signed.keyId))
+    if (session === undefined || session.sessionKeyId !== signed.keyIdLatin1)
       return { ok: false, detail: "its authorization is not by the key of a session granted before it" };
-    return { ok: true, jobs: [...jobs, jobOf(signed, session.sessionKey)] };
+    jobs.push(jobOf(signed, session.sessionKey));
+    return { ok: true, jobs };
   } catch (error) {
     if (error instanceof Malformed) return { ok: false, detail: `its authorization ${error.message}` };
     throw error;

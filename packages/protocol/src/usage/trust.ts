@@ -4,6 +4,7 @@ import type { Technology } from "../entry/verification.ts";
 import { rootName } from "./proof-state.ts";
 import { regradeAll } from "./regrade.ts";
 import { type FoldState, type Key, keyOf } from "./state.ts";
+import { overruleAnew } from "./statements.ts";
 
 /** What is never a ground: simulated evidence, and a GPU's, which says nothing of the code that holds a node's key. */
 const UNCOUNTED: ReadonlySet<Technology> = new Set(["simulated", "hopper"]);
@@ -52,4 +53,5 @@ export function applyRevocation(fold: FoldState, { says }: EntryOf<"revocation">
   if ((fold.trust.revoked.get(name) ?? Number.POSITIVE_INFINITY) <= since) return;
   fold.trust.revoked.set(name, since);
   regradeAll(fold);
+  overruleAnew(fold);
 }

@@ -1,0 +1,135 @@
+/** What came of each lane on a day, as it was judged: what all figures of demand add up. */
+import type { Label } from "../judgement.ts";
+import type { Fact, Lane } from "../lanes.ts";
+import type { Grade } from "../proof-state.ts";
+import type { Exclusion, FoldState, Key } from "../state.ts";
+import type { Series } from "./series.ts";
+
+/** What valid receipts come to. */
+export type Sums = {
+  inferences: number;
+  units: number;
+  outputUnits: number;
+  acknowledged: number;
+  tiers: Record<Grade, number>;
+  /** Undefined where there is none: most lanes wait for no check. */
+  lags: Map<number, number> | undefined;
+  priceAtomic: bigint;
+  subsidisedAtomic: bigint;
+  refundedAtomic: bigint;
+  refundedSubsidisedAtomic: bigint;
+};
+
+/** The last of gross, valid, organic and floor that receipts are in: 0 to 3. A receipt of rank 2 is gross, valid and organic. */
+export type Rank = 0 | 1 | 2 | 3;
+
+export type Portion = {
+  lane: Lane;
+  /** Of the valid ones. */
+  rank: Rank;
+  label: Label | undefined;
+  /** Receipts that are not valid, and why. */
+  excluded: number;
+  exclusions: Map<Exclusion, number>;
+  sums: Sums;
+};
+
+/** One literal: of spreads the engine makes objects several times as slow. */
+export function createSums(): Sums {
+  return {
+    inferences: 0,
+    units: 0,
+    outputUnits: 0,
+    acknowledged: 0,
+    tiers: { none: 0, signed: 0, attested: 0, reexecuted: 0, proved: 0 },
+    lags: undefined,
+    priceAtomic: 0n,
+    subsidisedAtomic: 0n,
+    refundedAtomic: 0n,
+    refundedSubsidisedAtomic: 0n,
+  };
+}
+
+type Added = Omit<Sums, "inferences">;
+
+export function addSums(into: Sums, from: Added, inferences: number): void {
+  into.inferences += inferences;
+  into.units += from.units;
+  into.outputUnits += from.outputUnits;
+  into.acknowledged += from.acknowledged;
+  addTiers(into.tiers, from.tiers);
+  if (from.lags !== undefined && from.lags.size > 0) {
+    into.lags ??= new Map();
+    addCounts(into.lags, from.lags);
+  }
+  if (from.priceAtomic > 0n) {
+    into.priceAtomic += from.priceAtomic;
+    into.subsidisedAtomic += from.subsidisedAtomic;
+  }
+  if (from.refundedAtomic > 0n) {
+    into.refundedAtomic += from.refundedAtomic;
+    into.refundedSubsidisedAtomic += from.refundedSubsidisedAtomic;
+  }
+}
+
+function addTiers(into: Sums["tiers"], from: Sums["tiers"]): void {
+  into.none += from.none;
+  into.signed += from.signed;
+  into.attested += from.attested;
+  into.reexecuted += from.reexecuted;
+  into.proved += from.proved;
+}
+
+export function addCounts<T>(into: Map<T, number>, from: ReadonlyMap<T, number>): void {
+  for (const [item, count] of from) into.set(item, (into.get(item) ?? 0) + count);
+}
+
+/** How a lane is judged on a day. A day that nothing looks back to any more says nothing for a lane. */
+export function rankOf(series: Series, day: string, lane: Lane): Rank {
+  if (!series.organics.get(day)?.has(lane)) return 1;
+  return series.floors.get(day)?.has(lane) ? 3 : 2;
+}
+
+/** What came of each lane on the days, of which `series` has the judgements: one for each lane and way it was judged. */
+export function portionsOf({ demand }: FoldState, series: Series, days: readonly string[]): Portion[] {
+  const portions: Portion[] = [];
+  const ofLane = new Map<Lane, Portion[]>();
+  for (const day of days)
+    for (const [lane, facts] of demand.facts.get(day) ?? []) {
+      let own = ofLane.get(lane);
+      if (own === undefined) {
+        own = [];
+        ofLane.set(lane, own);
+      }
+      const [rank, label] = [rankOf(series, day, lane), series.labels.get(day)?.get(lane)];
+      let portion = own.find((known) => known.rank === rank && known.label === label);
+      if (portion === undefined) {
+        portion = createPortion(lane, rank, label);
+        own.push(portion);
+        portions.push(portion);
+      }
+      for (const fact of facts) addFact(portion, fact);
+    }
+  return portions;
+}
+
+export function createPortion(lane: Lane, rank: Rank, label: Label | undefined): Portion {
+  return { lane, rank, label, excluded: 0, exclusions: new Map(), sums: createSums() };
+}
+
+export function addFact(into: Portion, fact: Fact): void {
+  addSums(into.sums, fact, fact.valid);
+  into.excluded += fact.gross - fact.valid;
+  if (fact.exclusions.size > 0) addCounts(into.exclusions, fact.exclusions);
+}
+
+/** Whether its payer can be told from others. */
+export function isTold({ payer, tagMode }: Lane): boolean {
+  return payer !== "" && tagMode !== "anonymous";
+}
+
+/** Keeps the highest rank of each. */
+export function raise(ranks: Map<Key, Rank>, key: Key, rank: Rank): void {
+  const known = ranks.get(key);
+  if (known === undefined || known < rank) ranks.set(key, rank);
+}
