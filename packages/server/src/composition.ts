@@ -10,6 +10,7 @@ import {
   timeOf,
 } from "@tallystick/protocol";
 import { Hono } from "hono";
+import { analyticsRoutes } from "./analytics/routes.ts";
 import { createEvidenceArchive } from "./attestation/archive-store.ts";
 import { openAttesting } from "./attesting.ts";
 import { backupRoutes, SNAPSHOTS } from "./backup/routes.ts";
@@ -42,6 +43,8 @@ import type { NetworkOptions } from "./network.ts";
 import type { Begun, NetworkLog } from "./network-log.ts";
 import type { LotOpenings } from "./node/lot-openings.ts";
 import { createOpeningAccess, type OpeningAccess, openingHandler } from "./node/opening-access.ts";
+import { openApiDocument } from "./openapi/document.ts";
+import { OPERATIONS } from "./openapi/operations.ts";
 import { measureNodes, type Operations, operationsRoutes } from "./operations.ts";
 import { addPages, firstCall } from "./pages.ts";
 import { nowSeconds } from "./platform/clock.ts";
@@ -52,9 +55,17 @@ import { generateKey } from "./platform/keys.ts";
 import { sameSecret } from "./platform/secrets.ts";
 import type { Signing } from "./platform/signing.ts";
 import type { Proofs } from "./proofs.ts";
+import type { Segmenting } from "./segmenting.ts";
 import { openServing, type Serving } from "./serving.ts";
 import type { Settling } from "./settling.ts";
+import { createDocuments } from "./usage/documents.ts";
+import { TEXT_FORMATS } from "./usage/formats.ts";
+import { USAGE_OPERATIONS } from "./usage/openapi.ts";
+import { parquetFormat } from "./usage/parquet.ts";
+import { createPublished, type Published } from "./usage/published.ts";
+import { createRecomputations } from "./usage/recomputations.ts";
 import { usageRoutes } from "./usage/routes.ts";
+import { usageView } from "./usage/view.ts";
 
 /** The release that this is. */
 export const VERSION = "0.1.0";
@@ -83,6 +94,7 @@ export type Services = {
   settling: Settling;
   contents: Contents;
   proofs: Proofs | undefined;
+  segmenting: Segmenting;
   adminToken: string;
   nodeToken: string | undefined;
   /** Whether calls can be taken. */
@@ -92,6 +104,8 @@ export type Services = {
 export type Routes = {
   app: Hono;
   latest: ReturnType<typeof createReceipts>["latest"];
+  shown: () => Published;
+  documents: ReturnType<typeof createDocuments>;
   serving: Serving;
   /** Who may open what the node in this process keeps. */
   openingAccess: OpeningAccess;
@@ -161,6 +175,7 @@ export function composeRoutes(
   const attestations = createEvidenceArchive(database);
   const serving = openServing({
     ...{ ledger, engine, workerCount: options.workerCount, files: hub.files, clock, random, deadlineMs, isAdmin },
+    resolveTexts: options.resolveTexts,
     signers: keys,
     generationDeadlineMs: GENERATION_DEADLINE_MS,
     keepOpening: lotOpenings.keep,
@@ -184,12 +199,19 @@ export function composeRoutes(
     credits: settling.credits,
     jsonFault,
   });
-  const figures = () => ledger.projection.figures();
+  const shown = createPublished({
+    fold,
+    figures: () => ledger.projection.figures(),
+    head: () => log.head,
+    nowMs: () => clock.nowMs(),
+  });
+  const figures = () => shown().figures;
+  const { behindTlsProxy: isBehindProxy = false } = options;
   const app = new Hono();
   app.use(operations.requests.middleware);
   measureNodes(operations.metrics, serving.nodes);
   app.use(cors);
-  app.route("/", logRoutes({ admission, isAdmin, published, reads }));
+  app.route("/", logRoutes({ admission, isAdmin, isBehindProxy, published, reads }));
   const signers = { ...keys, verifier };
   const { simulatedRoot } = options;
   app.route(
@@ -211,7 +233,16 @@ export function composeRoutes(
   const historyReads = readsOf(history, HISTORY_KEPT_BYTES);
   app.route("/", tileRoutes({ published: () => history.published, reads: historyReads }, "/checkpoints"));
   app.route("/witnesses", witnesses.routes);
-  app.route("/", usageRoutes({ figures, head: () => log.head }));
+  const documents = createDocuments({
+    fold,
+    closed: ledger.documents,
+    head: () => log.head,
+    nowMs: () => clock.nowMs(),
+  });
+  const formats = [...TEXT_FORMATS, parquetFormat(gates.segmenting.parquet)];
+  app.route("/", usageRoutes({ fold, published: shown, documents, formats }));
+  const { openQuery = false } = options;
+  app.route("/", analyticsRoutes({ ...gates.segmenting, isOpen: openQuery, isAdmin }));
   app.route(
     "/",
     hubRoutes({
@@ -221,8 +252,7 @@ export function composeRoutes(
       timeOf: (index) => timeOf(fold, index),
     }),
   );
-  const { behindTlsProxy = false } = options;
-  app.route("/", operationsRoutes({ metrics: operations.metrics, isAdmin, isReady, isBehindProxy: behindTlsProxy }));
+  app.route("/", operationsRoutes({ metrics: operations.metrics, isAdmin, isReady, isBehindProxy }));
   const snapshots = folder.file(SNAPSHOTS);
   app.route(
     "/",
@@ -267,7 +297,7 @@ export function composeRoutes(
     if (index !== undefined) openings.destroy({ id, index }, payerTag);
   };
   app.route("/", contentRoutes({ contents, callerOf: (c) => entrance.callerOf(c, "read"), destroyOpening }));
-  return { app, latest: receipts.latest, serving, openingAccess, authenticate };
+  return { app, latest: receipts.latest, shown, documents, serving, openingAccess, authenticate };
 }
 
 /** Who has an opening erased has the proof erased as well: it shows the answer. */
@@ -287,20 +317,25 @@ export type Place = { url: string; origin: string; logVkey: string };
 
 /** All that is served, at the place where it is reached. */
 export function withPages(
-  { app, latest, serving }: Routes,
+  { app, latest, shown, documents, serving }: Routes,
   { options, folder, keys, ledger, networkLog }: Services,
   place: Place,
 ): Hono {
   app.route("/", serving.routes(place.url));
   app.get("/v1/network", (c) => c.json({ ...place, gateway: base64(keyId(keys.gateway.spki)), version: VERSION }));
-  const view = () => ({
-    ...place,
-    figures: ledger.projection.figures(),
-    checkpoint: encodeNote(ledger.log.head.note),
-    witnesses: networkLog.witnesses.listed,
-    witnessedSize: ledger.log.witnessed?.size,
-    firstCall: firstCall(place.url, `$(cat ${folder.file("keys", "api-key")})`),
-    latest: latest(20),
-  });
-  return addPages(app, view, options.report);
+  const api = openApiDocument(VERSION, { Usage: USAGE_OPERATIONS, ...OPERATIONS });
+  app.get("/openapi.json", (c) => c.json(api));
+  const log = () => {
+    const { figures, head } = shown();
+    const { listed: witnesses } = networkLog.witnesses;
+    return {
+      ...place,
+      ...{ figures, checkpoint: encodeNote(head.note), witnesses, witnessedSize: ledger.log.witnessed?.size },
+    };
+  };
+  const call = firstCall(place.url, `$(cat ${folder.file("keys", "api-key")})`);
+  const home = () => ({ ...log(), firstCall: call, latest: latest(20) });
+  const recomputations = createRecomputations(ledger.fold);
+  const usage = () => ({ ...log(), ...usageView(ledger.fold, documents(), recomputations) });
+  return addPages(app, { log, home, usage }, options.report);
 }

@@ -2,6 +2,7 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import {
+  equal,
   hex,
   keyId,
   keyOf,
@@ -59,6 +60,20 @@ export async function enrol({ fold, publish }: Ledger, keys: Partial<Record<Role
     unknown.map(async ([role, signer]) => {
       const says = { version: 1, action: "enrol", role, spki: signer.spki, name: `local-${role}` } as const;
       await publish((await signEntry(signer, "key", says)).signed.bytes);
+    }),
+  );
+}
+
+/** Says in the log that its own roles are of one owner, each of all others: what they trade with one another is no use. */
+export async function affiliate({ fold, publish }: Ledger, signers: readonly Signer[]): Promise<void> {
+  const ids = signers.map(({ spki }) => keyId(spki)).sort(Buffer.compare);
+  await Promise.all(
+    signers.map(async (signer) => {
+      const own = keyId(signer.spki);
+      const named = fold.demand.affiliations.get(keyOf(own));
+      const keys = ids.filter((id) => !equal(id, own));
+      if (keys.every((id) => named?.has(keyOf(id)))) return;
+      await publish((await signEntry(signer, "affiliation", { version: 1, keys })).signed.bytes);
     }),
   );
 }

@@ -1,12 +1,15 @@
 /** The log and its fold as one: what is appended here is durable, and `publish` waits until the fold has it. */
+import { join } from "node:path";
 import type { FoldState } from "@tallystick/protocol";
 import { Log, type LogOptions } from "./log/service.ts";
-import { Projection } from "./usage/service.ts";
+import { DayDocuments } from "./usage/day-documents.ts";
+import { Projection, replayDays } from "./usage/service.ts";
 
 export type Ledger = {
   log: Log;
   projection: Projection;
   fold: FoldState;
+  documents: DayDocuments;
   append(entry: Uint8Array): Promise<number>;
   /** Appends what room was asked for before, with `checkRoom`. */
   appendAdmitted(entry: Uint8Array): Promise<number>;
@@ -25,13 +28,19 @@ export async function openLedger(options: LogOptions, projections: string): Prom
     ...log.head,
     readBundle: (index: number, width: number) => tree.readCheckedBundle(index, width),
   };
-  const projection = await Projection.open(projections, signed, (size) => tree.rootAt(size));
+  const { clock, report } = options;
+  const documents = new DayDocuments({ folder: join(projections, "documents"), nowMs: () => clock.nowMs(), report });
+  const projection = await Projection.open(projections, signed, (size) => tree.rootAt(size), documents);
+  const { fold } = projection;
+  const rules = fold.series.map((series) => series.rules);
+  await documents.begin(fold, (...shown) => replayDays({ ...signed, ...log.head }, rules, ...shown));
   log.follow((entries) => projection.apply(entries));
 
   return {
     log,
     projection,
-    fold: projection.fold,
+    fold,
+    documents,
     append: (entry) => log.append(entry),
     appendAdmitted: (entry) => log.appendAdmitted(entry),
 
@@ -44,6 +53,7 @@ export async function openLedger(options: LogOptions, projections: string): Prom
     },
 
     async close() {
+      await documents.close();
       await log.close();
       await projection.save(log.head.root);
     },

@@ -11,6 +11,7 @@ import { HELP, type Options, parseOptions } from "./options.ts";
 import { firstCall } from "./pages.ts";
 import { systemClock } from "./platform/clock.ts";
 import { watchDiskSpace } from "./platform/disk-space.ts";
+import { resolveTexts } from "./platform/dns.ts";
 import { OperatorError, ServiceError, systemCode } from "./platform/errors.ts";
 import { writeDurably } from "./platform/files.ts";
 import { createLogging } from "./platform/logging.ts";
@@ -68,6 +69,7 @@ async function runNetwork(
     clock: systemClock,
     random: createSystemRandom(),
     report,
+    resolveTexts,
     requestLog: request,
     crsPath,
     integrateIntervalMs: 200,

@@ -2,7 +2,9 @@
 import { access, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import {
+  closesAt,
   createNoteKey,
+  daysWithoutSnapshot,
   encodeHandover,
   encodeNoteKey,
   equal,
@@ -24,8 +26,9 @@ import { type Epochs, startEpochs } from "./log/epochs.ts";
 import { type History, startHistory } from "./log/history.ts";
 import { openFolder } from "./log/opening.ts";
 import { Log, type LogOptions } from "./log/service.ts";
+import { startSnapshots } from "./log/snapshots.ts";
 import { NO_WITNESSES } from "./log/witnesses.ts";
-import type { Clock } from "./platform/clock.ts";
+import { type Clock, nowSeconds } from "./platform/clock.ts";
 import { closeAll, openAll } from "./platform/closing.ts";
 import { systemDisk } from "./platform/disk.ts";
 import { OperatorError } from "./platform/errors.ts";
@@ -117,6 +120,13 @@ export async function openNetworkLog(options: NetworkLogOptions): Promise<Networ
         const witnessed = () => ledger.log.witnessed;
         const epochs = startClock(options, ledger, role);
         closers.push(() => epochs.close());
+        const snapshots = startSnapshots({
+          signer: role,
+          due: () => daysWithoutSnapshot(ledger.fold),
+          append: ledger.append,
+        });
+        ledger.log.follow(snapshots.follow);
+        closers.push(() => snapshots.written());
         const checkpoints = await startHistory({ log: history, intervalMs: options.epochIntervalMs, witnessed });
         closers.push(() => checkpoints.close());
         const flush = async () => {
@@ -148,7 +158,11 @@ function historyOf({ signer, formerKeys, folder, ...rest }: LogOptions): LogOpti
   };
 }
 
-function startClock({ epochIntervalMs }: NetworkLogOptions, { log, fold, append }: Ledger, signer: Signer): Epochs {
+function startClock(
+  { epochIntervalMs, clock }: NetworkLogOptions,
+  { log, fold, append }: Ledger,
+  signer: Signer,
+): Epochs {
   const epochs = startEpochs({
     signer,
     intervalMs: epochIntervalMs,
@@ -156,6 +170,7 @@ function startClock({ epochIntervalMs }: NetworkLogOptions, { log, fold, append 
     append,
     coveredSize: fold.epochs.at(-1)?.size ?? 0,
     othersEnd: fold.untimed.length > 0 ? fold.size : 0,
+    isDayDue: () => [...fold.unclosed].some((day) => closesAt(day) <= nowSeconds(clock)),
   });
   log.follow(epochs.follow);
   return epochs;

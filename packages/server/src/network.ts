@@ -6,6 +6,7 @@ import { SNAPSHOTS } from "./backup/routes.ts";
 import { composeRoutes, readsOf, withPages } from "./composition.ts";
 import { openEngine } from "./engine.ts";
 import {
+  affiliate,
   enrol,
   firstApiKey,
   importModels,
@@ -31,6 +32,7 @@ import { measureOpenings, measureUpstreams, openOperations } from "./operations.
 import { type Clock, nowSeconds } from "./platform/clock.ts";
 import { closeAll, openAll } from "./platform/closing.ts";
 import { closeDatabase, openDatabase } from "./platform/database.ts";
+import type { ResolveTexts } from "./platform/dns.ts";
 import { LOCKED_FILE, openDataFolder } from "./platform/folder.ts";
 import type { Report } from "./platform/http.ts";
 import { openSigner } from "./platform/keys.ts";
@@ -42,6 +44,7 @@ import { openSigning } from "./platform/signing.ts";
 import { openProofs } from "./proofs.ts";
 import { readUpstreams } from "./relay/config.ts";
 import { createRelay } from "./relay/relay.ts";
+import { openSegmenting, type Segmenting } from "./segmenting.ts";
 import { openSettling } from "./settling.ts";
 import type { VerifierLimits } from "./verifier/service.ts";
 import { deriveKey, openVerifying } from "./verifying.ts";
@@ -58,6 +61,8 @@ export type NetworkOptions = {
   clock: Clock;
   random: Random;
   report: Report;
+  /** The texts that DNS has at a name. */
+  resolveTexts: ResolveTexts;
   /** The least time between two signed states of the log, and between two public checkpoints. */
   integrateIntervalMs: number;
   publishIntervalMs: number;
@@ -84,6 +89,8 @@ export type NetworkOptions = {
   openingBytes?: number;
   /** How long the content of a call with `store: true` is kept; 0 keeps none. */
   contentDays?: number;
+  /** Whether anybody may ask in SQL; else the operator alone. */
+  openQuery?: boolean;
   /** Told of every request. */
   requestLog?: RequestLog;
   /** Where they differ from those of REQUEST_LIMITS. */
@@ -111,6 +118,8 @@ export type Network = {
   writeEpoch(): Promise<void>;
   /** Resolves once its verifier and its referee have nothing to do at once. */
   verified(): Promise<void>;
+  /** Resolves once every closed day has its segment. */
+  segmented: Segmenting["idle"];
   close(): Promise<void>;
 };
 
@@ -161,7 +170,9 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
     if (await networkLog.rotate(keys.log, false)) return reopen(options, close);
     const verifier = await openSigner(keyFile("verifier"), signing.signer);
     const verifyingKeys = options.verifying && (await openVerifyingKeys(keyFile, signing));
-    await enrol(ledger, { ...keys, ...verifyingKeys });
+    const own = { ...keys, ...verifyingKeys };
+    await enrol(ledger, own);
+    await affiliate(ledger, Object.values(own));
     if (options.rotateLogKey && (await networkLog.rotate(keys.log, true))) return reopen(options, close);
     const begun = await networkLog.begin(keys.log);
     const hub = createHub({
@@ -200,6 +211,11 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
     });
     closers.push(lotOpenings.close);
     ledger.log.follow(sweeping(ledger.fold, lotOpenings));
+    const segmenting = openSegmenting({
+      ...{ data: folder.path, folder: folder.file("usage", "segments"), clock, report },
+      ...{ log: ledger.log, rows: ledger.projection.rows },
+    });
+    closers.push(segmenting.close);
     const reads = readsOf(ledger.log);
     const operations = openOperations(options, ledger.log);
     closers.push(operations.close);
@@ -228,6 +244,7 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
       settling,
       contents,
       proofs,
+      segmenting,
       adminToken,
       nodeToken,
       isReady: () => !closing && !requests.isDraining && ledger.log.canWrite,
@@ -260,6 +277,7 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
       flush,
       writeEpoch,
       verified: verifying.idle,
+      segmented: segmenting.idle,
       close,
     };
   });

@@ -25,7 +25,9 @@ test("each option is taken, and the help names each", () => {
     ),
     ..."--tls-cert c.pem --tls-key t.pem --url https://tallystick.example:8443/".split(" "),
     ..."--policy p.policy --checkpoint-interval 500 --rotate-log-key --new-witnesses --node-token t".split(" "),
-    ..."--verify 0 --verifier-token v --openings-mib 5 --content-days 7 --log-level debug --log-format text".split(" "),
+    ..."--verify 0 --verifier-token v --openings-mib 5 --content-days 7 --open-query --log-level debug --log-format text".split(
+      " ",
+    ),
   ];
   expect(parseOptions(args, "models")).toEqual({
     data: "d",
@@ -44,6 +46,7 @@ test("each option is taken, and the help names each", () => {
     nodeTokenPath: "t",
     behindTlsProxy: false,
     contentDays: 7,
+    openQuery: true,
     verifyShare: 0,
     verifierTokenPath: "v",
     openingBytes: 5 * 1024 * 1024,

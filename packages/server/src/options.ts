@@ -37,6 +37,8 @@ export type Options = {
   behindTlsProxy: boolean;
   /** How long contents of calls with `store: true` are kept. */
   contentDays: number;
+  /** Whether anybody may ask in SQL; else the operator alone. */
+  openQuery: boolean;
   /** What is said on standard error. */
   log: { format: LogFormat; level: LogLevel };
 };
@@ -100,6 +102,8 @@ export const HELP = `tallyd: a Tallystick network on this machine: hub, gateway,
   --content-days N
                   how long content is kept of calls with
                   store: true; 0 keeps none               (30)
+  --open-query    let anybody ask in SQL: one question at a time,
+                  each half a minute at most              (the operator alone)
   --log-level LEVEL
                   what is said on standard error: error,
                   warn, info or debug                     (info, with each request)
@@ -140,6 +144,7 @@ export function parseOptions(
       "verifier-token": { type: "string" },
       "openings-mib": { type: "string", default: "1024" },
       "content-days": { type: "string", default: "30" },
+      "open-query": { type: "boolean", default: false },
       "log-level": { type: "string", default: "info" },
       "log-format": { type: "string", default: defaultFormat },
       help: { type: "boolean", short: "h", default: false },
@@ -162,6 +167,7 @@ export function parseOptions(
     newWitnesses: values["new-witnesses"],
     ...(values.upstreams === undefined ? {} : { upstreamsPath: values.upstreams }),
     behindTlsProxy: values["behind-tls-proxy"],
+    openQuery: values["open-query"],
     contentDays: wholeNumber("content-days", values["content-days"], 0, 3_650),
     verifyShare: wholeNumber("verify", values.verify, 0, 100) / 100,
     openingBytes: mebibytes("openings-mib", values["openings-mib"], 0),

@@ -1,14 +1,33 @@
-/** The page, its assets, and what every route ends in when it fails. */
-import { asset, CONTENT_SECURITY_POLICY, type HomeView, renderHome } from "@tallystick/explorer";
+/** The pages, their assets, and what every route ends in when it fails. */
+import {
+  asset,
+  CONTENT_SECURITY_POLICY,
+  type HomeView,
+  type LogView,
+  renderHome,
+  renderProblems,
+  renderUsage,
+  type UsageView,
+} from "@tallystick/explorer";
 import type { Hono } from "hono";
-import { methodRefusal, ServiceError } from "./platform/errors.ts";
+import { type ErrorCode, methodRefusal, ServiceError, STATUS } from "./platform/errors.ts";
 import { errorResponse, type Report } from "./platform/http.ts";
+import { PROBLEMS, PROBLEMS_PATH } from "./platform/problems.ts";
 
 const METHODS = ["GET", "POST", "DELETE"];
 
-/** Adds them to `app`, whose other routes are there already. `view` is what the page shows, made anew for each look at it. */
-export function addPages(app: Hono, view: () => HomeView, report: Report): Hono {
-  app.get("/", (c) => c.html(renderHome(view()), 200, { "content-security-policy": CONTENT_SECURITY_POLICY }));
+/** What each page shows, made anew for each look at it. */
+export type Views = { log(): LogView; home(): HomeView; usage(): UsageView };
+
+const CODES = Object.keys(STATUS) as ErrorCode[]; // Its keys are its type.
+const PROBLEM_VIEWS = CODES.map((code) => ({ code, status: STATUS[code], ...PROBLEMS[code] }));
+
+/** Adds them to `app`, whose other routes are there already. */
+export function addPages(app: Hono, views: Views, report: Report): Hono {
+  const headers = { "content-security-policy": CONTENT_SECURITY_POLICY };
+  app.get("/", (c) => c.html(renderHome(views.home()), 200, headers));
+  app.get("/usage", (c) => c.html(renderUsage(views.usage()), 200, headers));
+  app.get(PROBLEMS_PATH, (c) => c.html(renderProblems({ ...views.log(), problems: PROBLEM_VIEWS }), 200, headers));
   app.get("/assets/*", (c) => {
     const found = asset(c.req.path);
     if (found === undefined) throw new ServiceError("not_found", `no page at ${c.req.path}`);

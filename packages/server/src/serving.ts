@@ -19,7 +19,7 @@ import { nodeRoutes } from "./gateway/node-routes.ts";
 import { createNodeRegistry, type NodeView, type RegisteredNode } from "./gateway/nodes.ts";
 import { createRemoteNode } from "./gateway/remote-node.ts";
 import type { Ledger } from "./ledger.ts";
-import { type Admission, createAdmission } from "./log/admission.ts";
+import { type Admission, type AdmissionParts, createAdmission } from "./log/admission.ts";
 import { createLoading } from "./node/loading.ts";
 import { createNode, type NodeParts } from "./node/service.ts";
 import { type Clock, nowSeconds } from "./platform/clock.ts";
@@ -47,6 +47,8 @@ export type ServingParts = {
   keepOpening: NonNullable<NodeParts["keepOpening"]>;
   /** By which key a node ends TLS, as evidence that holds now says. */
   findTlsKey(node: Uint8Array): Uint8Array | undefined;
+  /** The texts that DNS has at a name. */
+  resolveTexts: AdmissionParts["resolveTexts"];
   /** What its node answers with proofs; lacks where there is no CRS. */
   proofs: NodeParts["proofs"];
 };
@@ -77,6 +79,7 @@ export function openServing(parts: ServingParts): Serving {
     ...{ fold, clock, publish, ownNode: keyId(signers.node.spki) },
     caughtUp: ledger.caughtUp,
     append: ledger.append,
+    resolveTexts: parts.resolveTexts,
   });
   const timeoutMs = Math.max(deadlineMs, generationDeadlineMs) + NODE_SLACK_MS;
   const id = keyId(signers.gateway.spki);

@@ -211,8 +211,8 @@ function payerOf({ authenticate }: VerifyingParts, c: Context): string {
 }
 
 function receiptOfDispute({ proofs }: FoldState, dispute: Uint8Array): Uint8Array | undefined {
-  const receipt = proofs.disputed.get(keyOf(dispute));
-  return receipt === undefined ? undefined : bytesOf(receipt);
+  const known = proofs.disputes.get(keyOf(dispute));
+  return known && bytesOf(known.receipt);
 }
 
 /** Goes through what the log got while nobody followed it. */

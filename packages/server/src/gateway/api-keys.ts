@@ -1,5 +1,12 @@
 /** API keys: what one may do, how much of it, and until when. Pure; accounts.ts keeps them. docs/operating/requesters.md. */
-import { type AcceptancePolicy, Malformed, type PublishedModel, parseAcceptancePolicy } from "@tallystick/protocol";
+import {
+  type AcceptancePolicy,
+  APP_NAME_LENGTH,
+  Malformed,
+  NAME,
+  type PublishedModel,
+  parseAcceptancePolicy,
+} from "@tallystick/protocol";
 import { z } from "zod";
 import { ServiceError } from "../platform/errors.ts";
 
@@ -13,6 +20,8 @@ const atomic = z
   .string()
   .regex(/^(0|[1-9][0-9]{0,19})$/, { error: "must be a number of atomic units, in digits", abort: true })
   .refine((digits) => BigInt(digits) < 1n << 64n, "must be less than 2^64");
+/** An app's name in the log. */
+export const AppName = z.string().max(APP_NAME_LENGTH).regex(NAME, "must be a name in lower case");
 const perMinute = z.number().int().min(1).max(1_000_000_000);
 
 /** What a key is made with, on the wire and where it is kept. It never changes: for other terms there is another key. */
@@ -29,6 +38,8 @@ export const KeyTerms = z.strictObject({
   requestsPerMinute: perMinute.exactOptional(),
   unitsPerMinute: perMinute.exactOptional(),
   concurrentCalls: z.number().int().min(1).max(10_000).exactOptional(),
+  /** The app that its calls are known under in the log, for everybody to see; without it, under none. */
+  app: AppName.exactOptional(),
   /** Unix seconds from which on it is refused. */
   expiry: z.number().int().min(0).exactOptional(),
   /** The least that its calls accept of an answer, whatever the call itself accepts (docs/policy.md). */

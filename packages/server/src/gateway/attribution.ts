@@ -1,8 +1,10 @@
 /**
- * What a request says of its sender: the app, by `HTTP-Referer` and `X-Title`, its class of traffic, and to whom it may be
- * opened. Self-declared.
+ * What a request says of its sender: the app, by `HTTP-Referer` and `X-Title` and in public by `x-tally-app`, its class of traffic,
+ * and to whom it may be opened. Self-declared.
  */
+import { APP_NAME_LENGTH } from "@tallystick/protocol";
 import { ServiceError } from "../platform/errors.ts";
+import { AppName } from "./api-keys.ts";
 
 /** An app, as it names itself: the origin of its page and a title; either may be empty. */
 export type App = { origin: string; title: string };
@@ -38,6 +40,16 @@ export function trafficOf(header: string | undefined): Traffic {
   throw new ServiceError("invalid_request", `x-tally-traffic is one of ${TRAFFIC.join(", ")}`, {
     param: "x-tally-traffic",
   });
+}
+
+/** The app that `x-tally-app` has the call known under in the log, for everybody to see; undefined where it is not there. */
+export function publicAppOf(header: string | undefined): string | undefined {
+  if (header === undefined || AppName.safeParse(header).success) return header;
+  throw new ServiceError(
+    "invalid_request",
+    `x-tally-app is a name in lower case of at most ${APP_NAME_LENGTH} characters, as example/shop`,
+    { param: "x-tally-app" },
+  );
 }
 
 /** Whether a verifier that is drawn for it may see the call, by `x-tally-open`; it may where that is not there. It is signed with the call. */

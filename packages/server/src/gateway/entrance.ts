@@ -1,12 +1,13 @@
 /** What every call by API key goes through before it is served: who calls, whether it was sent before, whether there is room. */
 import type { ServerResponse } from "node:http";
 import type { Context } from "hono";
+import { ServiceError } from "../platform/errors.ts";
 import { headersFor } from "../platform/http.ts";
 import { NEVER, Stop, type StopSignal } from "../platform/stop.ts";
 import type { Caller } from "./accounts.ts";
 import { type ApiKey, requireScope, type Scope } from "./api-keys.ts";
 import type { Apps } from "./apps-store.ts";
-import { appOf } from "./attribution.ts";
+import { appOf, publicAppOf } from "./attribution.ts";
 import { type Idempotency, requestDigest } from "./idempotency.ts";
 import type { Admission, Limits } from "./limits.ts";
 
@@ -22,7 +23,7 @@ export type EntranceParts = {
 };
 
 export type Entrance = {
-  /** Who calls, with a key of that scope. Throws unauthenticated or forbidden. */
+  /** Who calls, with a key of that scope, and under the app that the request names. Throws unauthenticated or forbidden. */
   callerOf(c: Context, scope: Scope): Caller;
   /** What `answer` gives, run once where the request has an `Idempotency-Key`. `body` is the request's, as it came. */
   once(c: Context, caller: Caller, body: Uint8Array, answer: () => Promise<Response>): Promise<Response>;
@@ -37,7 +38,8 @@ export function createEntrance({ authenticate, idempotency, limits, apps, nowSec
     callerOf(c, scope) {
       const caller = authenticate(c.req.header("authorization"));
       requireScope(caller.key, scope);
-      return caller;
+      const app = publicAppOf(c.req.header("x-tally-app"));
+      return app === undefined ? caller : inApp(caller, app);
     },
 
     async once(c, { payerTag }, body, answer) {
@@ -61,6 +63,16 @@ export function createEntrance({ authenticate, idempotency, limits, apps, nowSec
       if (app !== undefined) apps.count(payerTag, app, nowSeconds());
     },
   };
+}
+
+/** The caller as one of an app, unless its key was made for another. */
+function inApp(caller: Caller, app: string): Caller {
+  const { key } = caller;
+  const own = key.terms.app ?? app;
+  if (own === app) return { ...caller, key: { ...key, terms: { ...key.terms, app } } };
+  throw new ServiceError("forbidden", `this API key was made for the app ${own}: leave x-tally-app out`, {
+    param: "x-tally-app",
+  });
 }
 
 /** What `work` gives, in the place that was taken for it: a call of so many units that ends with it, as none that streams. */

@@ -31,7 +31,7 @@ export function lotOpeningRoutes({ own, findNode, isEnrolled }: LotOpeningRoutes
       return value === undefined ? [] : [[name, value]];
     });
     const { status, body } = await ask(node, c.req.path, Object.fromEntries(headers));
-    const contentType = status === 200 ? "application/cbor" : "application/json";
+    const contentType = status === 200 ? "application/cbor" : "application/problem+json";
     return new Response(body as Uint8Array<ArrayBuffer>, { status, headers: { "content-type": contentType } });
   });
   return app;

@@ -16,7 +16,8 @@ import {
 } from "@tallystick/protocol";
 import { type Context, Hono } from "hono";
 import { ServiceError } from "../platform/errors.ts";
-import { errorBody, headersFor, parseJson, type Report, readBody, respond, withoutRetries } from "../platform/http.ts";
+import { headersFor, parseJson, type Report, readBody, respond, withoutRetries } from "../platform/http.ts";
+import { errorBody } from "../platform/refusals.ts";
 import { type Observation, observationOf } from "../platform/requests.ts";
 import { Stop } from "../platform/stop.ts";
 import { policiesOf } from "./acceptance.ts";

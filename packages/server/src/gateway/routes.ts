@@ -18,6 +18,7 @@ import { observationOf } from "../platform/requests.ts";
 import { policiesOf } from "./acceptance.ts";
 import type { Account } from "./accounts.ts";
 import { answerOf } from "./answer.ts";
+import { AppName } from "./api-keys.ts";
 import { CALL_UNITS, inPlace, signalOf } from "./entrance.ts";
 import { type OipRoutes, oipRoutes } from "./oip-routes.ts";
 import type { Openings } from "./openings.ts";
@@ -45,6 +46,8 @@ const SessionRequest = z.strictObject({
     .transform(BigInt)
     .refine((budget) => budget < 1n << 64n)
     .exactOptional(),
+  /** Named in the log, for everybody to see. */
+  app: AppName.exactOptional(),
 });
 
 export function gatewayRoutes(parts: GatewayRoutes): Hono {
@@ -82,10 +85,11 @@ export function gatewayRoutes(parts: GatewayRoutes): Hono {
     if (!parsed.success || sessionKey?.length !== 91 || possession?.length !== 64)
       throw new ServiceError(
         "invalid_request",
-        "a session takes {sessionKey, possession, expiry, budget?}: base64 SPKI of P-256, base64 signature, Unix seconds, atomic units in digits",
+        "a session takes {sessionKey, possession, expiry, budget?, app?}: base64 SPKI of P-256, base64 signature, Unix seconds, atomic units in digits, a name in lower case",
       );
-    const { expiry, budget = balanceOf(account) } = parsed.data;
-    const grant = await sessions.grant(account, sessionKey, possession, expiry, budget);
+    const { expiry, budget = balanceOf(account), app } = parsed.data;
+    const asked = { sessionKey, possession, expiry, budget, ...(app === undefined ? {} : { app }) };
+    const grant = await sessions.grant(account, asked);
     return c.json({ grant: base64(grant.signed.bytes) }, 201);
   });
 

@@ -43,26 +43,26 @@ export type SessionParts = {
 const UNBOUNDED = 2n ** 64n - 1n;
 /** The longest that a session is granted for. */
 export const SESSION_SECONDS = 30 * 86_400;
-/** The gateway's own sessions are renewed this long before they end. */
+/** The gateway's own sessions last so long, and are renewed so long before they end. */
+const HELD_SECONDS = 86_400;
 const RENEWED_SECONDS = 3_600;
+/** Apps of one account at once: each has a grant in the log, which is for ever. */
+const APPS_HELD = 100;
 /** An authorization that the gateway signs is for now. */
 const AUTHORIZATION_SECONDS = 300;
+
+/** What a requester asks of its session. An app is named in the log, for everybody to see. */
+export type AskedSession = Pick<GrantPayload, "sessionKey" | "possession" | "expiry" | "budget" | "app">;
 
 /** A nonce that is taken. It is used up by being dispatched, or given back where nothing was. */
 export type Reservation = { release(): void };
 
 export type Sessions = {
   /** Grants a session to the key of `sessionKey`, which proved that it is there. Custody `account`. */
-  grant(
-    caller: Caller,
-    sessionKey: Uint8Array,
-    possession: Uint8Array,
-    expiry: number,
-    budgetAtomic: bigint,
-  ): Promise<EntryOf<"grant">>;
+  grant(caller: Caller, asked: AskedSession): Promise<EntryOf<"grant">>;
   /** Signs the requester's half for an account that has only an API key. Custody `gateway`. */
   authorize(
-    account: Account,
+    caller: Caller,
     asked: Omit<AuthorizationPayload, "version" | "session" | "nonce" | "expiry">,
   ): Promise<Authorization>;
   /** The requester's half, with its signature checked. Throws invalid_request or forbidden. */
@@ -73,14 +73,15 @@ export type Sessions = {
 
 export function createSessions(parts: SessionParts): Sessions {
   const { origin, signer, fold, clock, publish } = parts;
-  const held = new Map<string, Promise<HeldSession>>();
+  /** By payer, then app. */
+  const held = new Map<string, Map<string, Held>>();
   const reservedNonces = new Map<string, Set<number>>();
   const highest = new Map<string, number>();
 
   /** A grant, which nobody has yet. */
   async function signGrant(
     account: Account,
-    terms: Pick<GrantPayload, "sessionKey" | "possession" | "custody" | "expiry" | "budget">,
+    terms: AskedSession & Pick<GrantPayload, "custody">,
   ): Promise<EntryOf<"grant">> {
     return signEntry(signer, "grant", {
       version: 1,
@@ -93,33 +94,39 @@ export function createSessions(parts: SessionParts): Sessions {
     });
   }
 
-  async function hold(account: Account): Promise<HeldSession> {
+  async function hold(caller: Caller, expiry: number): Promise<HeldSession> {
     const sessionSigner = parts.newSigner();
-    const gateway = keyId(signer.spki);
-    const possession = await sessionSigner.sign(possessionMessage({ origin, gateway, sessionKey: sessionSigner.spki }));
-    const expiry = nowSeconds(clock) + 86_400;
-    const terms = { sessionKey: sessionSigner.spki, possession, custody: "gateway", expiry } as const;
-    const grant = await signGrant(account, { ...terms, budget: UNBOUNDED });
+    const place = { origin, gateway: keyId(signer.spki), sessionKey: sessionSigner.spki };
+    const app = appOf(caller);
+    const possession = await sessionSigner.sign(possessionMessage({ ...place, ...app }));
+    const terms = { sessionKey: sessionSigner.spki, possession, custody: "gateway", expiry, ...app } as const;
+    const grant = await signGrant(caller, { ...terms, budget: UNBOUNDED });
     await publish(grant.signed.bytes);
     return { signer: sessionSigner, id: signedId(grant.signed), expiry, nextNonce: 0 };
   }
 
-  /** The gateway's session for an account, made on its first call and when the last is about to end. */
-  async function heldSession(account: Account): Promise<HeldSession> {
-    const known = held.get(account.payerTag);
-    if (known !== undefined) {
-      const session = await known;
-      if (session.expiry - RENEWED_SECONDS > nowSeconds(clock)) return session;
-      if (held.get(account.payerTag) !== known) return heldSession(account);
-    }
-    const made = hold(account);
-    held.set(account.payerTag, made);
-    made.catch(() => held.delete(account.payerTag));
-    return made;
+  /** The gateway's session for an account and app, made on the first call and when the last is about to end. */
+  function heldSession(caller: Caller): Promise<HeldSession> {
+    const now = nowSeconds(clock);
+    const own = held.get(caller.payerTag) ?? new Map<string, Held>();
+    held.set(caller.payerTag, own);
+    const app = caller.key.terms.app ?? "";
+    const known = own.get(app);
+    if (known !== undefined && known.expiry - RENEWED_SECONDS > now) return known.session;
+    for (const [name, { expiry }] of own) if (expiry <= now) own.delete(name);
+    if (app !== "" && own.size >= APPS_HELD && !own.has(app)) throw tooManyApps();
+    const expiry = now + HELD_SECONDS;
+    const made: Held = { session: hold(caller, expiry), expiry };
+    own.set(app, made);
+    made.session.catch(() => {
+      if (own.get(app) === made) own.delete(app);
+    });
+    return made.session;
   }
 
   return {
-    async grant(caller, sessionKey, possession, expiry, budget) {
+    async grant(caller, asked) {
+      const { sessionKey, possession, expiry, app } = asked;
       const now = nowSeconds(clock);
       if (expiry <= now || expiry > now + SESSION_SECONDS)
         throw new ServiceError(
@@ -127,21 +134,20 @@ export function createSessions(parts: SessionParts): Sessions {
           `a session ends within ${SESSION_SECONDS} seconds of now, not at ${expiry}`,
         );
       // OpenSSL takes more spellings of a key than an entry may have: what nobody can read must not get into the log.
-      const message = parseOrRefuse(() => possessionMessage({ origin, gateway: keyId(signer.spki), sessionKey }));
+      const message = parseOrRefuse(() => possessionMessage({ origin, gateway: keyId(signer.spki), sessionKey, app }));
       if (!(await verifyEs256(sessionKey, message, possession)))
         throw new ServiceError(
           "forbidden",
-          "the session key did not sign for this log and gateway (docs/spec/receipt.md, possession)",
+          "the session key did not sign for this log, gateway and app (docs/spec/entry.md, grant)",
         );
-      const terms = { sessionKey, possession, custody: "account", expiry, budget } as const;
-      const grant = await signGrant(caller, terms);
+      const grant = await signGrant(caller, { ...asked, custody: "account" });
       parts.keepSession(signedId(grant.signed), caller.key.id, expiry, now);
       await publish(grant.signed.bytes);
       return grant;
     },
 
-    async authorize(account, asked) {
-      const session = await heldSession(account);
+    async authorize(caller, asked) {
+      const session = await heldSession(caller);
       const expiry = Math.min(nowSeconds(clock) + AUTHORIZATION_SECONDS, session.expiry);
       const nonce = session.nextNonce++;
       return signAuthorization(session.signer, { version: 1, session: session.id, nonce, expiry, ...asked });
@@ -191,6 +197,20 @@ function parseOrRefuse<T>(parse: () => T): T {
   }
 }
 
+/** The app that an API key was made for, where its maker wished that to be public. */
+function appOf({ key }: Caller): { app?: string } {
+  return key.terms.app === undefined ? {} : { app: key.terms.app };
+}
+
+function tooManyApps(): ServiceError {
+  return new ServiceError(
+    "rate_limited",
+    `the calls of an account name at most ${APPS_HELD} apps in a day: name one of those, or none`,
+    { param: "x-tally-app", retryAfterMs: RENEWED_SECONDS * 1000 },
+  );
+}
+
+type Held = { session: Promise<HeldSession>; expiry: number };
 type HeldSession = { signer: Signer; id: Uint8Array; expiry: number; nextNonce: number };
 
 function highestOf({ usedNonces }: Session): number {

@@ -5,9 +5,7 @@ import {
   equal,
   type FoldState,
   hex,
-  isOperator,
   type Key,
-  keyId,
   keyOf,
   Malformed,
   parseAuthorization,
@@ -15,18 +13,23 @@ import {
   signaturesOf,
   signedId,
   signerOf,
-  type UsedReceipt,
   verifyEs256,
   verifySigned,
 } from "@tallystick/protocol";
 import type { Clock } from "../platform/clock.ts";
+import type { ResolveTexts } from "../platform/dns.ts";
 import { ServiceError } from "../platform/errors.ts";
+import { createStrangerLimit, type Sender } from "./stranger-limits.ts";
+import { checkUsage } from "./usage-admission.ts";
 import { checkVerification, isOfVerification } from "./verification-admission.ts";
 
-/** Strangers' keys enrol at most this often, over all strangers: a log is for ever. */
-const ENROLMENTS_PER_MINUTE = 60;
+/** From one address, and from all together: a log is for ever. */
+const PER_MINUTE = { perMinute: 60, perMinuteInAll: 600 };
+const ENROLMENTS = { name: "enrolments", what: "keys enrol", ...PER_MINUTE };
 /** Chains of verifiers: one is good for days. */
-const COMMITS_PER_MINUTE = 60;
+const COMMITS = { name: "commits", what: "chains are committed to", ...PER_MINUTE };
+/** What costs whoever says it nothing: affiliations, recomputations, disputes of labels. */
+const STATEMENTS = { name: "statements", what: "affiliations, audits and disputes of labels", ...PER_MINUTE };
 
 export type AdmissionParts = {
   fold: FoldState;
@@ -39,13 +42,15 @@ export type AdmissionParts = {
   publish(entry: Uint8Array): Promise<number>;
   /** Resolves once the fold has all that was acknowledged before. */
   caughtUp(): Promise<void>;
+  /** The texts that DNS has at a name. Throws where it cannot be asked. */
+  resolveTexts: ResolveTexts;
 };
 
 export type Submitted = { index: number; alreadyLogged: boolean };
 
 export type Admission = {
   /** Takes a statement in. A receipt is durable when it resolves; with anything else, the fold has it. */
-  submit(bytes: Uint8Array): Promise<Submitted>;
+  submit(bytes: Uint8Array, sender?: Sender): Promise<Submitted>;
   /** Takes in a dispute whose opening was checked: without one, a dispute is refused. */
   submitOpened(bytes: Uint8Array): Promise<Submitted>;
   /** Takes in a revocation that the operator sends: the log's role key alone, which may be stolen, does not do. */
@@ -54,19 +59,24 @@ export type Admission = {
   findReceipt(id: Uint8Array): { statement: Key; index: number } | undefined;
 };
 
+/** By which door an entry came, and who sent it. */
+type Manner = { door?: "dispute" | "revocation" | undefined; sender?: Sender | undefined };
+
 /** Receipts between their append and the fold. */
 const RECENT_KEPT = 65_536;
 
-export function createAdmission({ fold, clock, publish, caughtUp, append, ownNode }: AdmissionParts): Admission {
+export function createAdmission(parts: AdmissionParts): Admission {
+  const { fold, clock, publish, caughtUp, append, ownNode } = parts;
   const receipts = createRecentReceipts({ fold, caughtUp, append });
-  const admitEnrolment = createRateLimit(clock, ENROLMENTS_PER_MINUTE, "keys enrol");
-  const admitCommit = createRateLimit(clock, COMMITS_PER_MINUTE, "chains are committed to");
+  const enrolments = createStrangerLimit(clock, ENROLMENTS);
+  const commits = createStrangerLimit(clock, COMMITS);
+  const statements = createStrangerLimit(clock, STATEMENTS);
   /** Statements on their way into the fold, so that the same one is not appended twice at once. */
   const inFlight = new Map<string, Promise<number>>();
 
-  async function submit(bytes: Uint8Array, door?: "dispute" | "revocation"): Promise<Submitted> {
+  async function submit(bytes: Uint8Array, { door, sender }: Manner = {}): Promise<Submitted> {
     const entry = parse(bytes);
-    if (entry.kind === "dispute" && door !== "dispute")
+    if (entry.kind === "dispute" && entry.says.ground !== "label" && door !== "dispute")
       throw new ServiceError("forbidden", "a dispute comes with the opening of its receipt: POST /v1/disputes");
     if (entry.kind === "revocation" && door !== "revocation")
       throw new ServiceError("forbidden", "a revocation comes with the operator's token: POST /v1/revocations");
@@ -74,24 +84,42 @@ export function createAdmission({ fold, clock, publish, caughtUp, append, ownNod
     if (entry.kind === "receipt" && equal(entry.signed.keyId, ownNode)) await caughtUp();
     await checkSignature(fold, entry);
     if (entry.kind === "receipt") return receipts.submit(entry);
-    const { name, index } = isOfVerification(entry) ? checkVerification(fold, entry) : checkKind(fold, entry);
+    const { name, index } = isOfVerification(entry) ? checkVerification(fold, entry) : checkUsage(fold, entry);
     if (index !== undefined) return { index, alreadyLogged: true };
     const known = inFlight.get(name);
     if (known !== undefined) {
       await known;
-      return submit(bytes, door); // By then the fold says where it is, or that it was another statement of the same name.
+      return submit(bytes, { door, sender }); // By then the fold says where it is, or that it was another statement of the same name.
     }
-    if (entry.kind === "key") admitEnrolment();
-    if (entry.kind === "lot" && entry.says.action === "commit") admitCommit();
-    const published = publish(bytes).finally(() => inFlight.delete(name));
+    if (entry.kind === "key") enrolments.take(sender);
+    if (entry.kind === "lot" && entry.says.action === "commit") commits.take(sender);
+    if (isFree(entry)) statements.take(sender);
+    const published = checkDomain(entry)
+      .then(() => publish(bytes))
+      .finally(() => inFlight.delete(name));
     inFlight.set(name, published);
     return { index: await published, alreadyLogged: false };
   }
 
+  /** Where a relier enrols under a domain, DNS has to say that the key is that domain's. */
+  async function checkDomain(entry: Entry): Promise<void> {
+    if (entry.kind !== "key" || entry.says.domain === undefined) return;
+    const name = `_tallystick.${entry.says.domain}`;
+    const kid = hex(entry.signed.keyId);
+    const texts = await parts.resolveTexts(name).catch((cause: unknown) => {
+      throw new ServiceError("unavailable", `DNS could not be asked for ${name}: try again later`, { cause });
+    });
+    if (texts.some((text) => text.includes(kid))) return;
+    throw new ServiceError(
+      "forbidden",
+      `DNS has no TXT record at ${name} with this key in it: set one to "tallystick-key=${kid}", and enrol again once it is public`,
+    );
+  }
+
   return {
-    submit: (bytes) => submit(bytes),
-    submitOpened: (bytes) => submit(bytes, "dispute"),
-    submitOperated: (bytes) => submit(bytes, "revocation"),
+    submit: (bytes, sender) => submit(bytes, { sender }),
+    submitOpened: (bytes) => submit(bytes, { door: "dispute" }),
+    submitOperated: (bytes) => submit(bytes, { door: "revocation" }),
     findReceipt: receipts.find,
   };
 }
@@ -185,70 +213,7 @@ async function checkHalves(fold: FoldState, entry: Entry): Promise<void> {
       throw new ServiceError("forbidden", "a half of the receipt is not signed by the key it names");
 }
 
-/** What the statement is called, and its index where the log has it. Throws where a stranger may not make it. */
-function checkKind(fold: FoldState, entry: Entry): { name: string; index?: number } {
-  if (entry.kind === "key") return checkEnrolment(fold, entry.says);
-  if (entry.kind === "reliance") return checkReliance(fold, entry);
-  if (entry.kind === "acknowledgement") {
-    const receipt = getValidReceipt(fold, entry.says.receipt);
-    const name = `acknowledgement ${hex(entry.says.receipt)}`;
-    return receipt.acknowledged ? { name, index: receipt.index } : { name };
-  }
-  throw new ServiceError("forbidden", `a ${entry.kind} entry comes from the network's own roles alone`);
-}
-
-function checkEnrolment(
-  fold: FoldState,
-  says: Extract<Entry, { kind: "key" }>["says"],
-): { name: string; index?: number } {
-  if (says.action !== "enrol" || (says.role !== "relier" && says.role !== "disputer"))
-    throw new ServiceError("forbidden", "only reliers and disputers enrol their keys here");
-  const kid = keyOf(keyId(says.spki));
-  const known = fold.keys.get(kid);
-  if (isOperator(fold, kid))
-    throw new ServiceError(
-      "forbidden",
-      `this key is the network's ${known?.role} key: an operator cannot rely on what it sells, nor dispute it`,
-    );
-  const name = `key ${hex(keyId(says.spki))}`;
-  return known === undefined ? { name } : { name, index: known.index };
-}
-
-function checkReliance(
-  fold: FoldState,
-  { says, signed }: Extract<Entry, { kind: "reliance" }>,
-): { name: string; index?: number } {
-  const receipt = getValidReceipt(fold, says.receipt);
-  const session = fold.sessions.get(receipt.session);
-  if (session !== undefined && session.sessionKeyId === keyOf(signed.keyId))
-    throw new ServiceError("forbidden", "a session key asks; it cannot also rely. Enrol a key of your own");
-  const statement = keyOf(signed.keyId) + receipt.decision;
-  const index = fold.reliances.get(statement);
-  return index === undefined ? { name: `reliance ${statement}` } : { name: statement, index };
-}
-
-function getValidReceipt(fold: FoldState, id: Uint8Array): UsedReceipt {
-  const receipt = fold.receipts.get(keyOf(id));
-  if (receipt === undefined)
-    throw new ServiceError("not_found", `no published receipt ${hex(id)}: wait a second for the next checkpoint`);
-  if (receipt.exclusion === undefined) return receipt;
-  throw new ServiceError(
-    "conflict",
-    `receipt ${hex(id)} is not a valid inference (${receipt.exclusion}): nothing can rest on it`,
-  );
-}
-
-/** A bucket that fills at `perMinute`; taking from an empty one is refused. */
-function createRateLimit(clock: Clock, perMinute: number, what: string): () => void {
-  let tokens = perMinute;
-  let filledMs = clock.nowMs();
-  return () => {
-    const now = clock.nowMs();
-    const sinceMs = Math.max(0, now - filledMs); // A clock that is set back takes nothing away.
-    tokens = Math.min(perMinute, tokens + (sinceMs / 60_000) * perMinute);
-    filledMs = now;
-    if (tokens < 1)
-      throw new ServiceError("rate_limited", `at most ${perMinute} ${what} in a minute: try again in a minute`);
-    tokens--;
-  };
+/** Whether a statement costs whoever makes it nothing, and is not bounded by what else there is in the log. */
+function isFree({ kind, says }: Entry): boolean {
+  return kind === "affiliation" || kind === "recomputation" || (kind === "dispute" && says.ground === "label");
 }

@@ -11,6 +11,7 @@ let note: Note;
 let appended: Uint8Array[];
 let isBroken: boolean;
 let isWitnessed: boolean;
+let isDayDue: boolean;
 let epochs: Epochs | undefined;
 
 beforeEach(() => {
@@ -20,6 +21,7 @@ beforeEach(() => {
   appended = [];
   isBroken = false;
   isWitnessed = true;
+  isDayDue = false;
 });
 afterEach(() => {
   epochs?.close();
@@ -37,6 +39,7 @@ function start(uncovered = false): Epochs {
     },
     coveredSize: 0,
     othersEnd: uncovered ? log.entries.length : 0,
+    isDayDue: () => isDayDue,
   });
   return epochs;
 }
@@ -71,6 +74,26 @@ test("an epoch carries the last checkpoint, and is not itself a reason for anoth
   await publish(appended[0] ?? utf8(""));
   await intervals(1_000);
   expect(appended).toHaveLength(1);
+});
+
+test("an idle log whose day has ended gets epochs until one closes the day, and then is still again", async () => {
+  start();
+  await publish(await anEntry());
+  await intervals(1);
+  await publish(appended[0] ?? utf8(""));
+  isDayDue = true;
+  await intervals(1);
+  expect(appended).toHaveLength(2);
+  // Of nothing new no epoch is written: what it said would be no news to any fold.
+  await intervals(10);
+  expect(appended).toHaveLength(2);
+  await publish(appended[1] ?? utf8(""));
+  await intervals(1);
+  expect(appended).toHaveLength(3);
+  isDayDue = false;
+  await publish(appended[2] ?? utf8(""));
+  await intervals(1_000);
+  expect(appended).toHaveLength(3);
 });
 
 test("however much is published in an interval, one epoch covers it", async () => {

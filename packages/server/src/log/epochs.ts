@@ -12,6 +12,8 @@ export type EpochParts = {
   /** How many entries the epochs so far cover, and up to where there are entries that are no epochs. */
   coveredSize: number;
   othersEnd: number;
+  /** Whether a day that ended long enough ago waits for an epoch to close it. */
+  isDayDue(): boolean;
 };
 
 export type Epochs = {
@@ -23,8 +25,11 @@ export type Epochs = {
 
 const EPOCH = "application/vnd.tallystick.epoch+cbor";
 
-/** Writes an epoch each interval in which something else was witnessed, so that an idle log is still. */
-export function startEpochs({ signer, intervalMs, witnessed, append, ...start }: EpochParts): Epochs {
+/**
+ * Writes an epoch each interval in which something else was witnessed or a day is to be closed, so that an idle log is still.
+ * Of such a log the newest checkpoint is old: the epoch that carries it is itself what the next checkpoint, with its own time, is of.
+ */
+export function startEpochs({ signer, intervalMs, witnessed, append, isDayDue, ...start }: EpochParts): Epochs {
   let { coveredSize, othersEnd } = start;
   let writing = Promise.resolve();
 
@@ -36,7 +41,7 @@ export function startEpochs({ signer, intervalMs, witnessed, append, ...start }:
     coveredSize = Math.max(coveredSize, state.size);
   }
 
-  const isDue = () => coveredSize < othersEnd && (witnessed()?.size ?? 0) > coveredSize;
+  const isDue = () => (coveredSize < othersEnd || isDayDue()) && (witnessed()?.size ?? 0) > coveredSize;
   const timer = setInterval(() => {
     writing = writing.then(() => (isDue() ? write() : undefined)).catch(() => {}); // The log says why it cannot write; the next tick tries again.
   }, intervalMs);

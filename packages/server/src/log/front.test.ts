@@ -60,7 +60,7 @@ async function start({ hasFront = true, idleMs = LONG_MS, findTile, tls }: Setup
     findReceipt: () => undefined,
   };
   const app = new Hono();
-  app.route("/", logRoutes({ admission, isAdmin: () => false, published, reads }));
+  app.route("/", logRoutes({ admission, isAdmin: () => false, isBehindProxy: false, published, reads }));
   app.all("/echo", async (c) => c.text(`${c.req.method} ${await c.req.text()}`));
   app.onError((error, c) => errorResponse(c, error, () => {}));
   const options = tls === undefined ? {} : { createServer: createTlsServer, serverOptions: tls };
@@ -195,7 +195,7 @@ test("the headers are those of C2SP tlog-tiles, and let any page read", async ()
     "cache-control": "no-cache",
   });
   expect(bundle?.headers).toMatchObject({ ...forAll, ...immutable, vary: "accept-encoding" });
-  expect(missing).toMatchObject({ status: 404, headers: { ...forAll, "content-type": "application/json" } });
+  expect(missing).toMatchObject({ status: 404, headers: { ...forAll, "content-type": "application/problem+json" } });
   expect(JSON.parse(String(missing?.body))).toMatchObject({
     error: { code: "not_found", message: "no tile tile/0/002 in a log of 259 entries" },
   });

@@ -3,15 +3,26 @@ import { ENTRY_SIZE_BYTES } from "@tallystick/protocol";
 import { type Context, Hono } from "hono";
 import { ServiceError } from "../platform/errors.ts";
 import { readBody } from "../platform/http.ts";
+import { senderOf } from "../platform/sender.ts";
 import type { Admission } from "./admission.ts";
 import { acceptsGzip, type LogReads, PUBLIC } from "./reads.ts";
 
 export type TileRoutes = { published(): { size: number }; reads: LogReads };
-export type LogRoutes = TileRoutes & { admission: Admission; isAdmin(header: string | undefined): boolean };
+export type LogRoutes = TileRoutes & {
+  admission: Admission;
+  isAdmin(header: string | undefined): boolean;
+  /** Whether requests come through a proxy, which says from whom. */
+  isBehindProxy: boolean;
+};
 
-export function logRoutes({ admission, isAdmin, ...tiles }: LogRoutes): Hono {
+export function logRoutes({ admission, isAdmin, isBehindProxy, ...tiles }: LogRoutes): Hono {
   const app = tileRoutes(tiles);
-  app.post("/v1/entries", async (c) => c.json(await admission.submit(await readBody(c, ENTRY_SIZE_BYTES))));
+  app.post("/v1/entries", async (c) => {
+    const headers: Record<string, string> = {};
+    const sender = { network: senderOf(c, isBehindProxy), headers };
+    const submitted = await admission.submit(await readBody(c, ENTRY_SIZE_BYTES), sender);
+    return c.json(submitted, 200, headers);
+  });
   app.post("/v1/revocations", async (c) => {
     if (!isAdmin(c.req.header("authorization")))
       throw new ServiceError("forbidden", "only the operator revokes: send the token in keys/admin-token");

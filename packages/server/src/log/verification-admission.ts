@@ -15,6 +15,7 @@ import {
   timeOf,
 } from "@tallystick/protocol";
 import { ServiceError } from "../platform/errors.ts";
+import { checkLabelDispute } from "./usage-admission.ts";
 
 type OfVerification = Extract<
   Entry,
@@ -79,21 +80,21 @@ function checkLot(fold: FoldState, { says, signed }: EntryOf<"lot">): { name: st
   return { name: `reveal ${own} ${says.epoch}` };
 }
 
-function checkDispute(fold: FoldState, { says, signed }: EntryOf<"dispute">): { name: string } {
+function checkDispute(fold: FoldState, entry: EntryOf<"dispute">): { name: string } {
+  const { says, signed } = entry;
   const { receipt } = says;
+  if (says.ground === "label") return checkLabelDispute(fold, entry);
   if (!fold.receipts.has(keyOf(receipt))) throw unknownReceipt(receipt);
-  const disputes = fold.proofs.examinations.get(keyOf(receipt))?.disputes ?? [];
-  if (disputes.some(({ disputer }) => disputer === keyOf(signed.keyId)))
+  if (fold.proofs.disputers.has(keyOf(receipt) + keyOf(signed.keyId)))
     throw new ServiceError("conflict", `this key disputes ${hex(receipt)} already`);
   return { name: `dispute ${hex(signed.keyId)} ${hex(receipt)}` };
 }
 
 function checkResolution(fold: FoldState, { says, signed }: EntryOf<"resolution">): { name: string } {
   const id = keyOf(says.dispute);
-  const receipt = fold.proofs.disputed.get(id);
-  const dispute = fold.proofs.examinations.get(receipt ?? "")?.disputes.find((one) => one.id === id);
+  const dispute = fold.proofs.disputes.get(id) ?? fold.demand.labelDisputes.get(id);
   if (dispute === undefined) throw new ServiceError("not_found", `the log has no dispute ${hex(says.dispute)}`);
-  requireRelied(fold, signed, timeOf(fold, fold.receipts.get(receipt ?? "")?.index ?? fold.size));
+  requireRelied(fold, signed, timeOf(fold, fold.receipts.get(dispute.receipt)?.index ?? fold.size));
   if (dispute.outcome !== undefined)
     throw new ServiceError("conflict", `the dispute ${hex(says.dispute)} is ${dispute.outcome} already`);
   return { name: `resolution ${hex(says.dispute)}` };

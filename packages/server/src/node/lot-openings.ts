@@ -208,10 +208,10 @@ export async function openLotOpenings(parts: LotOpeningsParts): Promise<LotOpeni
 }
 
 /** Has openings swept whenever the log has dated more, or closed a lot: to be told of each state that the fold has reached. */
-export function sweeping({ epochs, lots }: FoldState, { sweep }: Pick<LotOpenings, "sweep">): () => void {
+export function sweeping({ times, lots }: FoldState, { sweep }: Pick<LotOpenings, "sweep">): () => void {
   let seen = "";
   return () => {
-    const now = `${epochs.length} ${lots.open.length}`;
+    const now = `${times.seconds.length} ${lots.open.length}`;
     if (now !== seen) void sweep();
     seen = now;
   };

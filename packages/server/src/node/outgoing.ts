@@ -14,7 +14,7 @@ import {
 } from "@tallystick/protocol";
 import type { Clock } from "../platform/clock.ts";
 import type { ServiceError } from "../platform/errors.ts";
-import { errorBody } from "../platform/http.ts";
+import { errorBody } from "../platform/refusals.ts";
 
 /** Where frames go. A promise is waited for: the caller reads more slowly than the engine writes. */
 export type Sink = (frame: Uint8Array) => void | Promise<void>;

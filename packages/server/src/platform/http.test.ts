@@ -2,6 +2,7 @@ import { Hono } from "hono";
 import { expect, test } from "vitest";
 import { type ErrorCode, ServiceError, STATUS } from "./errors.ts";
 import { errorResponse, parseJson, withoutRetries } from "./http.ts";
+import { PROBLEMS } from "./problems.ts";
 
 /** What a request gets that fails with `error`, of a call at that price. */
 async function answerTo(error: unknown, priceAtomic = 0n): Promise<Response> {
@@ -21,11 +22,15 @@ const TYPES: Partial<Record<ErrorCode, string>> = {
   node_failed: "server_error",
 };
 
-test("a refusal has OpenAI's four members, with our code, and the receipt's id where there is one", async () => {
+test("a refusal of our own route is a problem, with OpenAI's four members and the receipt's id in its error", async () => {
   for (const [code, type] of Object.entries(TYPES) as [ErrorCode, string][]) {
     const answer = await answerTo(new ServiceError(code, "says why"));
     expect(answer.status).toBe(STATUS[code]);
-    expect(await answer.json()).toEqual({ error: { message: "says why", type, param: null, code } });
+    expect(answer.headers.get("content-type")).toBe("application/problem+json");
+    expect(await answer.json()).toEqual({
+      ...{ type: `/errors#${code}`, title: PROBLEMS[code].title, status: STATUS[code], detail: "says why" },
+      error: { message: "says why", type, param: null, code },
+    });
   }
   const failed = await answerTo(new ServiceError("node_failed", "why", { receiptId: "ab", param: "model" }));
   expect(await failed.json()).toMatchObject({ error: { param: "model", receiptId: "ab" } });

@@ -4,6 +4,7 @@ import { JSON_DEPTH } from "@tallystick/protocol";
 import type { Context } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { type ErrorCode, mayHaveRun, ServiceError, STATUS } from "./errors.ts";
+import { refusalShapeOf, writeRefusal } from "./refusals.ts";
 
 /** What a service tells its operator. Never content, never a key. */
 export type Report = (event: string, detail: Record<string, unknown>) => void;
@@ -29,8 +30,8 @@ export function respond(
 }
 
 /**
- * The answer to a request that failed, in the shape of the API that was asked: OpenAI's with ours in it, or the Open
- * Inference Protocol's. A fault of ours is told to the operator whole, and to the caller as nothing.
+ * The answer to a request that failed, in the shape of the API that was asked. A fault of ours is told to the operator whole,
+ * and to the caller as nothing.
  */
 export function errorResponse(c: Context, error: unknown, report: Report): Response {
   const refusal =
@@ -38,33 +39,8 @@ export function errorResponse(c: Context, error: unknown, report: Report): Respo
   if (refusal.code === "internal")
     report("internal error", { path: c.req.path, error: String(error), stack: stackOf(error) });
   for (const [name, value] of Object.entries(Object.assign(headersFor(c), headersOf(refusal)))) c.header(name, value);
-  const body = isOip(c.req.path) ? oipErrorBody(refusal) : errorBody(refusal);
-  return c.json(body, STATUS[refusal.code] as ContentfulStatusCode);
-}
-
-/** What a refusal says in JSON: in an answer, or in the middle of a stream. */
-export function errorBody({ code, message, param, receiptId }: ServiceError): Record<"error", ErrorBody> {
-  const error = { message, type: typeOf(code), param: param ?? null, code };
-  return { error: receiptId === undefined ? error : { ...error, receiptId } };
-}
-
-export type ErrorBody = { message: string; type: string; param: string | null; code: ErrorCode; receiptId?: string };
-
-/** Whether a path is of the Open Inference Protocol, whose clients read `error` as a text. */
-const isOip = (path: string) => /^\/v2(?:\/|$)/.test(path);
-
-function oipErrorBody({ code, message, receiptId }: ServiceError): Record<string, string> {
-  return { error: message, code, ...(receiptId === undefined ? {} : { receipt_id: receiptId }) };
-}
-
-/** The class that OpenAI's clients know a refusal by. */
-function typeOf(code: ErrorCode): string {
-  const status = STATUS[code];
-  if (code === "insufficient_quota") return "insufficient_quota";
-  if (status === 401) return "authentication_error";
-  if (status === 403) return "permission_error";
-  if (status === 429) return "rate_limit_error";
-  return status >= 500 ? "server_error" : "invalid_request_error";
+  const { contentType, body } = writeRefusal(refusal, refusalShapeOf(c.req.path));
+  return c.body(body, STATUS[refusal.code] as ContentfulStatusCode, { "content-type": contentType });
 }
 
 /** Stock clients send a 409 again of themselves: ours say the same the second time. */

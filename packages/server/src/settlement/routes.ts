@@ -5,6 +5,7 @@ import {
   hex,
   type Key,
   keyOf,
+  owedTo,
   type PublishedModel,
   parseHex,
   priceOf,
@@ -112,9 +113,9 @@ export function settlementRoutes(parts: SettlementRoutes): Hono {
   app.post("/v1/settlements/payouts", async (c) => {
     const says = await operatorAsks(parts, c, Payout, "{payee, amount, reference}");
     const { alreadyLogged } = await settlements.payOut(says);
-    const key = hex(says.payee);
-    const { paidOut, owed } = figures().earnings.find((row) => row.key === key) ?? { paidOut: "0", owed: "0" };
-    return c.json({ payee: key, paidOut, owed, alreadyLogged }, 201);
+    const payee = keyOf(says.payee);
+    const paidOut = String(fold.credits.payees.get(payee)?.paidOutAtomic ?? 0n);
+    return c.json({ payee: hex(says.payee), paidOut, owed: String(owedTo(fold, payee)), alreadyLogged }, 201);
   });
 
   return app;

@@ -16,10 +16,9 @@ export function lotsOf(fold: FoldState, verifier: Uint8Array): Lots {
 
 /** The disputes that no referee has looked at, in the order of the log. */
 export function openDisputes({ proofs, receipts }: FoldState): OpenDispute[] {
-  return [...proofs.disputed].flatMap(([id, receipt]) => {
-    const dispute = proofs.examinations.get(receipt)?.disputes.find((one) => one.id === id);
+  return [...proofs.disputes.values()].flatMap(({ id, receipt, outcome }) => {
     const index = receipts.get(receipt)?.index;
-    if (dispute === undefined || dispute.outcome !== undefined || index === undefined) return [];
+    if (outcome !== undefined || index === undefined) return [];
     return [{ id: bytesOf(id), receipt: bytesOf(receipt), index }];
   });
 }
