@@ -15,7 +15,6 @@ import {
   type Opening,
   parseAnswer,
   parseDelivery,
-  parseHex,
   priceOf,
   type Signer,
   sha256,
@@ -36,6 +35,7 @@ import type { ProofVerifier } from "./proof.ts";
 import { fetchEvidence, proofNames, proofVerdict, type VerifiedProof, verifyProof } from "./proved-answer.ts";
 import { fetchReceiptFile } from "./receipt-files.ts";
 import { type CallTerms, createRequester, type RequesterOptions } from "./requester.ts";
+import { createStatements, receiptIdOf, type Statements } from "./statements.ts";
 
 export type { CallTerms } from "./requester.ts";
 export type ClientOptions = RequesterOptions & Pick<CallTerms, "policy">;
@@ -61,7 +61,7 @@ export type Answer = {
   checks: Check[];
 };
 
-export type Client = {
+export type Client = Statements & {
   models(): Promise<ModelRow[]>;
   model(name: string): Promise<Model>;
   /** The bytes of an artifact, which hash to `sha256`. */
@@ -85,28 +85,19 @@ export type Client = {
    * Throws RefusedError where there is no proof, or not yet: it is made some seconds after the answer.
    */
   proof(receiptId: string, verifier: ProofVerifier, opening?: Opening): Promise<Verdict<VerifiedProof>>;
-  /** Signs and logs that the holder of `signer` acts on a receipt. Enrols the key where the log does not know it. */
-  rely(receiptId: string, signer: Signer, name: string): Promise<{ index: number; alreadyLogged: boolean }>;
   /**
    * Signs and logs that the answer of a receipt is not the model's, and hands its opening to the network's referee, who runs it
    * again. Enrols the key where the log does not know it. `id` names the dispute: what is decided of it is in the log.
    */
   dispute(receiptId: string, opening: LotOpening, signer: Signer, name: string): Promise<{ index: number; id: string }>;
-  /** Signs and logs that the requester accepted the answer. For receipts of this client's own session. */
-  acknowledge(receiptId: string): Promise<{ index: number; alreadyLogged: boolean }>;
   usage(): Promise<Figures>;
 };
 
 export function createClient(options: ClientOptions): Client {
   const { trust } = options;
   const requester = createRequester(options);
-  const { http, edges, sessions, nodeKeys } = requester;
-
-  async function submit(entry: Uint8Array): Promise<{ index: number; alreadyLogged: boolean }> {
-    const init = { method: "POST", headers: { "content-type": "application/cose" }, body: entry as BodyInit };
-    const answer = await http.json("/v1/entries", init);
-    return { index: Number(fieldOf(answer, "index")), alreadyLogged: fieldOf(answer, "alreadyLogged") === true };
-  }
+  const { http, edges, nodeKeys } = requester;
+  const { enrol, ...statements } = createStatements(requester);
 
   function chat(body: JsonObject & { stream?: false }, own?: ChatOptions): Promise<Completed>;
   function chat(body: JsonObject & { stream: true }, own?: ChatOptions): Promise<CompletionStream>;
@@ -172,17 +163,11 @@ export function createClient(options: ClientOptions): Client {
       return proofVerdict(await verifyProof(verifier, receipt.value, parts, opening), evidence, manifest);
     },
 
-    async rely(receiptId, signer, name) {
-      const receipt = idOf(receiptId);
-      const enrolment = { version: 1, action: "enrol", role: "relier", spki: signer.spki, name } as const;
-      await submit((await signEntry(signer, "key", enrolment)).signed.bytes);
-      return submit((await signEntry(signer, "reliance", { version: 1, receipt })).signed.bytes);
-    },
+    ...statements,
 
     async dispute(receiptId, opening, signer, name) {
-      const receipt = idOf(receiptId);
-      const enrolment = { version: 1, action: "enrol", role: "disputer", spki: signer.spki, name } as const;
-      await submit((await signEntry(signer, "key", enrolment)).signed.bytes);
+      const receipt = receiptIdOf(receiptId);
+      await enrol(signer, "disputer", name);
       const claim = { format: "tallystick-evidence-v1", receipt: receiptId, by: hex(keyId(signer.spki)) };
       const evidence = encodeJson({ ...claim, detail: "the disputer says that the model gives another answer" });
       const says = { version: 1, receipt, ground: "mismatch", evidence: sha256(evidence) } as const;
@@ -194,19 +179,6 @@ export function createClient(options: ClientOptions): Client {
       return { index: Number(fieldOf(answer, "index")), id: hex(signedId(signed)) };
     },
 
-    async acknowledge(receiptId) {
-      const { signer } = await sessions.current();
-      return submit(
-        (await signEntry(signer, "acknowledgement", { version: 1, receipt: idOf(receiptId) })).signed.bytes,
-      );
-    },
-
     usage: async () => (await http.json("/v1/usage")) as Figures,
   };
-}
-
-function idOf(receiptId: string): Uint8Array {
-  const id = parseHex(receiptId);
-  if (id?.length !== 32) throw new TypeError(`${JSON.stringify(receiptId)} is not a receipt id of 64 hex digits`);
-  return id;
 }

@@ -6,7 +6,7 @@ import { RefusedError, UnreachableError } from "./errors.ts";
 export type Http = {
   /** The body of a response that is 2xx, of `limitBytes` at most. Throws RefusedError or UnreachableError. */
   bytes(path: string, init?: RequestInit, limitBytes?: number): Promise<Uint8Array>;
-  json(path: string, init?: RequestInit): Promise<unknown>;
+  json(path: string, init?: RequestInit, limitBytes?: number): Promise<unknown>;
 };
 
 /** The routes that run models: whoever sends to them twice may be answered twice. */
@@ -38,8 +38,8 @@ export function createHttp(url: string, { fetch }: Pick<Edges, "fetch">): Http {
 
   return {
     bytes,
-    async json(path, init) {
-      const text = new TextDecoder().decode(await bytes(path, init));
+    async json(path, init, limitBytes) {
+      const text = new TextDecoder().decode(await bytes(path, init, limitBytes));
       try {
         return JSON.parse(text);
       } catch (cause) {
@@ -82,7 +82,8 @@ export async function readBody(response: Response, limitBytes: number | undefine
 export async function refusalOf(response: Response, path: string): Promise<RefusedError> {
   const body: unknown = await response.json().catch(() => undefined);
   const error = fieldOf(body, "error");
-  const [code, message, named] = ["code", "message", "receiptId"].map((key) => fieldOf(error, key));
+  const [code, said, named] = ["code", "message", "receiptId"].map((key) => fieldOf(error, key));
+  const message = said ?? fieldOf(body, "detail"); // Of whoever answers in a network's place with a problem (RFC 9457).
   const receiptId = named ?? response.headers.get("x-receipt-id");
   return new RefusedError(
     response.status,

@@ -1,5 +1,12 @@
 /** The SDK: what an application uses. */
-export { type LogTrust, parseNoteKey, parsePolicy, trustInLog } from "@tallystick/protocol";
+export {
+  type LogTrust,
+  type Purpose,
+  parseNoteKey,
+  parsePolicy,
+  trustInLog,
+  valueBucketOf,
+} from "@tallystick/protocol";
 export type { VerifiedAnswer } from "./answer-check.ts";
 export { type Audit, type AuditOptions, auditLog } from "./audit/audit.ts";
 export type { Finding } from "./audit/findings.ts";
@@ -38,4 +45,5 @@ export type { Model, ModelRow } from "./models.ts";
 export type { VerifiedProof } from "./proved-answer.ts";
 export { type AnswerReceipt, openingOf, receiptOf } from "./receipt-of.ts";
 export type { CallTerms } from "./requester.ts";
+export type { Logged, Reliance } from "./statements.ts";
 export { createVerifiedFetch, type VerifiedFetch, type VerifiedFetchOptions } from "./verified-fetch.ts";

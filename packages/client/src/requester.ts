@@ -14,6 +14,8 @@ export type RequesterOptions = {
   url: string;
   /** Needed to ask; reading and verifying need none. */
   apiKey?: string;
+  /** The app that asks, for everybody to see: the log names it with every session. Without it, none is named. */
+  app?: string;
   /** Whose checkpoints to believe: from somewhere else than the network itself. */
   trust?: LogTrust;
   edges?: Partial<Edges>;
@@ -70,7 +72,7 @@ const MODELS_KEPT = 256;
 const IDEMPOTENCY_KEYS_KEPT = 64;
 const CALLS_OF_A_KEY = 8;
 
-export function createRequester({ url, apiKey, trust, edges: given = {} }: RequesterOptions): Requester {
+export function createRequester({ url, apiKey, app, trust, edges: given = {} }: RequesterOptions): Requester {
   const edges = { ...systemEdges, ...given };
   const http = createHttp(url, edges);
   const accepting = createAcceptance(http, edges);
@@ -78,7 +80,7 @@ export function createRequester({ url, apiKey, trust, edges: given = {} }: Reque
   const underKeys = new Map<string, Signed[]>();
   const sessions = keepSession(async () => {
     if (apiKey === undefined) throw new TypeError("asking needs an API key: createClient({ url, apiKey })");
-    return openSession(http, apiKey, edges);
+    return openSession(http, { apiKey, app }, edges);
   });
 
   /** Loaded where it is asked for: a field's arithmetic, which other calls do without. */

@@ -39,6 +39,8 @@ export type Ask = {
 };
 
 export type ClientSession = {
+  /** The session's id. */
+  id: Uint8Array;
   signer: Signer;
   /** Signs the requester's half, with the next nonce. */
   authorize(ask: Ask): Promise<Authorization>;
@@ -49,25 +51,35 @@ export type ClientSession = {
 };
 
 /** Asks the network at `http` to grant a session to a new key: custody `account`. */
-export async function openSession(http: Http, apiKey: string, { nowMs }: Edges): Promise<ClientSession> {
+export async function openSession(
+  http: Http,
+  { apiKey, app }: { apiKey: string; app: string | undefined },
+  { nowMs }: Edges,
+): Promise<ClientSession> {
   const network = await http.json("/v1/network");
   const [origin, gatewayId] = [String(fieldOf(network, "origin")), parseBase64(String(fieldOf(network, "gateway")))];
   if (gatewayId?.length !== 32) throw new UnverifiedError("the network does not name its gateway's key");
   const signer = await createSessionSigner();
-  const message = possessionMessage({ origin, gateway: gatewayId, sessionKey: signer.spki });
+  const message = possessionMessage({ origin, gateway: gatewayId, sessionKey: signer.spki, app });
   const expiry = Math.floor(nowMs() / 1000) + SESSION_SECONDS;
   const answer = await http.json("/v1/sessions", {
     method: "POST",
     headers: { authorization: `Bearer ${apiKey}`, "content-type": "application/json" },
-    body: JSON.stringify({ sessionKey: base64(signer.spki), possession: base64(await signer.sign(message)), expiry }),
+    body: JSON.stringify({
+      sessionKey: base64(signer.spki),
+      possession: base64(await signer.sign(message)),
+      expiry,
+      ...(app === undefined ? {} : { app }),
+    }),
   });
   const bytes = parseBase64(String(fieldOf(answer, "grant"))) ?? new Uint8Array(0);
   const grant = orUnverified("the grant that the network gave", () => parseEntry(bytes));
-  if (grant.kind !== "grant" || !equal(grant.says.sessionKey, signer.spki))
-    throw new UnverifiedError("what the network gave is no grant to this session's key");
+  if (grant.kind !== "grant" || !equal(grant.says.sessionKey, signer.spki) || grant.says.app !== app)
+    throw new UnverifiedError("what the network gave is no grant to this session's key and app");
   const session = signedId(grant.signed);
   let [nextNonce, highestTaken] = [0, -1];
   return {
+    id: session,
     signer,
     taken: ({ says }) => {
       highestTaken = Math.max(highestTaken, says.nonce);

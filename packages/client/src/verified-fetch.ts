@@ -190,6 +190,8 @@ async function sign(
 /** What the caller says of all calls, and of this one in the headers that a call by API key would have. */
 function termsOf({ maxPrice, traffic, decision, open, policy }: CallTerms, headers: Headers): CallTerms {
   const [price, said, decisionHex, openness, policyText] = TERM_HEADERS.map((name) => headers.get(name));
+  // Its session's key signs for an app once: a header would come too late.
+  if (headers.has("x-tally-app")) throw new Malformed("has an x-tally-app: here an app is named in the options");
   if (price != null && !/^[0-9]{1,19}$/.test(price))
     throw new Malformed("has an x-tally-max-price that is no whole number");
   const named = parseHex(decisionHex ?? "");

@@ -1,18 +1,38 @@
 /** `tally audit`: recomputes every figure from the tiles, and says what does not hold. */
-import { type FoldState, Malformed, parseCheckpoint } from "@tallystick/protocol";
+import {
+  type DayDocument,
+  type FoldState,
+  Malformed,
+  type Policy,
+  parseCheckpoint,
+  parseNoteKey,
+} from "@tallystick/protocol";
 import { type Audit, type AuditOptions, auditAndFold } from "../audit/audit.ts";
 import { sizeOf } from "../audit/differences.ts";
 import type { LogSource } from "../audit/source.ts";
-import { createHttp } from "../http.ts";
-import { figuresText, readJsonFile } from "./commands.ts";
+import { createHttp, fieldOf } from "../http.ts";
+import { daysText, documentFor, documentText, type KeptDocuments, keepDocuments } from "./audit-day.ts";
+import { openProgress } from "./audit-progress.ts";
+import { publishAudit } from "./audit-publish.ts";
+import { compareServed, type Served, servedText } from "./audit-served.ts";
+import { readJsonFile } from "./commands.ts";
 import type { Context } from "./context.ts";
 import { rememberLog } from "./fork-memory.ts";
 import { type OpenedLog, openLog } from "./logs.ts";
-import { type LogKey, type NetworkOptions, trustOf } from "./networks.ts";
+import { type LogKey, MET_NOW, type NetworkOptions, trustOf } from "./networks.ts";
 import { openSignaturePool } from "./signature-pool.ts";
-import { createProgress, EXIT, type Exit, printable } from "./terminal.ts";
+import { createProgress, EXIT, type Exit, printable, UsageError } from "./terminal.ts";
+import { figuresText } from "./usage.ts";
 
-export type AuditArguments = NetworkOptions & { log?: string; usage?: string; json: boolean };
+export type AuditArguments = NetworkOptions & {
+  log?: string;
+  usage?: string;
+  json: boolean;
+  fresh?: boolean;
+  day?: string;
+  model?: string;
+  publish?: boolean;
+};
 
 /** Findings shown to a person; `--json` has them all. */
 const FINDINGS_SHOWN = 20;
@@ -21,9 +41,40 @@ const CHECKPOINT_MS = 10_000;
 const CHECKPOINT_STEP_MS = 200;
 
 export async function audit(args: AuditArguments, context: Context): Promise<Exit> {
-  const { audit: result, logKey } = await auditOpened(args, await openLog(args, context), context);
-  context.terminal.out(args.json ? `${JSON.stringify(result)}\n` : auditText(result, logKey));
+  const { terminal, policy } = context;
+  const opened = await openLog(args, context);
+  const { url } = opened;
+  if (args.publish && url === undefined)
+    throw new UsageError("an audit is published by the network that it is of, and this is a copy of a log");
+  const kept = keepDocuments(args);
+  const { audit: found, fold, logKey } = await auditOpened(args, opened, context, { onDocument: kept.onDocument });
+  const document = documentOrNone(args, kept, isClean(found));
+  const result = url === undefined ? { ...found, served: null } : await withServed(found, kept, url, context);
+  if (args.json) terminal.out(`${JSON.stringify(document === undefined ? result : { ...result, document })}\n`);
+  else {
+    terminal.out(auditText(result, fold, trustText(logKey, policy)));
+    if (document !== undefined) terminal.out(`\n${documentText(document)}`);
+  }
+  if (args.publish && url !== undefined) terminal.err(await publishAudit(result, isClean(result), fold, url, context));
   return isClean(result) ? EXIT.ok : EXIT.unverified;
+}
+
+/** The document that is asked for. Where the audit found something, that is said first, and why there is no such day with it. */
+function documentOrNone(args: AuditArguments, { all }: KeptDocuments, isFine: boolean): DayDocument | undefined {
+  try {
+    return documentFor(args, all());
+  } catch (error) {
+    if (error instanceof UsageError && !isFine) return undefined;
+    throw error;
+  }
+}
+
+/** An audit with what the network shows of its days, which is compared too. */
+type Compared = Audit & { served: Served | null };
+
+async function withServed(audit: Audit, { all }: KeptDocuments, url: string, { edges }: Context): Promise<Compared> {
+  const { served, differences } = await compareServed(audit.days, all(), url, edges);
+  return { ...audit, served, differences: [...(audit.differences ?? []), ...differences] };
 }
 
 /** Whether an audit found nothing. */
@@ -38,13 +89,19 @@ export async function auditOpened(
   args: AuditArguments,
   opened: OpenedLog,
   context: Context,
-  onEntry?: AuditOptions["onEntry"],
+  shown: Pick<AuditOptions, "onEntry" | "onDocument"> = {},
 ): Promise<Audited> {
   const { terminal, edges } = context;
   const { logKey } = opened;
+  if (logKey.because === MET_NOW && context.policy === undefined)
+    terminal.err(
+      `tally: the key of this log is the word of the very network that is audited, met for the first time: give --policy or --vkey from somewhere you trust\n`,
+    );
   const published = await findPublished(args, opened, context);
   if (opened.url !== undefined) await awaitCheckpoint(opened.source, sizeOf(published) ?? 0, context);
   const source = await rememberLog(opened, context);
+  const kept = openProgress(context.home, parseNoteKey(logKey.vkey).name, logKey);
+  if (args.fresh) await kept.forget();
   const pool = openSignaturePool();
   const progress = createProgress(terminal, "auditing", edges.nowMs);
   try {
@@ -52,14 +109,25 @@ export async function auditOpened(
       trust: await trustOf(logKey, context.policy),
       verifyAll: pool.verifyAll,
       onProgress: progress.update,
+      kept,
       ...(published === undefined ? {} : { published }),
-      ...(onEntry === undefined ? {} : { onEntry }),
+      ...shown,
     });
+    await kept.forget();
+    if (opened.url !== undefined && args.usage === undefined)
+      audited.audit.findings.push(...unsignedFigures(published));
     return { ...audited, logKey };
   } finally {
     progress.end();
     await pool.close();
   }
+}
+
+/** What a network publishes is of a checkpoint that it signed: without one it could be of any old size. */
+function unsignedFigures(published: unknown): Audit["findings"] {
+  const checkpoint = fieldOf(fieldOf(published, "meta"), "checkpoint");
+  if (typeof checkpoint === "string") return [];
+  return [{ check: "published", detail: "the figures do not say of which checkpoint of the log they are" }];
 }
 
 /** The published figures to compare with. Those of a network are asked for before its log is read, which then covers them. */
@@ -89,9 +157,19 @@ function isMalformed(checkpoint: Uint8Array): boolean {
   }
 }
 
+/** Whom the auditor believes about the log: never what the log says of itself. */
+function trustText({ because }: LogKey, policy: Policy | undefined): string[] {
+  const witnesses =
+    policy === undefined
+      ? "none that you asked for: --policy FILE names those whom you believe"
+      : `a quorum of the ${policy.witnesses.length} in your own policy`;
+  return [`log key     trusted because ${because}`, `witnesses   ${witnesses}`];
+}
+
 function auditText(
-  { origin, size, comparedSize, entryCount, signatureCount, findings, figures, differences }: Audit,
-  { because }: LogKey,
+  { origin, size, comparedSize, entryCount, signatureCount, findings, figures, differences, days, served }: Compared,
+  fold: FoldState,
+  trusted: readonly string[],
 ): string {
   const shown = findings
     .slice(0, FINDINGS_SHOWN)
@@ -106,14 +184,36 @@ function auditText(
       : String(differences.length);
   return `${[
     figuresText(figures),
+    daysText(days),
     printable(`log         ${origin}, ${entryCount} of ${size} entries`),
-    `log key     trusted because ${because}`,
+    ...trusted,
     `signatures  ${signatureCount} checked`,
+    `lot         ${lotText(figures)}`,
+    `numbering   ${numberingText(fold)}`,
     `failed      ${findings.length}`,
     ...shown,
     ...rest,
-    `compared    the figures of ${comparedSize} entries`,
+    `compared    the figures of ${comparedSize} entries, and ${days.length} closed days`,
+    ...servedText(served),
     `difference  ${compared}`,
     ...(differences ?? []).slice(0, FINDINGS_SHOWN).map((difference) => `  ${printable(difference)}`),
   ].join("\n")}\n`;
+}
+
+function lotText({ totals: { verification } }: Audit["figures"]): string {
+  const { drawn, checked, omitted, missingReveals } = verification;
+  return `${drawn} drawn, ${checked} checked, ${omitted} omitted, ${missingReveals} reveals missing`;
+}
+
+/** Authorizations and receipts are numbered by who signs them: a number that is not there is one that the log was not given. */
+function numberingText({ sessions, receipts, nodeSequences }: FoldState): string {
+  let nonces = 0;
+  for (const { usedNonces } of sessions.values()) {
+    let next = 0;
+    for (const nonce of usedNonces) next = Math.max(next, nonce + 1);
+    nonces += next - usedNonces.size;
+  }
+  let sequences = 0;
+  for (const next of nodeSequences.values()) sequences += next;
+  return `${nonces} calls of sessions not in the log, ${Math.max(0, sequences - receipts.size)} receipts of nodes`;
 }

@@ -6,11 +6,11 @@ import { fieldOf } from "../http.ts";
 import type { Context } from "./context.ts";
 import { type KeptReceipt, keepReceipt, type TermArguments, termsOf } from "./kept-receipt.ts";
 import { nameOf } from "./named-model.ts";
-import { type NetworkOptions, openAsking } from "./networks.ts";
+import { type AskingOptions, openAsking } from "./networks.ts";
 import { type Exit, printable, UsageError, waiting } from "./terminal.ts";
 import { exitOf, verdictText } from "./verdict-text.ts";
 
-export type ChatArguments = NetworkOptions &
+export type ChatArguments = AskingOptions &
   TermArguments & {
     model: string;
     prompt: string;
@@ -49,7 +49,7 @@ export async function chat(args: ChatArguments, context: Context): Promise<Exit>
   return exitOf(kept.verdict);
 }
 
-export type EmbedArguments = NetworkOptions &
+export type EmbedArguments = AskingOptions &
   TermArguments & { model: string; text: string; save?: string; json: boolean };
 
 /** The vector goes to standard output, as JSON. */

@@ -16,6 +16,8 @@ export type Command = {
   does: string;
   about: string;
   options: readonly OptionName[];
+  /** What an option does here, where that is not what it does elsewhere. */
+  says?: Readonly<Partial<Record<OptionName, string>>>;
   example: string;
   /** What each exit status but 2 means here. */
   exits: Readonly<Partial<Record<0 | 1 | 3 | 4 | 5 | 6, string>>>;

@@ -2,7 +2,7 @@ import { applyEntry, createFold, type Figures, figuresOf } from "@tallystick/pro
 import { expect, test } from "vitest";
 import { NOON_SECONDS } from "../../../../test/one-receipt.ts";
 import { DAY, UsageLog } from "../../../../test/usage-log.ts";
-import { figuresText } from "./commands.ts";
+import { figuresText } from "./usage.ts";
 
 function figuresFor({ entries }: UsageLog): Figures {
   const fold = createFold();

@@ -16,6 +16,7 @@ const PLACES = [
   ["writeAhead", /^log\/(checkpoints\/)?wal\//],
   ["artifacts", /^artifacts\//],
   ["database", /^((gateway|verification|proving\/proofs)\.sqlite|witnesses\/)/],
+  ["projections", /^projections\//],
   ["other", /^/],
 ] as const;
 type Place = (typeof PLACES)[number][0];
@@ -75,7 +76,7 @@ async function readDisk(folder: string): Promise<Disk> {
 }
 
 async function measure(folder: string): Promise<Sizes> {
-  const sizes: Sizes = { tiles: 0, writeAhead: 0, artifacts: 0, database: 0, other: 0 };
+  const sizes: Sizes = { tiles: 0, writeAhead: 0, artifacts: 0, database: 0, projections: 0, other: 0 };
   const walk = async (path: string): Promise<void> => {
     // A running network replaces files meanwhile: what is gone takes nothing.
     const entries = await readdir(join(folder, path), { withFileTypes: true }).catch(orGone(() => []));
@@ -125,6 +126,7 @@ function diskText({
     ["write-ahead", bytes.writeAhead],
     ["artifacts", bytes.artifacts],
     ["database", bytes.database],
+    ["projections", bytes.projections],
     ["other", bytes.other],
     ["free", freeBytes],
     ["disk", diskBytes],

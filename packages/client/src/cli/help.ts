@@ -15,7 +15,7 @@ export function overview(): string {
 
 ${lines.join("\n")}
 
-${COMMON.map(optionRow).join("\n")}
+${COMMON.map((option) => optionRow(option)).join("\n")}
 
 TALLYSTICK_NETWORK and TALLYSTICK_API_KEY stand in for --network and --api-key.
 TALLYSTICK_HOME is where receipts, known logs and your own key are kept; else ~/.config/tallystick.
@@ -27,13 +27,13 @@ Exit status: 0 fine, 1 failed or refused, 2 wrong usage, 3 verification failed, 
 }
 
 /** What `tally NAME --help` prints. */
-export function helpOf(name: string, { takes, about, options, example, exits }: Command): string {
+export function helpOf(name: string, { takes, about, options, says, example, exits }: Command): string {
   const statuses = Object.entries({ ...exits, 2: USAGE }).map(([status, meaning]) => `  ${status}  ${meaning}`);
   return `tally ${name} ${takes}`.trimEnd().concat(`
 
 ${about}
 
-${options.map(optionRow).join("\n")}
+${options.map((option) => optionRow(option, says?.[option])).join("\n")}
 
 Example
 
@@ -45,9 +45,9 @@ ${statuses.join("\n")}
 `);
 }
 
-function optionRow(name: OptionName): string {
+function optionRow(name: OptionName, says?: string): string {
   const option = OPTIONS[name];
-  return row(`--${name}${"takes" in option ? ` ${option.takes}` : ""}`, 18, option.does);
+  return row(`--${name}${"takes" in option ? ` ${option.takes}` : ""}`, 18, says ?? option.does);
 }
 
 function row(left: string, width: number, right: string): string {

@@ -1,4 +1,5 @@
 /** What `tally` keeps for its user: the halves of receipts, keys and checkpoints of logs it has met, a relier's key. */
+import { readFileSync } from "node:fs";
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
@@ -21,10 +22,13 @@ export type Home = {
   folder: string;
   relierKeyPath: string;
   disputerKeyPath: string;
+  auditorKeyPath: string;
   receiptPath(receiptId: string): string;
   /** Where the evidence of a receipt's proof is kept, and what proofs are verified by, under its SHA-256. */
   proofPath(receiptId: string): string;
   blobPath(digest: string): string;
+  /** How far an audit of a log got that was cut short. */
+  auditPath(origin: string): string;
   /** The vkey by which a log was first met. */
   findLog(origin: string): Promise<string | undefined>;
   /** The newest checkpoint of a log that was believed here, as it came: what the log signs from then on is held to it. */
@@ -55,9 +59,11 @@ export function openHome(env: NodeJS.ProcessEnv): Home {
     folder,
     relierKeyPath: join(folder, "relier.pem"),
     disputerKeyPath: join(folder, "disputer.pem"),
+    auditorKeyPath: join(folder, "auditor.pem"),
     receiptPath: (receiptId) => join(folder, "receipts", `${receiptId}.json`),
     proofPath: (receiptId) => join(folder, "proofs", receiptId),
     blobPath: (digest) => join(folder, "blobs", digest),
+    auditPath: (origin) => join(folder, "audits", `${nameOf(origin)}.json`),
     findCheckpoint: (origin) => findCheckpoint(checkpointPath(origin), origin),
     keepCheckpoint: ({ checkpoint, bytes }) => writePrivately(checkpointPath(checkpoint.origin), bytes),
 
@@ -157,11 +163,19 @@ const NO_FILE: ReadonlySet<unknown> = new Set(["ENOENT", "ENOTDIR", "ENAMETOOLON
 
 /** The content of a file; undefined where there is none. */
 export async function findFile(path: string): Promise<Uint8Array | undefined> {
-  return readFile(path).then(
-    (bytes) => new Uint8Array(bytes),
-    (error: unknown) => {
-      if (error instanceof Error && "code" in error && NO_FILE.has(error.code)) return undefined;
-      throw error;
-    },
-  );
+  return readFile(path).then((bytes) => new Uint8Array(bytes), undefinedWhereNone);
+}
+
+/** The same, while nothing else is done. */
+export function findFileNow(path: string): Uint8Array | undefined {
+  try {
+    return new Uint8Array(readFileSync(path));
+  } catch (error) {
+    return undefinedWhereNone(error);
+  }
+}
+
+function undefinedWhereNone(error: unknown): undefined {
+  if (error instanceof Error && "code" in error && NO_FILE.has(error.code)) return undefined;
+  throw error;
 }

@@ -7,12 +7,12 @@ import type { Context } from "./context.ts";
 import { type InputArguments, readInput } from "./input.ts";
 import { keepReceipt, type TermArguments, termsOf } from "./kept-receipt.ts";
 import { nameOf } from "./named-model.ts";
-import { type NetworkOptions, openAsking } from "./networks.ts";
+import { type AskingOptions, openAsking } from "./networks.ts";
 import { outputText } from "./output-text.ts";
 import { type Exit, printable, UsageError, waiting } from "./terminal.ts";
 import { exitOf, verdictText } from "./verdict-text.ts";
 
-export type InferArguments = NetworkOptions &
+export type InferArguments = AskingOptions &
   InputArguments &
   TermArguments & { model: string; save?: string; json: boolean };
 

@@ -6,15 +6,15 @@ export const KEEPING: readonly (readonly [string, Command])[] = [
     "audit",
     {
       takes: "[URL | FOLDER]",
-      does: "recompute all of them from the log's tiles, and print the difference",
+      does: "recompute every figure from the log's tiles, and print the difference",
       about:
-        "Reads the whole log, from a network, any server of its tiles or a folder; checks every hash and every signature; recomputes every figure and compares it with the published one.",
-      options: ["usage", ...COMMON],
+        "Reads the whole log, from a network, any server of its tiles or a folder; checks every hash and every signature; recomputes every figure and every closed day, and compares them with the published figures, with the log's own snapshots, and with what the network shows of the days that closed last. Whom to believe is yours to say (--policy, --vkey), never the network's. One that is cut short goes on where it was.",
+      options: ["usage", "day", "model", "publish", "fresh", ...COMMON],
       example: "tally audit .tallystick/log/tiles",
       exits: {
         0: "everything holds, and the difference is 0",
         1: "the network refused, or the folder cannot be read",
-        3: "a check failed, a figure differs, or the log contradicts what it signed before: each is named",
+        3: "a check failed, a figure or a day differs, or the log contradicts what it signed before: each is named",
         5: UNREACHABLE,
       },
     },
@@ -52,6 +52,23 @@ export const KEEPING: readonly (readonly [string, Command])[] = [
         3: "the log or its figures do not hold, and nothing was signed",
         5: UNREACHABLE,
       },
+    },
+  ],
+  [
+    "simulate",
+    {
+      takes: "--seed N",
+      does: "demand and attacks whose truth is known, and what the rules make of them",
+      about:
+        "Makes a log of honest demand and of attacks, in memory and without a network; folds it, judges each day by the rules of this release, and prints what reaches which stratum, what that costs, and how much honest demand is wrongly excluded. With --out the log is signed and written, so that tally audit can check it.",
+      options: ["seed", "days", "calls", "out", ...LOCAL],
+      says: {
+        days: "how long it lasts; else 28",
+        calls: "how many calls honest demand makes; else 20000",
+        out: "a folder for the signed log; else none is written",
+      },
+      example: "tally simulate --seed 1",
+      exits: { 0: "printed", 1: "the folder cannot be written" },
     },
   ],
   [
@@ -97,6 +114,7 @@ export const KEEPING: readonly (readonly [string, Command])[] = [
       about:
         "Copies checkpoint, tiles and entries under the paths that C2SP gives them, so that any server of files can serve the copy. Each file is held to the signed tree before it is written. What is there and right is not fetched again. An earlier copy is extended once the log is proved to extend it. LOG is a URL or a folder; else it is that of the network.",
       options: ["out", ...COMMON],
+      says: { out: "the folder of the copy; needed" },
       example: "tally log export --out mirror",
       exits: {
         0: "the folder holds the log",
@@ -115,11 +133,46 @@ export const KEEPING: readonly (readonly [string, Command])[] = [
       about:
         "Makes a tlog-proof of an entry from the log's tiles, checks it and prints it. It leads to the newest checkpoint, or to the earlier one that is given. LOG is a URL or a folder; else it is that of the network.",
       options: ["size", "checkpoint", "out", ...COMMON],
+      says: { out: "the file of the proof; else it is printed" },
       example: "tally log prove 7 --out entry-7.tlog-proof",
       exits: {
         0: "proved",
         1: "the network refused, or a file was missing",
         3: "the log has a file that is not of its tree, or contradicts a checkpoint that it signed",
+        5: UNREACHABLE,
+      },
+    },
+  ],
+  [
+    "rows",
+    {
+      takes: "[LOG] --out DIR",
+      does: "make a Parquet file of every closed day's receipts, from a log",
+      about:
+        "Reads a whole log, holds each entry to its signed checkpoint, and writes a row for each receipt of each closed day, with a rollup by hour beside it. Signatures of entries are not looked at: tally audit does that. What is there and of this log is left as it is. LOG is a URL or a folder; else it is that of the network. Wants @duckdb/node-api.",
+      options: ["out", ...COMMON],
+      says: { out: "the folder for the files; needed" },
+      example: "tally rows http://localhost:8787 --out segments",
+      exits: {
+        0: "every closed day has its file",
+        1: "the network refused, a file was missing, the folder cannot be written, or DuckDB is not installed",
+        3: "the log has a file that is not of its tree",
+        5: UNREACHABLE,
+      },
+    },
+  ],
+  [
+    "query",
+    {
+      takes: "SQL",
+      does: "ask in SQL of the receipts of closed days",
+      about:
+        "Answers one select over the tables receipts, hours, metrics, models and days (docs/operating/analytics.md), from a folder of segments, or by a network as its operator. It changes nothing, reads nothing else, and ends after thirty seconds, 10,000 rows or 8 MiB. There is nothing in it but what the public log says.",
+      options: ["segments", "rules", "format", "keys", ...COMMON],
+      example: "tally query --segments segments 'select model, valid from models'",
+      exits: {
+        0: "answered",
+        1: "refused, or too much: the message says why; or DuckDB is not installed",
         5: UNREACHABLE,
       },
     },
@@ -138,6 +191,7 @@ export const KEEPING: readonly (readonly [string, Command])[] = [
           "budget",
           "day-budget",
           "price-limit",
+          "app",
           "requests",
           "units",
           "calls",
@@ -183,6 +237,7 @@ export const KEEPING: readonly (readonly [string, Command])[] = [
       about:
         "Copies a data folder as it is at one moment, running or stopped: the log, each file of it held to the checkpoint; accounts and openings; artifacts. What its witnesses have seen is not copied: it must not be rolled back. Into a backup of before it copies what is new.",
       options: ["data", "out", "keys", "with-keys", ...LOCAL],
+      says: { out: "the folder of the backup; needed" },
       example: "tally backup --data .tallystick --out /mnt/backup/tallystick",
       exits: {
         0: "complete: backup.json is written",

@@ -26,6 +26,7 @@ export type TermOptions = {
   units?: string;
   calls?: string;
   days?: string;
+  app?: string;
   accept?: string;
 };
 
@@ -113,8 +114,9 @@ export async function accountFor(http: Http, headers: Record<string, string>): P
 }
 
 function termsOf(options: Omit<TermOptions, "accept">, nowMs: number): Record<string, unknown> {
-  const { scopes, models, budget, dayBudget, priceLimit, requests, units, calls, days } = options;
+  const { scopes, models, budget, dayBudget, priceLimit, requests, units, calls, days, app } = options;
   const terms = {
+    app,
     scopes: scopes?.split(","),
     models: models?.split(","),
     budgetAtomic: budget,

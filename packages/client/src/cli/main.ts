@@ -7,7 +7,7 @@ import { audit } from "./audit.ts";
 import { backup } from "./backup/backup.ts";
 import { restore } from "./backup/restore.ts";
 import { chat, embed } from "./chat.ts";
-import { models, usage } from "./commands.ts";
+import { models } from "./commands.ts";
 import type { Context } from "./context.ts";
 import { disk } from "./disk.ts";
 import { dispute } from "./dispute.ts";
@@ -19,9 +19,13 @@ import { exportLog, fsck, prove } from "./log.ts";
 import { balance, earnings, quote, topup } from "./money.ts";
 import { monitor } from "./monitor.ts";
 import { OPTIONS } from "./options.ts";
+import { query, rows } from "./query.ts";
 import { rely } from "./rely.ts";
+import { simulateCommand } from "./simulate.ts";
+import { affiliate, disputeLabel, resolve, reverse } from "./statements.ts";
 import { EXIT, type Exit, printable, type Terminal, UsageError } from "./terminal.ts";
 import { revokeRoot, trust } from "./trust.ts";
+import { usage } from "./usage.ts";
 import { verify } from "./verify.ts";
 
 /** Runs one command. The process's exit status. */
@@ -30,6 +34,7 @@ export async function main(args: string[], env: NodeJS.ProcessEnv): Promise<Exit
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),
     isTty: process.stderr.isTTY === true,
+    ...(process.stdout.isTTY ? { columns: process.stdout.columns } : {}),
   };
   process.stdout.on("error", ignoreClosedPipe);
   try {
@@ -126,7 +131,7 @@ function parse(args: string[]) {
 function dispatch(name: string, words: readonly string[], values: Values, context: Context): Promise<Exit> {
   const [subject, second] = words;
   const { json, input, example, save, decision, key, usage: usageFile, out, size, checkpoint, data, keys } = values;
-  const { accept, open } = values;
+  const { accept, app, open, fresh, publish, day, model, evidence } = values;
   const network = defined({ network: values.network, apiKey: values["api-key"], vkey: values.vkey });
   const managed = { ...network, json, ...defined({ account: values.account, keys }) };
   const needed = (what: string): string => {
@@ -143,7 +148,7 @@ function dispatch(name: string, words: readonly string[], values: Values, contex
           model: needed("a model"),
           example,
           json,
-          ...defined({ input, save, decision, open, accept, tier: values.tier, maxPrice: values["max-price"] }),
+          ...defined({ app, input, save, decision, open, accept, tier: values.tier, maxPrice: values["max-price"] }),
         },
         context,
       );
@@ -151,13 +156,13 @@ function dispatch(name: string, words: readonly string[], values: Values, contex
       if (second === undefined) throw new UsageError("chat needs a prompt: tally chat --help");
       const own = { model: needed("a model"), prompt: second, hold: values.hold, json };
       const limits = { maxPrice: values["max-price"], maxTokens: values["max-tokens"] };
-      return chat({ ...network, ...own, ...defined({ save, decision, open, accept, ...limits }) }, context);
+      return chat({ ...network, ...own, ...defined({ app, save, decision, open, accept, ...limits }) }, context);
     }
     case "embed": {
       if (second === undefined) throw new UsageError("embed needs a text: tally embed --help");
       const own = { model: needed("a model"), text: second, json };
       return embed(
-        { ...network, ...own, ...defined({ save, decision, open, accept, maxPrice: values["max-price"] }) },
+        { ...network, ...own, ...defined({ app, save, decision, open, accept, maxPrice: values["max-price"] }) },
         context,
       );
     }
@@ -167,8 +172,29 @@ function dispatch(name: string, words: readonly string[], values: Values, contex
         context,
       );
     case "rely":
-      return rely({ ...network, what: needed("a receipt"), json, ...defined({ key, accept }) }, context);
+      return rely(
+        {
+          ...network,
+          what: needed("a receipt"),
+          json,
+          ...defined({ key, accept, purpose: values.purpose, atStake: values["at-stake"], domain: values.domain }),
+        },
+        context,
+      );
+    case "reverse":
+      return reverse({ ...network, what: needed("a receipt"), json, ...defined({ key }) }, context);
+    case "affiliate":
+      needed("the id of a key");
+      return affiliate({ ...network, keyIds: words, json, ...defined({ key }) }, context);
+    case "resolve":
+      if (second === undefined) throw new UsageError("resolve needs a dispute and its outcome: tally resolve --help");
+      return resolve(
+        { ...network, dispute: needed("a dispute"), outcome: second, json, ...defined({ key, evidence }) },
+        context,
+      );
     case "dispute":
+      if (values.label)
+        return disputeLabel({ ...network, what: needed("a receipt"), json, ...defined({ key, evidence }) }, context);
       return dispute(
         { ...network, what: needed("a receipt"), json, ...defined({ key, opening: values.opening }) },
         context,
@@ -176,7 +202,19 @@ function dispatch(name: string, words: readonly string[], values: Values, contex
     case "keys create": {
       const { scopes, models: allowed, budget, requests, units, calls, days } = values;
       const [dayBudget, priceLimit] = [values["day-budget"], values["price-limit"]];
-      const terms = { scopes, models: allowed, budget, dayBudget, priceLimit, requests, units, calls, days, accept };
+      const terms = {
+        scopes,
+        models: allowed,
+        budget,
+        dayBudget,
+        priceLimit,
+        requests,
+        units,
+        calls,
+        days,
+        accept,
+        app,
+      };
       return createKey({ ...managed, name: needed("a name"), terms: defined(terms) }, context);
     }
     case "keys list":
@@ -202,8 +240,16 @@ function dispatch(name: string, words: readonly string[], values: Values, contex
       const { source, reference } = values;
       return topup({ ...managed, amount: needed("an amount"), ...defined({ source, reference }) }, context);
     }
-    case "usage":
-      return usage({ ...network, json }, context);
+    case "usage": {
+      const { by, from, to, per, strata, csv } = values;
+      const asked = defined({ by, from, to, per, strata });
+      return usage({ ...network, json, csv, query: asked, ...defined({ metric: subject }) }, context);
+    }
+    case "simulate": {
+      const { seed, days, calls } = values;
+      if (seed === undefined) throw new UsageError("simulate needs a seed: --seed N");
+      return simulateCommand({ seed, json, ...defined({ days, calls, out }) }, context);
+    }
     case "trust":
       return trust({ ...network, json, ...defined({ log: subject }) }, context);
     case "trust revoke": {
@@ -216,6 +262,14 @@ function dispatch(name: string, words: readonly string[], values: Values, contex
       const { interval, stale, once, witness: witnesses = [] } = values;
       return monitor({ ...network, once, witnesses, json, ...defined({ log: subject, interval, stale }) }, context);
     }
+    case "rows":
+      if (out === undefined) throw new UsageError("rows needs a folder: --out DIR");
+      return rows({ ...network, out, json, ...defined({ log: subject }) }, context);
+    case "query": {
+      const { segments, format, rules } = values;
+      const own = { sql: needed("a select, in quotes"), json };
+      return query({ ...network, ...own, ...defined({ segments, format, keys, rules }) }, context);
+    }
     case "log fsck":
       return fsck({ ...network, json, ...defined({ log: subject }) }, context);
     case "log export":
@@ -227,7 +281,10 @@ function dispatch(name: string, words: readonly string[], values: Values, contex
         context,
       );
     default:
-      return audit({ ...network, json, ...defined({ log: subject, usage: usageFile }) }, context);
+      return audit(
+        { ...network, json, fresh, publish, ...defined({ log: subject, usage: usageFile, day, model }) },
+        context,
+      );
   }
 }
 

@@ -1,9 +1,11 @@
 /** Which network a command is about: the one running here, or the one that `--network` names. */
 import { join, resolve } from "node:path";
 import {
+  APP_NAME_LENGTH,
   equal,
   followHandovers,
   type Handover,
+  isAppName,
   type LogTrust,
   Malformed,
   type Policy,
@@ -29,10 +31,11 @@ export type NetworkPlace = { url: string; apiKey?: string; logKey: LogKey };
 
 /** `--network` and what may stand in for it. */
 export type NetworkOptions = { network?: string; apiKey?: string; vkey?: string };
+export type AskingOptions = NetworkOptions & { app?: string };
 
 export const GIVEN = "--vkey or --policy gives it";
 export const MET_BEFORE = "it is the key that this log was first met with";
-const MET_NOW = "it is what the network said when it was first met";
+export const MET_NOW = "it is what the network said when it was first met";
 const IN_DATA_FOLDER = "it is in the network's own data folder";
 
 export function isUrl(text: string): boolean {
@@ -80,12 +83,17 @@ async function askHandovers(url: string, { edges }: Pick<Context, "edges">): Pro
 
 /** What a client that asks is made of, and the key of the log that it will hold receipts to. */
 export async function openAsking(
-  options: NetworkOptions,
+  { app, ...options }: AskingOptions,
   context: Context,
-): Promise<{ url: string; apiKey: string; trust: LogTrust; edges: Context["edges"]; logKey: LogKey }> {
+): Promise<{ url: string; apiKey: string; app?: string; trust: LogTrust; edges: Context["edges"]; logKey: LogKey }> {
+  if (app !== undefined && !isAppName(app))
+    throw new UsageError(
+      `--app takes a name in lower case of at most ${APP_NAME_LENGTH} characters, as example/shop, not ${JSON.stringify(app)}`,
+    );
   const { url, apiKey, logKey } = await findNetwork(options, context);
   if (apiKey === undefined) throw new UsageError("asking needs an API key: give --api-key, or set TALLYSTICK_API_KEY");
-  return { url, apiKey, trust: await trustOf(logKey, context.policy), edges: context.edges, logKey };
+  const trust = await trustOf(logKey, context.policy);
+  return { url, apiKey, ...(app === undefined ? {} : { app }), trust, edges: context.edges, logKey };
 }
 
 async function locate(given: string, context: Context): Promise<NetworkPlace> {

@@ -1,11 +1,27 @@
 /** The options of `tally`, of all commands together. */
 
+import { DIMENSIONS, PURPOSES } from "@tallystick/protocol";
+
 /** Every option, as `parseArgs` takes them, with what it is given and what it does. */
 export const OPTIONS = {
   network: { type: "string", takes: "URL|DIR", does: "which network; else the one that runs in .tallystick here" },
   "api-key": { type: "string", takes: "KEY", does: "who asks; else the running network's own key" },
   policy: { type: "string", takes: "FILE", does: "a tlog-policy: which witnesses must have cosigned what is believed" },
   vkey: { type: "string", takes: "VKEY", does: "the log's key, from somewhere you trust" },
+  by: {
+    type: "string",
+    takes: "WORD",
+    does: `what each row is of: ${DIMENSIONS.join(", ")}; else network. A metric is by some of them`,
+  },
+  from: { type: "string", takes: "DAY", does: "the first day, as 2026-11-22; else 29 days before the last" },
+  to: { type: "string", takes: "DAY", does: "the last day, which is among them; else today by the log's clock" },
+  per: { type: "string", takes: "WORD", does: "how long a row's period is: hour, day, week or month; else day" },
+  strata: {
+    type: "string",
+    takes: "LIST",
+    does: "which of gross, valid, organic, floor, with commas between; else all four",
+  },
+  csv: { type: "boolean", default: false, does: "comma-separated values, for spreadsheets" },
   json: { type: "boolean", default: false, does: "one line of JSON, for programs" },
   input: { type: "string", takes: "X", does: "a file, a text, numbers in JSON, or - for standard input" },
   example: { type: "boolean", default: false, does: "run on the model's own example" },
@@ -39,12 +55,42 @@ export const OPTIONS = {
   "max-tokens": { type: "string", takes: "N", does: "the most tokens of the answer; else the model's context" },
   hold: { type: "boolean", default: false, does: "print no word before a signature of the node covers it" },
   key: { type: "string", takes: "FILE", does: "the key that signs, PEM; else your own, made on first use" },
+  purpose: {
+    type: "string",
+    takes: "WORD",
+    does: `what you rely on it for: ${Object.keys(PURPOSES).join(", ")}; else that is not said`,
+  },
+  "at-stake": {
+    type: "string",
+    takes: "N",
+    does: "what is at stake, in atomic units (1,000,000 are a credit): only between which powers of two is logged",
+  },
+  domain: {
+    type: "string",
+    takes: "NAME",
+    does: "your name in DNS, whose TXT record at _tallystick. has your key's id; as your key enrols",
+  },
+  label: { type: "boolean", default: false, does: "dispute why it is not counted as organic, and not its answer" },
+  evidence: { type: "string", takes: "FILE", does: "what shows it: its SHA-256 is logged, the file goes nowhere" },
+  app: { type: "string", takes: "NAME", does: "the app that its calls are under in the log, in public; else none" },
   opening: {
     type: "string",
     takes: "FILE",
     does: "what opens the receipt: a receipt's file with its opening; else what was kept for you",
   },
   usage: { type: "string", takes: "FILE", does: "the published figures to compare with, as /v1/usage gives them" },
+  fresh: { type: "boolean", default: false, does: "begin anew, whatever an audit that was cut short has kept" },
+  day: { type: "string", takes: "DAY", does: "print what a closed day came to as well, as 2026-11-23" },
+  model: {
+    type: "string",
+    takes: "NAME",
+    does: "print what one model came to: on that day, else on the last closed one",
+  },
+  publish: {
+    type: "boolean",
+    default: false,
+    does: "sign what it came to and say so in the log, by a key of your own that is made on first use",
+  },
   reason: { type: "string", takes: "WORD", does: "why: compromised, broken or superseded" },
   since: {
     type: "string",
@@ -53,7 +99,11 @@ export const OPTIONS = {
   },
   sign: { type: "string", takes: "FILE", does: "the log's role key, PEM (log.pem): sign it and log it; else neither" },
   data: { type: "string", takes: "DIR", does: "the network's data folder; else .tallystick here" },
-  out: { type: "string", takes: "PATH", does: "where to write: the folder of a copy, the file of a proof" },
+  out: {
+    type: "string",
+    takes: "PATH",
+    does: "where to write",
+  },
   keys: { type: "string", takes: "DIR", does: "where the network's keys lie; else in its data folder" },
   "with-keys": { type: "boolean", default: false, does: "put every key of the network into the backup as well" },
   size: { type: "string", takes: "N", does: "how many entries the proof's checkpoint is of; else all" },
@@ -85,8 +135,24 @@ export const OPTIONS = {
   "price-limit": { type: "string", takes: "N", does: "the most that one of its calls may cost" },
   requests: { type: "string", takes: "N", does: "how many requests it has a minute" },
   units: { type: "string", takes: "N", does: "how many tokens, or units, it has a minute" },
-  calls: { type: "string", takes: "N", does: "how many of its calls may run at once" },
-  days: { type: "string", takes: "N", does: "after how many days it is refused; else never" },
+  calls: {
+    type: "string",
+    takes: "N",
+    does: "how many of its calls may run at once",
+  },
+  days: {
+    type: "string",
+    takes: "N",
+    does: "after how many days it is refused; else never",
+  },
+  seed: { type: "string", takes: "N", does: "what a simulation follows from: the same seed is the same run" },
+  segments: {
+    type: "string",
+    takes: "DIR",
+    does: "a folder of segments, as tally rows makes them; else the network answers",
+  },
+  rules: { type: "string", takes: "NAME", does: "the rules by which days are judged, else those of the network" },
+  format: { type: "string", takes: "WORD", does: "how rows are printed: table, csv or ndjson; else table" },
   help: { type: "boolean", short: "h", default: false, does: "say this" },
 } as const;
 export type OptionName = keyof typeof OPTIONS;

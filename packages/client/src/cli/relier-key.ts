@@ -1,12 +1,12 @@
-/** Keys in PEM files: those by which a person relies and disputes, and any other that signs what a command logs. */
+/** Keys in PEM files: those by which a person relies, disputes and audits, and any other that signs what a command logs. */
 import { parseBase64, type Signer } from "@tallystick/protocol";
 import { createKey, openKey } from "../keys.ts";
 import { findFile, writePrivately } from "./home.ts";
 import { type Terminal, UsageError } from "./terminal.ts";
 
-/** The key in `path` by which a user relies, or disputes; their own is made when they first do. */
+/** The key in `path` by which a user relies, disputes, or publishes an audit; their own is made when they first do. */
 export async function openOwnKey(
-  role: "relier" | "disputer",
+  role: "relier" | "disputer" | "auditor",
   path: string,
   mayMake: boolean,
   { err }: Terminal,
@@ -18,7 +18,7 @@ export async function openOwnKey(
     .replace(/(.{64})/g, "$1\n")
     .trimEnd();
   await writePrivately(path, `-----BEGIN PRIVATE KEY-----\n${body}\n-----END PRIVATE KEY-----\n`);
-  err(`made a ${role}'s key in ${path}: it is yours, keep it\n`);
+  err(`made ${role === "auditor" ? "an" : "a"} ${role}'s key in ${path}: it is yours, keep it\n`);
   return signer;
 }
 

@@ -82,7 +82,7 @@ test("progress is drawn after a second, at most ten times a second, and wiped on
   progress.end();
   progress.end();
   expect(terminal.written).toHaveLength(12);
-  expect(terminal.written[0]).toBe("\rauditing [############            ] 1000 of 2000");
+  expect(terminal.written[0]).toBe("\r\x1b[Kauditing [############            ] 1000 of 2000, 1000/s, 1 s left");
   expect(terminal.written.at(-1)).toBe("\r\x1b[K");
 });
 

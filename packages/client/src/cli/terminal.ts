@@ -4,6 +4,8 @@ export type Terminal = {
   err(text: string): void;
   /** Whether progress may be drawn on standard error. */
   isTty: boolean;
+  /** How wide what is written on standard output may be; lacks where no terminal says so. */
+  columns?: number;
 };
 
 /** The command was not given what it needs: exit status 2. */
@@ -50,6 +52,11 @@ export async function waiting<T>({ err, isTty }: Terminal, what: string, work: P
   }
 }
 
+/** A time as a person says it, to the second, or to the minute where it is many. */
+function duration(seconds: number): string {
+  return seconds < 120 ? `${Math.ceil(seconds)} s` : `${Math.ceil(seconds / 60)} min`;
+}
+
 /** A progress line that is drawn only for what takes over a second, and wiped when it is done. */
 export function createProgress(
   { err, isTty }: Terminal,
@@ -64,7 +71,9 @@ export function createProgress(
       if (!isTty || now - started < 1_000 || now - drawn < 100) return;
       drawn = now;
       const filled = total === 0 ? 0 : Math.floor((24 * done) / total);
-      err(`\r${what} [${"#".repeat(filled)}${" ".repeat(24 - filled)}] ${done} of ${total}`);
+      const perSecond = (1_000 * done) / (now - started);
+      const pace = `${Math.round(perSecond)}/s, ${duration((total - done) / perSecond)} left`;
+      err(`${WIPE}${what} [${"#".repeat(filled)}${" ".repeat(24 - filled)}] ${done} of ${total}, ${pace}`);
     },
     end() {
       if (drawn > 0) err(WIPE);

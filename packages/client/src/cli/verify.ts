@@ -19,6 +19,7 @@ import {
   type VerifiedReceipt,
   verifyReceiptFile,
 } from "@tallystick/protocol";
+import type { AuditOptions } from "../audit/audit.ts";
 import { RefusedError, UnreachableError } from "../errors.ts";
 import { createHttp } from "../http.ts";
 import { readAcceptance } from "./accept.ts";
@@ -141,9 +142,8 @@ export async function foldLog(
   context: Context,
 ): Promise<{ fold: FoldState; history: History } | string> {
   const history = createHistory({ receipt: id, index, node });
-  const { audit, fold } = await auditOpened({ json: false }, opened, context, (at, entry) =>
-    noteInHistory(history, at, entry),
-  );
+  const onEntry: AuditOptions["onEntry"] = (at, entry) => noteInHistory(history, at, entry);
+  const { audit, fold } = await auditOpened({ json: false }, opened, context, { onEntry });
   if (audit.origin !== grant.origin) return `the receipt is in another log than ${audit.origin}`;
   if (audit.findings.length > 0) return "the log that is at hand does not hold: tally audit says where";
   return { fold, history };
