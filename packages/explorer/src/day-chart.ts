@@ -1,9 +1,8 @@
-/** Days as a split tally stick: valid inferences cut above the split, decisions relied on below it. */
-import { OPEN_DAY } from "@tallystick/protocol";
+/** Days as a split tally stick: valid inferences cut above the split, the organic of them darker, decisions relied on below it. */
 import { countOf, plural } from "./format.ts";
 import { type Html, html } from "./html.ts";
 
-type Day = { day: string; valid: number; decisionsReliedOn: number };
+type Day = { day: string; valid: number; organic: number; decisionsReliedOn: number; isProvisional: boolean };
 
 const STEP = 24;
 const BAR = 14;
@@ -19,20 +18,25 @@ export function dayChart(days: readonly Day[], slots: number): Html {
   const bars = days.map((day, i) => dayBars(day, (places - days.length + i) * STEP + (STEP - BAR) / 2, highest));
   return html`<figure class="day-chart">
 <svg viewBox="0 0 ${width} ${2 * HALF + 2}" preserveAspectRatio="none" role="img" aria-labelledby="day-chart-title day-chart-desc">
-<title id="day-chart-title">Valid inferences and decisions relied on, by day</title>
+<title id="day-chart-title">Valid and organic inferences, and decisions relied on, by day</title>
 <desc id="day-chart-desc">${describe(days, highest)} The table below has every figure.</desc>
 <rect class="slit" y="${HALF}" width="${width}" height="2"/>
 ${bars}</svg>
 <div class="axis" aria-hidden="true"><span>${nameOf(days[0])}</span><span>${days.length > 1 ? nameOf(days.at(-1)) : ""}</span></div>
-<figcaption><span class="key valid">valid inferences, highest ${countOf(highest.valid)}</span> <span class="key relied">decisions relied on, highest ${countOf(highest.relied)}</span> <span>each half to its own scale; paler is provisional</span></figcaption>
+<figcaption><span class="key valid">valid inferences, highest ${countOf(highest.valid)}</span> <span class="key organic">organic of them</span> <span class="key relied">decisions relied on, highest ${countOf(highest.relied)}</span> <span>each half to its own scale; paler is provisional</span></figcaption>
 </figure>`;
 }
 
-function dayBars({ day, valid, decisionsReliedOn }: Day, x: number, highest: { valid: number; relied: number }): Html {
+function dayBars(
+  { day, valid, organic, decisionsReliedOn, isProvisional }: Day,
+  x: number,
+  highest: { valid: number; relied: number },
+): Html {
   const above = heightOf(valid, highest.valid);
+  const within = heightOf(organic, highest.valid);
   const below = heightOf(decisionsReliedOn, highest.relied);
-  const kind = day === OPEN_DAY ? "provisional" : "";
-  return html`<g class="${kind}"><title>${day}: ${countOf(valid)} valid, ${countOf(decisionsReliedOn)} relied on</title><rect class="hit" x="${x}" width="${BAR}" height="${2 * HALF + 2}"/><rect class="valid" x="${x}" y="${HALF - above}" width="${BAR}" height="${above}"/><rect class="relied" x="${x}" y="${HALF + 2}" width="${BAR}" height="${below}"/></g>
+  const kind = isProvisional ? "provisional" : "";
+  return html`<g class="${kind}"><title>${day}: ${countOf(valid)} valid, ${countOf(organic)} organic, ${countOf(decisionsReliedOn)} relied on</title><rect class="hit" x="${x}" width="${BAR}" height="${2 * HALF + 2}"/><rect class="valid" x="${x}" y="${HALF - above}" width="${BAR}" height="${above}"/><rect class="organic" x="${x}" y="${HALF - within}" width="${BAR}" height="${within}"/><rect class="relied" x="${x}" y="${HALF + 2}" width="${BAR}" height="${below}"/></g>
 `;
 }
 

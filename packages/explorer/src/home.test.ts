@@ -25,7 +25,9 @@ describe("an empty network", () => {
     expect(textOf(sectionOf(page, "relied"))).toMatch(
       /Decisions relied on today 0 .*All time 0 .*Decisions enforced 0 /,
     );
-    expect(textOf(sectionOf(page, "usage"))).toMatch(/gross 0 .*valid 0 .*Requesters 0 /);
+    expect(textOf(sectionOf(page, "usage"))).toMatch(
+      /gross 0 .*Valid 0 .*Organic 0 .*Floor 0 .*Too few to judge 0 .*Requesters 0 /,
+    );
     expect(sectionOf(page, "call")).toContain("infer -d @example.json</code>");
     expect(page.indexOf('id="call"')).toBeLessThan(page.indexOf('id="usage"'));
   });
@@ -77,21 +79,21 @@ describe("a network in use", () => {
     expect(text).toMatch(/All time 3 .*Decisions enforced 0 Until contracts exist/);
   });
 
-  test("shows gross and valid side by side, and why they differ", () => {
+  test("shows the strata side by side, and why they differ", () => {
     expect(textOf(sectionOf(page, "usage"))).toMatch(
-      /Inferences, gross 10 .*Inferences, valid 8 .*1 not ok, 1 test traffic\..*Requesters 2 Payer keys, not people/,
+      /Inferences, gross 10 .*Valid 8 .*Organic 0 .*Floor 0 .*1 not ok, 1 test traffic\. Not organic, each for its first reason: 8 free of charge\..*Too few to judge 0 .*Requesters 2 Payer keys, not people/,
     );
   });
 
   test("says how anybody recomputes the figures", () => {
     expect(sectionOf(page, "usage")).toContain("<code>npx tally audit http://127.0.0.1:4780</code>");
-    expect(page).toContain("<code>tallystick-usage-v5</code>");
+    expect(page).toContain("<code>tallystick-usage-v7</code>");
   });
 
-  test("ranks what is used, and sets apart what is idle and what is withdrawn", () => {
+  test("ranks what is used and says why it stands there, and sets apart what is idle and what is withdrawn", () => {
     const text = textOf(sectionOf(page, "models"));
     expect(text).toMatch(
-      /2 of 4 models idle .* 1 example\/busy 2.1 risk 2 5 6 2 in use 2 example\/calm 1 vision 1 1 2 1 in use Idle .*Hosting is not use.*example\/old 1 forecasting 0 1 1 1 idle, last used 2026-10-13 — example\/never 1 text 0 0 0 0 idle, never used Withdrawn .*example\/gone .*yanked/,
+      /2 of 4 models idle .* 1 example\/busy 2.1 risk 6 calls from 2 keys: all free of charge, which shows no demand 2 0 0 5 6 in use 2 example\/calm 1 vision .*one key.* 1 0 0 1 2 in use Idle .*Hosting is not use.*example\/old 1 forecasting .* 0 0 0 1 1 idle, last used 2026-10-13 — example\/never 1 text never called 0 0 0 0 0 idle, never used Withdrawn .*example\/gone .*yanked/,
     );
   });
 
@@ -106,6 +108,12 @@ describe("a network in use", () => {
     ]);
   });
 
+  test("marks a day as provisional until it is closed, in words and in the chart", () => {
+    const text = textOf(sectionOf(page, "days"));
+    expect(text).toMatch(/open provisional 1 .* 2026-11-22 provisional 1 .* 2026-11-21 provisional 0 .* 2026-11-20 1 /);
+    expect(sectionOf(page, "days").match(/<g class="provisional">/g)).toHaveLength(3);
+  });
+
   test("draws the days from the figures of the table, each half to its own scale", () => {
     const chart = /<figure[\s\S]*?<\/figure>/.exec(page)?.[0] ?? "";
     const heights = (kind: string) =>
@@ -113,7 +121,7 @@ describe("a network in use", () => {
     expect(heights("valid").slice(-4)).toEqual([60, 0, 15, 15]);
     expect(heights("relied").slice(-4)).toEqual([60, 0, 60, 60]);
     expect(textOf(chart)).toContain("at most 4 valid inferences and 1 decision relied on in a day");
-    expect(textOf(chart)).toContain("2026-11-20: 4 valid, 1 relied on");
+    expect(textOf(chart)).toContain("2026-11-20: 4 valid, 0 organic, 1 relied on");
   });
 
   test("offers to verify each of the latest receipts, whose whole id is kept", () => {

@@ -1,4 +1,15 @@
-/** What the server may use: one page, and the files it links to. */
+/** What the server may use: three pages, and the files they link to. */
 export { asset } from "./assets.ts";
-export { CONTENT_SECURITY_POLICY, renderHome } from "./home.ts";
-export type { HomeView, LatestReceipt } from "./view.ts";
+export { CONTENT_SECURITY_POLICY } from "./document.ts";
+export { renderHome } from "./home.ts";
+export { renderProblems } from "./problems-page.ts";
+export { renderUsage } from "./usage-page.ts";
+export type {
+  ClosedDayView,
+  HomeView,
+  LatestReceipt,
+  LogView,
+  ProblemView,
+  RecomputationView,
+  UsageView,
+} from "./view.ts";

@@ -3,9 +3,9 @@ import { base64, type Checkpoint, cosignatureTimes, Malformed, parseCheckpoint, 
 import { countOf, isoTime, plural, timeOf } from "../format.ts";
 import { type Html, html } from "../html.ts";
 import { copyButton } from "../parts.ts";
-import type { HomeView } from "../view.ts";
+import type { LogView } from "../view.ts";
 
-export function footer(view: HomeView): Html {
+export function footer(view: LogView): Html {
   const { origin, logVkey, figures } = view;
   return html`<footer class="entry">
 <div class="margin"><h2>The log</h2></div>
@@ -17,14 +17,14 @@ ${witnessRow(view)}
 <div><dt>Figures</dt><dd>over ${plural(figures.size, "entry", "entries")}, rules <code>${figures.rules}</code></dd></div>
 <div><dt>Key</dt><dd><code class="long">${logVkey}</code> ${copyButton(logVkey, "Copy the key of the log")}</dd></div>
 </dl>
-<nav aria-label="Raw forms"><a href="/v1/usage">/v1/usage</a> <a href="/v1/models">/v1/models</a> <a href="/checkpoint">/checkpoint</a> <a href="/v1/log">/v1/log</a></nav>
+<nav aria-label="Raw forms"><a href="/usage">/usage</a> <a href="/v1/usage">/v1/usage</a> <a href="/v1/usage/metrics">/v1/usage/metrics</a> <a href="/v1/models">/v1/models</a> <a href="/checkpoint">/checkpoint</a> <a href="/v1/log">/v1/log</a> <a href="/openapi.json">/openapi.json</a> <a href="/errors">/errors</a></nav>
 <p class="note">How each is defined: docs/spec in the source, of which entry.md, log.md, receipt.md and usage.md are what another implementer needs.</p>
 </div>
 </footer>
 `;
 }
 
-function checkpointRows({ checkpoint, origin }: HomeView): Html {
+function checkpointRows({ checkpoint, origin }: LogView): Html {
   const parsed = parseOrUndefined(checkpoint);
   if (parsed === undefined) return html`<div><dt>Checkpoint</dt><dd>none yet</dd></div>`;
   const seconds = cosignatureTimes(parsed.note, origin).at(-1);
@@ -37,7 +37,7 @@ function checkpointRows({ checkpoint, origin }: HomeView): Html {
 }
 
 /** Who else vouches that the log only grows. That one operator runs them all is said where it is so. */
-function witnessRow({ witnesses, witnessedSize }: HomeView): Html {
+function witnessRow({ witnesses, witnessedSize }: LogView): Html {
   if (witnesses.length === 0) return html`<div><dt>Witnesses</dt><dd>none: the log vouches for itself</dd></div>`;
   const names = witnesses.map(({ name }) => html`<code>${name}</code> `);
   const seen =

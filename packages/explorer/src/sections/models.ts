@@ -1,5 +1,5 @@
 /** Models by use. Hosting is not use, so what nobody uses stands apart and says so. */
-import { type Figures, IDLE_AFTER_DAYS, type ModelFigures } from "@tallystick/protocol";
+import { type Figures, IDLE_AFTER_DAYS, type ModelFigures, standingOf } from "@tallystick/protocol";
 import { countOf, plural } from "../format.ts";
 import { type Html, html } from "../html.ts";
 import { cell, section, table } from "../parts.ts";
@@ -11,9 +11,10 @@ const COLUMNS = [
   { label: "Rank", kind: "count" },
   { label: "Model" },
   { label: "Decisions relied on", kind: "count" },
+  { label: "Floor", kind: "count" },
+  { label: "Organic", kind: "count" },
   { label: "Valid", kind: "count" },
   { label: "Gross", kind: "count" },
-  { label: "Requesters", kind: "count" },
   { label: "State", kind: "state" },
 ];
 
@@ -25,7 +26,12 @@ export function models(figures: Figures): Html {
   const body = [
     active.length === 0
       ? html`<p class="none">No model has been used yet.</p>`
-      : group("Models in use, by decisions relied on and then by valid inferences", active, figures, "active"),
+      : group(
+          "Models in use, by organic inferences, then by who paid, by decisions relied on and by valid inferences",
+          active,
+          figures,
+          "active",
+        ),
     idle.length === 0
       ? undefined
       : html`<div class="idle-models"><h3>Idle</h3>
@@ -51,8 +57,8 @@ function group(caption: string, rows: readonly ModelFigures[], figures: Figures,
 
 function modelRow(model: ModelFigures, figures: Figures): Html {
   const { rank, name, version, category, revision, gross, state } = model;
-  return html`<tr role="row">${cell("Rank", gross === 0 || state === "yanked" ? "—" : countOf(rank), "count rank")}<th role="rowheader" scope="row" class="model" title="revision ${revision}"><span class="name">${name}</span> <span class="version">${version}</span> <span class="category">${category}</span></th>
-${cell("Relied on", countOf(model.decisionsReliedOn), "count relied")}${cell("Valid", countOf(model.valid), "count")}${cell("Gross", countOf(gross), "count")}${cell("Requesters", countOf(model.requesters), "count")}${cell("State", stateOf(model, figures), "state wide")}</tr>
+  return html`<tr role="row">${cell("Rank", gross === 0 || state === "yanked" ? "—" : countOf(rank), "count rank")}<th role="rowheader" scope="row" class="model" title="revision ${revision}"><span class="name">${name}</span> <span class="version">${version}</span> <span class="category">${category}</span><span class="why">${standingOf(model)}</span></th>
+${cell("Relied on", countOf(model.decisionsReliedOn), "count relied")}${cell("Floor", countOf(model.demand.floor), "count")}${cell("Organic", countOf(model.demand.organic), "count")}${cell("Valid", countOf(model.valid), "count")}${cell("Gross", countOf(gross), "count")}${cell("State", stateOf(model, figures), "state wide")}</tr>
 `;
 }
 
