@@ -25,11 +25,11 @@ import { createSigner, generateKey, openNoteSigner } from "../packages/server/sr
 import { createSystemRandom } from "../packages/server/src/platform/random.ts";
 
 /** A revision for receipts to be about. Nothing runs it: what is measured is the log. */
-function manifestOf(): Manifest {
+export function manifestNamed(name: string): Manifest {
   const artifacts = [{ path: "model.onnx", role: "model" as const, sizeBytes: 1, digest: sha256(utf8("x")) }];
   const tensor = { name: "x", datatype: "FP32" as const, shape: [-1, 1] };
   return {
-    name: "bench/model",
+    name,
     version: "1.0.0",
     category: "risk",
     task: "none",
@@ -61,7 +61,7 @@ export async function foundNetwork(
     await append(
       (await signEntry(keys[role], "key", { version: 1, action: "enrol", role, spki, name: role })).signed.bytes,
     );
-  const manifest = encodeManifest(manifestOf());
+  const manifest = encodeManifest(manifestNamed("bench/model"));
   const revision = revisionOf(manifest);
   const says = { version: 1, action: "publish", revision, manifest } as const;
   await append((await signEntry(keys.publisher, "model", says)).signed.bytes);

@@ -8,16 +8,19 @@ const BENCHES: Record<string, () => Promise<Row[]>> = {
   receipt: async () => (await import("./receipt.bench.ts")).benchReceipt(),
   reading: async () => (await import("./reading.bench.ts")).benchReading(),
   audit: async () => (await import("./audit.bench.ts")).benchAudit(),
+  "audit-million": async () => (await import("./audit-million.bench.ts")).benchAuditMillion(),
+  analytics: async () => (await import("./analytics.bench.ts")).benchAnalytics(),
   verification: async () => (await import("./verification.bench.ts")).benchVerification(),
   attestation: async () => (await import("./attestation.bench.ts")).benchAttestation(),
   admission: async () => (await import("./admission.bench.ts")).benchAdmission(),
   log: async () => (await import("./log.bench.ts")).benchLog(),
   "log-tree": async () => (await import("./log-tree.bench.ts")).benchLogTree(),
   proofs: async () => (await import("./proofs.bench.ts")).benchProofs(),
+  year: async () => (await import("./year.bench.ts")).benchYear(),
   "log-memory": async () => (await import("./log-memory.bench.ts")).benchLogMemory(),
 };
 /** Only where they are named. */
-const LONG = new Set(["log-memory", "proofs"]);
+const LONG = new Set(["analytics", "audit-million", "log-memory", "proofs", "year"]);
 
 const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(BENCHES).filter((name) => !LONG.has(name));
 for (const name of names) {

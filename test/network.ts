@@ -50,6 +50,8 @@ export type TestNetwork = AsyncDisposable & {
   closeEpoch(): Promise<void>;
   /** Resolves once its verifier and its referee have done what is to be done at once. */
   verified(): Promise<void>;
+  /** Resolves once every closed day that is public has its segment. */
+  segmented(): Promise<void>;
   /** The audit of its log, against the usage it publishes. */
   audit(): Promise<Audit>;
   stop(): Promise<void>;
@@ -80,6 +82,7 @@ export async function startNetwork({
     publishIntervalMs: 1,
     epochIntervalMs: NEVER_MS,
     deadlineMs: 20_000,
+    resolveTexts: async () => [],
     ...settings,
   };
   let running: Running | undefined = await start(options);
@@ -164,6 +167,7 @@ export async function startNetwork({
     },
 
     verified: () => current().network.verified(),
+    segmented: () => current().network.segmented(),
 
     async audit() {
       const { network, listening } = current();

@@ -24,6 +24,7 @@ import {
   sha256,
   signedId,
 } from "@tallystick/protocol";
+import { slowClusters } from "./slow-clusters.ts";
 import { type Bill, SlowMoney } from "./slow-money.ts";
 
 type At<K extends Entry["kind"]> = { at: number; entry: EntryOf<K> };
@@ -37,8 +38,8 @@ type Receipt = {
   exclusion: Exclusion | undefined;
 };
 
-type Plain<T> = Omit<T, "verification">;
-/** The figures without those of verification, which have a slow road of their own, and without closed days. */
+type Plain<T> = Omit<T, "verification" | "demand">;
+/** The figures without those of verification and of demand, which have slow roads of their own, and without closed days. */
 export type PlainFigures = Omit<
   Figures,
   "totals" | "days" | "models" | "closedDays" | "nodes" | "verifiers" | "independentVerifiers"
@@ -47,8 +48,10 @@ export type PlainFigures = Omit<
 /** What of the fold's figures the slow ones are held to. */
 export function plainOf(figures: Figures): PlainFigures {
   const { closedDays: _, nodes: __, verifiers: ___, independentVerifiers: ____, ...rest } = figures;
-  const plain = <T extends { verification: unknown }>({ verification: _, ...others }: T): Omit<T, "verification"> =>
-    others;
+  const plain = <T extends { verification: unknown; demand: unknown }>(all: T): Plain<T> => {
+    const { verification: _, demand: __, ...others } = all;
+    return others;
+  };
   return { ...rest, totals: plain(rest.totals), days: rest.days.map(plain), models: rest.models.map(plain) };
 }
 
@@ -63,10 +66,27 @@ export function slowFigures(entries: readonly Entry[]): PlainFigures {
       .find(({ at, entry }) => at > receipt.at && hex(entry.says.receipt) === receipt.id);
     return receipt.exclusion === undefined && first !== undefined ? [{ ...receipt, at: first.at }] : [];
   });
+  const isOneParty = slowClusters(log, money);
+  const isOutside = (relier: string, { at, id, model }: Receipt) => {
+    const node = log.all("receipt").find((some) => some.at === at)?.entry.signed.keyId;
+    const publisher = log.publication(model, entries.length)?.entry.signed.keyId;
+    const checks = log.all("verification").filter((some) => some.at > at && hex(some.entry.says.receipt) === id);
+    const verifiers = checks.map(({ entry }) => entry.signed.keyId).filter((key) => hex(key) !== hex(node ?? key));
+    const interested = [node, publisher, ...verifiers].flatMap((key) => (key === undefined ? [] : hex(key)));
+    return !interested.some((party) => isOneParty(relier, party));
+  };
+  const isTakenBack = (relier: string, decision: string | undefined) =>
+    log.all("reversal").some((reversal) => {
+      const of = receipts.find((some) => some.at < reversal.at && some.id === hex(reversal.entry.says.receipt));
+      return hex(reversal.entry.signed.keyId) === relier && of?.decision === decision;
+    });
   const reliances = log.all("reliance").flatMap(({ at, entry }) => {
     const receipt = receipts.find((some) => some.at < at && some.id === hex(entry.says.receipt));
-    const relies = receipt?.exclusion === undefined && log.roleAt(hex(entry.signed.keyId), at) === "relier";
-    return receipt !== undefined && relies ? [{ ...receipt, at }] : [];
+    const relier = hex(entry.signed.keyId);
+    if (receipt === undefined || receipt.exclusion !== undefined || (entry.says.class ?? "stated") !== "stated")
+      return [];
+    const relies = log.roleAt(relier, at) === "relier" && !isTakenBack(relier, receipt.decision);
+    return relies && isOutside(relier, receipt) ? [{ ...receipt, at }] : [];
   });
   const isFirst = <T>(all: readonly T[], nameOf: (item: T) => string) =>
     all.filter((item, i) => all.findIndex((other) => nameOf(other) === nameOf(item)) === i);
@@ -119,7 +139,7 @@ export function slowFigures(entries: readonly Entry[]): PlainFigures {
     receipts.filter(({ exclusion }) => exclusion === reason).length,
   ]);
   return {
-    rules: "tallystick-usage-v5",
+    rules: "tallystick-usage-v7",
     size: entries.length,
     asOfSeconds,
     today,
@@ -280,7 +300,7 @@ export class SlowLog {
         ],
         ["test_traffic", says.traffic === "test"],
         ["probe_traffic", says.traffic === "probe"],
-        ["self_dealing", operator !== undefined && operator !== "relier"],
+        ["self_dealing", operator !== undefined && !["relier", "disputer", "auditor"].includes(operator)],
       ];
       const payer = grant === undefined ? "" : hex(grant.entry.says.payerTag);
       const decision = says.decision === undefined ? id : `${payer} ${hex(says.decision)}`;

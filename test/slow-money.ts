@@ -59,11 +59,15 @@ export class SlowMoney {
     const unique = all.filter((some, i) => all.findIndex((other) => idOf(other) === idOf(some)) === i);
     const settled: Settled[] = [];
     for (const { at, entry } of unique)
-      settled.push({ at, says: entry.says, fault: this.#faultOf(entry.says, at, settled) });
+      settled.push({ at, says: entry.says, fault: this.#faultOf(entry, at, settled) });
     return settled;
   }
 
-  #faultOf(says: SettlementPayload, at: number, before: readonly Settled[]): SettlementFault | undefined {
+  #faultOf(
+    { says, signed }: EntryOf<"settlement">,
+    at: number,
+    before: readonly Settled[],
+  ): SettlementFault | undefined {
     const billOf = (id: Uint8Array) => this.#bills.find((bill) => bill.at < at && bill.id === hex(id));
     if (says.action === "topup" || says.action === "payout") {
       const used = [...good("topup", before), ...good("payout", before)];
@@ -75,6 +79,7 @@ export class SlowMoney {
       const bill = billOf(says.receipt);
       if (bill === undefined) return "unknown_receipt";
       if (bill.payer !== hex(says.payerTag)) return "wrong_payer";
+      if (bill.gateway !== hex(signed.keyId)) return "wrong_gateway";
       if (refundOf(bill.id, before) > 0n) return "refunded_twice";
       return says.amount === 0n || says.amount > bill.price ? "wrong_amount" : undefined;
     }
@@ -102,6 +107,10 @@ export class SlowMoney {
     return sum(own, ({ says }) => says.amount) - sum(bills, (bill) => bill.price - refundOf(bill.id, this.#settled));
   }
 
+  topUps(): Good<"topup">[] {
+    return good("topup", this.#settled);
+  }
+
   credits(): CreditFigures {
     const topups = good("topup", this.#settled);
     const refunded = sum(good("refund", this.#settled), ({ says }) => says.amount);
@@ -123,7 +132,9 @@ export class SlowMoney {
       .slice(0, at)
       .flatMap((entry) => (entry.kind === "key" && entry.says.action === "enrol" ? [entry.says] : []))
       .find(({ spki }) => funder !== undefined && hex(keyId(spki)) === hex(funder))?.role;
-    return source === "operator" || (role !== undefined && role !== "relier") ? amount : 0n;
+    return source === "operator" || (role !== undefined && !["relier", "disputer", "auditor"].includes(role))
+      ? amount
+      : 0n;
   }
 
   /** The part of each bill that was subsidised, by bill: all subsidies before it are spent first. */

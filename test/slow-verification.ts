@@ -324,21 +324,23 @@ class SlowVerification {
   /** The verifications of a receipt that count. */
   #checks(receipt: Receipt, end: number): Check[] {
     const draw = this.#drawOf(receipt, end);
-    const all = this.#log.all("verification").flatMap(({ at, entry }): Check[] => {
-      const verifier = hex(entry.signed.keyId);
-      if (at <= receipt.at || at >= end || hex(entry.says.receipt) !== receipt.id || verifier === receipt.node)
-        return [];
-      const drawn =
-        draw !== undefined &&
-        draw.at < at &&
-        draw.verifier === verifier &&
-        draw.epoch === entry.says.epoch &&
-        this.#omission(draw, at) === undefined;
-      return [{ at, entry, verifier, drawn }];
-    });
-    return all.filter(
-      (check, i) => all.findIndex(({ verifier, drawn }) => verifier === check.verifier && drawn === check.drawn) === i,
-    );
+    const all = this.#log
+      .all("verification")
+      .map(({ at, entry }) => ({ at, entry, verifier: hex(entry.signed.keyId) }))
+      .filter(
+        ({ at, entry, verifier }) =>
+          at > receipt.at && at < end && hex(entry.says.receipt) === receipt.id && verifier !== receipt.node,
+      );
+    const namesDraw = ({ at, entry, verifier }: (typeof all)[number]) =>
+      draw !== undefined && draw.at < at && draw.verifier === verifier && draw.epoch === entry.says.epoch;
+    const isAnswered =
+      draw !== undefined && all.some((some) => namesDraw(some) && this.#omission(draw, some.at) === undefined);
+    return all
+      .map((some) => ({ ...some, drawn: isAnswered && namesDraw(some) }))
+      .filter(
+        (check, i, counted) =>
+          counted.findIndex(({ verifier, drawn }) => verifier === check.verifier && drawn === check.drawn) === i,
+      );
   }
 
   #isDecided(receipt: Receipt, outcome: "upheld" | "rejected", timeSeconds: number | undefined, end: number): boolean {

@@ -16,6 +16,8 @@ const LAYERS: [place: string, may: string[]][] = [
   ["packages/protocol/src/proof/commitment.ts", ["packages/protocol/src", "#platform", "@zkpassport/poseidon2"]],
   ["packages/protocol/src", ["#platform"]],
   ["packages/client/src/cli", ["packages/client/src", "@tallystick/protocol", "node:"]],
+  // The engine of analytics is optional, so one folder alone asks for it; its process is of Node.js.
+  ["packages/client/src/analytics", ["packages/client/src", "@tallystick/protocol", "node:", "@duckdb/node-api"]],
   ["packages/client/src/openai.ts", ["packages/client/src", "openai"]],
   ["packages/client/src/ai-sdk.ts", ["packages/client/src", "@ai-sdk/openai-compatible"]],
   ["packages/client/src/proof.ts", ["packages/client/src", "@tallystick/protocol", "@aztec/bb.js"]],
@@ -100,6 +102,7 @@ const HOMES: [pattern: RegExp, home: RegExp, why: string][] = [
   [/process\.env\b/, /bin\//, "the environment is read once, where a command begins"],
   [/process\.exit\(/, /execution\/(child|guard|worker)\.ts$/, "shutting down is an empty event loop"],
   [/from "libsql"/, /platform\/database\.ts$/, "one place opens databases"],
+  [/"@duckdb\/node-api"/, /analytics\/database\.ts$/, "one place opens databases"],
   [/\b(SELECT|INSERT INTO|DELETE FROM)\b/, /(accounts|openings|store|database)\.ts$/, "SQL lives in stores"],
   [/\bas any\b|: any\b/, /^$/, "take unknown, then parse"],
   [/\bexport default\b/, /^$/, "a named export can be searched for"],

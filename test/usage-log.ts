@@ -5,6 +5,7 @@ import {
   type AuthorizationPayload,
   type Custody,
   commit,
+  type DisputePayload,
   type Entry,
   type EntryKind,
   encodeManifest,
@@ -14,13 +15,16 @@ import {
   type Price,
   possessionMessage,
   type ReceiptPayload,
+  type RecomputationPayload,
   type ReferencePayload,
+  type ReliancePayload,
   type ResolutionPayload,
   type Role,
   type RootKind,
   revisionOf,
   type SettlementPayload,
   type Signer,
+  type SnapshotPayload,
   sha256,
   signAuthorization,
   signEntry,
@@ -159,7 +163,7 @@ export class UsageLog {
     if (changes.authorization?.nonce === undefined) this.#nonces.set(session, nonce + 1);
     const authorization = await signAuthorization(this.#signerOf(asker), {
       version: 1,
-      session: this.#sessions.get(session) ?? sha256(utf8(`no session ${session}`)),
+      session: this.sessionOf(session),
       nonce,
       revision: revisionOf(this.manifestOf(model)),
       request: commit("request", sha256(utf8("salt")), utf8("a call")),
@@ -189,8 +193,41 @@ export class UsageLog {
     return this.#sign(session, "acknowledgement", { version: 1, receipt });
   }
 
-  rely(receipt: Uint8Array, relier = "relier"): Promise<void> {
-    return this.#sign(relier, "reliance", { version: 1, receipt });
+  rely(receipt: Uint8Array, relier = "relier", changes: Partial<ReliancePayload> = {}): Promise<void> {
+    return this.#sign(relier, "reliance", { version: 1, receipt, ...changes });
+  }
+
+  reverse(receipt: Uint8Array, relier = "relier"): Promise<void> {
+    return this.#sign(relier, "reversal", { version: 1, receipt });
+  }
+
+  /** The key of `label` says that those of `others` are of one owner with it; as the key of a session, where that is named. */
+  affiliate(label: string, others: readonly string[], session?: string): Promise<void> {
+    const keys = others.map((other) => this.idOf(other)).sort(Buffer.compare);
+    const signed = session === undefined ? {} : { session: this.sessionOf(session) };
+    return this.#sign(label, "affiliation", { version: 1, ...signed, keys });
+  }
+
+  /** The id of the session that `label` was granted. */
+  sessionOf(label: string): Uint8Array {
+    return this.#sessions.get(label) ?? sha256(utf8(`no session ${label}`));
+  }
+
+  snapshot(changes: Partial<SnapshotPayload> = {}, by = "log"): Promise<void> {
+    const digests = { rules: sha256(utf8("rules")), result: sha256(utf8("result")) };
+    return this.#sign(by, "snapshot", {
+      version: 1,
+      day: "2026-11-22",
+      size: this.entries.length,
+      ...digests,
+      ...changes,
+    });
+  }
+
+  recompute(changes: Partial<RecomputationPayload> = {}, by = "auditor"): Promise<void> {
+    const digests = { rules: sha256(utf8("rules")), result: sha256(utf8("result")) };
+    const says = { version: 1, size: this.entries.length, ...digests, agrees: "yes" } as const;
+    return this.#sign(by, "recomputation", { ...says, ...changes });
   }
 
   settle(says: SettlementPayload, gateway = "gateway"): Promise<void> {
@@ -215,15 +252,16 @@ export class UsageLog {
     return this.settle({ version: 1, action: "charge", payerTag: tagOf(payer), amount, receipts });
   }
 
-  refund(payer: string, amount: bigint, receipt: Uint8Array): Promise<void> {
-    return this.settle({
+  refund(payer: string, amount: bigint, receipt: Uint8Array, gateway?: string): Promise<void> {
+    const says: SettlementPayload = {
       version: 1,
       action: "refund",
       payerTag: tagOf(payer),
       amount,
       receipt,
       reason: "unproved",
-    });
+    };
+    return this.settle(says, gateway);
   }
 
   payOut(label: string, amount: bigint, reference: Uint8Array = tagOf(`payout ${this.entries.length}`)): Promise<void> {
@@ -283,9 +321,13 @@ export class UsageLog {
   }
 
   /** Disputes a receipt, and gives the dispute's id. */
-  async dispute(disputer: string, receipt: Uint8Array): Promise<Uint8Array> {
+  async dispute(
+    disputer: string,
+    receipt: Uint8Array,
+    ground: DisputePayload["ground"] = "mismatch",
+  ): Promise<Uint8Array> {
     const evidence = sha256(utf8("evidence"));
-    await this.#sign(disputer, "dispute", { version: 1, receipt, ground: "mismatch", evidence });
+    await this.#sign(disputer, "dispute", { version: 1, receipt, ground, evidence });
     const entry = this.entries.at(-1);
     return entry === undefined ? new Uint8Array(32) : signedId(entry.signed);
   }

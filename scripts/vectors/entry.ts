@@ -4,6 +4,7 @@ import { hex, keyId, possessionMessage, type Signer } from "@tallystick/protocol
 import { fixedSigner } from "../../test/fixed-keys.ts";
 import { LogInMemory } from "../../test/log-in-memory.ts";
 import { cbor, type Item, map } from "./cbor.ts";
+import { invalidStatements, validStatements } from "./statements.ts";
 
 const digest = (label: string) => createHash("sha256").update(label).digest();
 const signer = { node: fixedSigner("node"), gateway: fixedSigner("gateway"), session: fixedSigner("session") };
@@ -82,7 +83,7 @@ function otherwise(pairs: [number, Item][], change: Record<number, Item | undefi
   return map(...kept, ...added);
 }
 
-async function grantPairs(): Promise<[number, Item][]> {
+async function grantPairs(app?: string): Promise<[number, Item][]> {
   const session = { origin: ORIGIN, gateway: keyId(signer.gateway.spki), sessionKey: signer.session.spki };
   return [
     [0, 1],
@@ -95,7 +96,8 @@ async function grantPairs(): Promise<[number, Item][]> {
     [7, 1000],
     [8, 1],
     [9, NOON + 3600],
-    [10, await signer.session.sign(possessionMessage(session))],
+    [10, await signer.session.sign(possessionMessage({ ...session, app }))],
+    ...(app === undefined ? [] : [[11, app] satisfies [number, Item]]),
   ];
 }
 
@@ -191,6 +193,7 @@ export async function entryVectors() {
     return { desc, wantErr: false, kind, hex: hex(bytes), spki: hex(by.spki), signedId: hex(id), says };
   };
   const grant = await grantPairs();
+  const grantForApp = await grantPairs("example/app");
   const session = createHash("sha256")
     .update((await sign1(signer.gateway, "grant", map(...grant))).toBeSigned)
     .digest();
@@ -208,6 +211,19 @@ export async function entryVectors() {
     openness: "none",
     traffic: "production",
   };
+  const granted = (pairs: [number, Item][]) => ({
+    version: 1,
+    origin: ORIGIN,
+    gateway: hexOf(keyId(signer.gateway.spki)),
+    sessionKey: hexOf(signer.session.spki),
+    custody: "account",
+    payerTag: hexOf(digest("payer").subarray(0, 16)),
+    tagMode: "stable",
+    budget: "1000",
+    paymentClass: "free",
+    expiry: NOON + 3600,
+    possession: hexOf((pairs[10]?.[1] as Uint8Array | undefined) ?? new Uint8Array(0)),
+  });
   const answers = {
     version: 1,
     authorization: hexOf(authorization),
@@ -244,18 +260,10 @@ export async function entryVectors() {
       action: "yank",
       revision: hexOf(digest("manifest")),
     }),
-    made("a session is granted", "grant", signer.gateway, map(...grant), {
-      version: 1,
-      origin: ORIGIN,
-      gateway: hexOf(keyId(signer.gateway.spki)),
-      sessionKey: hexOf(signer.session.spki),
-      custody: "account",
-      payerTag: hexOf(digest("payer").subarray(0, 16)),
-      tagMode: "stable",
-      budget: "1000",
-      paymentClass: "free",
-      expiry: NOON + 3600,
-      possession: hexOf((grant[10]?.[1] as Uint8Array | undefined) ?? new Uint8Array(0)),
+    made("a session is granted", "grant", signer.gateway, map(...grant), granted(grant)),
+    made("a session is granted to an app", "grant", signer.gateway, map(...grantForApp), {
+      ...granted(grantForApp),
+      app: "example/app",
     }),
     made("a request is authorised", "authorization", signer.session, map(...ask(session)), asks),
     made(
@@ -333,6 +341,7 @@ export async function entryVectors() {
   );
   valid.push(
     ...settlements().map(([desc, pairs, says]) => made(desc, "settlement", signer.gateway, map(...pairs), says)),
+    ...validStatements().map(([desc, kind, by, pairs, says]) => made(desc, kind, by, map(...pairs), says)),
   );
   return { valid: await Promise.all(valid), invalid: await invalidEntries(grant, session, authorization) };
 }
@@ -416,11 +425,11 @@ async function invalidEntries(grant: [number, Item][], session: Uint8Array, auth
     key("version 2", otherwise(enrolment(), { 0: 2 })),
     key("no version", otherwise(enrolment(), { 0: undefined })),
     key("no name", otherwise(enrolment(), { 4: undefined })),
-    key("a key that nobody knows", otherwise(enrolment(), { 5: 0 })),
+    key("a key that nobody knows", otherwise(enrolment(), { 6: 0 })),
     key("keys that are not sorted", map(...enrolment().reverse())),
     key("an action that nobody knows", otherwise(enrolment(), { 1: 3 })),
     key("the role 0", otherwise(enrolment(), { 2: 0 })),
-    key("a role that nobody knows", otherwise(enrolment(), { 2: 9 })),
+    key("a role that nobody knows", otherwise(enrolment(), { 2: 10 })),
     key("a role as text", otherwise(enrolment(), { 2: "node" })),
     key("an empty name", otherwise(enrolment(), { 4: "" })),
     key("a name in upper case", otherwise(enrolment(), { 4: "Example" })),
@@ -440,6 +449,10 @@ async function invalidEntries(grant: [number, Item][], session: Uint8Array, auth
     granted("a budget of 65 bits", { 7: { raw: "c249010000000000000000" } }),
     granted("an expiry after 2106", { 9: 2 ** 32 }),
     granted("no possession", { 10: undefined }),
+    granted("an empty app", { 11: "" }),
+    granted("an app in upper case", { 11: "Example" }),
+    granted("an app of 65 letters", { 11: "a".repeat(65) }),
+    granted("a field of a grant that nobody knows", { 12: 0 }),
     asked("a nonce over 2^32 - 1", { 2: 2 ** 32 }),
     asked("a nonce under 0", { 2: -1 }),
     asked("a nonce in more than it needs", { 2: { raw: "1800" } }),
@@ -495,6 +508,7 @@ async function invalidEntries(grant: [number, Item][], session: Uint8Array, auth
     settled("a refund without a reason", refund, { 9: undefined }),
     settled("a refund for a reason that nobody knows", refund, { 9: 5 }),
     settled("a payout to a payer", payout, { 2: payer }),
+    ...invalidStatements().map(([desc, kind, by, pairs]) => malformed(desc, kind, by, map(...pairs))),
     malformed("a checkpoint as text", "epoch", logKey, map([0, 1], [1, "a checkpoint"])),
     refused("a letter of the name changed", node, flipped),
     refused("signed by another key under this one's id", node, await forged(node, good)),

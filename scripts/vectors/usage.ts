@@ -1,5 +1,15 @@
 /** test/vectors/usage: small logs, whole, with the figures that they fold to. */
-import { applyEntry, base64, concat, createFold, figuresOf, sha256, utf8 } from "@tallystick/protocol";
+import {
+  applyEntry,
+  base64,
+  concat,
+  createFold,
+  figuresOf,
+  hex,
+  rulesDigest,
+  sha256,
+  utf8,
+} from "@tallystick/protocol";
 import { fixedSigner } from "../../test/fixed-keys.ts";
 import { NOON_SECONDS } from "../../test/one-receipt.ts";
 import { type CallChanges, DAY, HOUR, JUDGE, tagOf, UsageLog } from "../../test/usage-log.ts";
@@ -7,7 +17,11 @@ import { type CallChanges, DAY, HOUR, JUDGE, tagOf, UsageLog } from "../../test/
 function vectorOf(desc: string, { entries }: UsageLog): object {
   const fold = createFold();
   for (const entry of entries) applyEntry(fold, entry);
-  return { desc, wantErr: false, entries: entries.map(({ signed }) => base64(signed.bytes)), figures: figuresOf(fold) };
+  const figures = figuresOf(fold);
+  const documents = fold.series.flatMap(({ rules, digests }) =>
+    [...digests].map(([day, digest]) => ({ day, rules: hex(rulesDigest(rules)), digest: hex(digest) })),
+  );
+  return { desc, wantErr: false, entries: entries.map(({ signed }) => base64(signed.bytes)), figures, documents };
 }
 
 export async function usageVectors(): Promise<object[]> {
@@ -119,6 +133,8 @@ async function everySettlementFault(): Promise<UsageLog> {
   await log.charge("payer", 14n, [first]);
   await log.charge("payer", 13n, [first]);
   await log.charge("payer", 26n, [first, second]);
+  await log.enrol("another gateway", "gateway");
+  await log.refund("payer", 2n, second, "another gateway");
   await log.refund("payer", 14n, second);
   await log.refund("payer", 2n, second);
   await log.refund("payer", 1n, second);

@@ -41,6 +41,7 @@ test("a running network's folder is measured, and its growth is that of its own 
       ["gateway", "verification"]
         .flatMap((name) => ["", "-wal", "-shm"].map((end) => join(data, `${name}.sqlite${end}`)))
         .reduce((sum, path) => sum + blocksIfThere(path), 0),
+    projections: blocksOf(join(data, "projections")),
     other: ["keys", "tallystick.json", "node-openings"].reduce((sum, name) => sum + blocksOf(join(data, name)), 0),
   });
   expect(disk.bytesAnEntry).toBe(disk.bytes.tiles / disk.entryCount);

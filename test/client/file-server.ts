@@ -7,7 +7,8 @@ export type FileServer = AsyncDisposable & { url: string };
 export async function serveFiles(files: ReadonlyMap<string, Uint8Array>): Promise<FileServer> {
   const server = createServer(({ url = "" }, response) => {
     const bytes = files.get(url.slice(1));
-    response.writeHead(bytes === undefined ? 404 : 200);
+    // An idle connection would be closed after seconds, just as a slow client takes it up again.
+    response.writeHead(bytes === undefined ? 404 : 200, { connection: "close" });
     response.end(bytes);
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

@@ -36,17 +36,19 @@ test("what a call by API key says in headers is signed, and sent in no header", 
   expect(headers.get("x-title")).toBe("an app");
 });
 
-test.each([{ "x-tally-max-price": "-1" }, { "x-tally-traffic": "organic" }, { "x-tally-decision": "05" }])(
-  "%o is refused before anything is signed",
-  async (headers) => {
-    const { fetch, network } = await open();
-    const response = await fetch(CHAT, post(BODY, headers));
-    expect(response.status).toBe(400);
-    expect(response.headers.get("x-should-retry")).toBe("false");
-    expect(await response.json()).toMatchObject({ error: { code: "invalid_request" } });
-    expect(network.sessions).toEqual([]);
-  },
-);
+test.each([
+  { "x-tally-max-price": "-1" },
+  { "x-tally-traffic": "organic" },
+  { "x-tally-decision": "05" },
+  { "x-tally-app": "example/shop" },
+])("%o is refused before anything is signed", async (headers) => {
+  const { fetch, network } = await open();
+  const response = await fetch(CHAT, post(BODY, headers));
+  expect(response.status).toBe(400);
+  expect(response.headers.get("x-should-retry")).toBe("false");
+  expect(await response.json()).toMatchObject({ error: { code: "invalid_request" } });
+  expect(network.sessions).toEqual([]);
+});
 
 test("what cannot be verified is not sent; what is only read passes", async () => {
   const { fetch, received } = await open();

@@ -52,6 +52,14 @@ describe("asking", () => {
     expect(answer.status, answer.stderr).toBe(0);
   });
 
+  test("--app names the app that a call is under in the log, and is a name", async () => {
+    const answer = await me.tallyJson(["infer", SMALL_MODEL, "--example", "--app", "example/shop"]);
+    const { grant } = JSON.parse(await readFile(answer.receiptFile, "utf8"));
+    expect(Buffer.from(grant.entry, "base64").includes("example/shop")).toBe(true);
+    const refused = await me.tally(["infer", SMALL_MODEL, "--example", "--app", "My Shop"]);
+    expect(refused).toMatchObject({ status: 2, stderr: expect.stringMatching(/--app takes a name in lower case/) });
+  });
+
   test("no model is left out of these examples", async () => {
     const rows: { valid: number }[] = await me.tallyJson(["models"]);
     expect(rows.every(({ valid }) => valid > 0)).toBe(true);

@@ -77,7 +77,7 @@ describe.skipIf(!hasChromium)(hasChromium ? "the page" : "the page (skipped: no 
     await onPage("empty", async (page) => {
       expect(await page.title()).toBe(`Tallystick · ${network.origin}`);
       for (const number of await page.locator(".number").allInnerTexts()) expect(number).toBe("0");
-      expect(await page.locator(".number").count()).toBe(6);
+      expect(await page.locator(".number").count()).toBe(9);
       expect(await seen(page.locator("#call h2"))).toBe("Make the first call");
       expect(await seen(page.locator("#call pre"))).toContain(`curl -i ${network.url}/v2/models/`);
       expect(await page.locator("table.active").count()).toBe(0);
@@ -98,10 +98,12 @@ describe.skipIf(!hasChromium)(hasChromium ? "the page" : "the page (skipped: no 
       const figures = await page.locator("dl.figures > div").allInnerTexts();
       expect(figures.map((text) => text.split("\n").slice(0, 2))).toEqual([
         ["Inferences, gross", "4"],
-        ["Inferences, valid", "3"],
-        ["Requesters", "1"],
+        ["Valid", "3"],
+        ["Organic", "0"],
+        ["Floor", "0"],
       ]);
-      expect(figures[1]).toContain("1 test traffic");
+      const reasons = await page.locator("#usage > .body > p.note").allInnerTexts();
+      expect(reasons.join(" ")).toMatch(/1 test traffic\. .* 3 free of charge\./);
       expect(await rowsOf(page, "table.active")).toMatchObject([
         { Rank: "1", name: "statlog/credit-default", "Relied on": "1", Valid: "3", Gross: "4", State: "in use" },
       ]);

@@ -194,7 +194,7 @@ describe("relying", () => {
       const key = join(me.daemon.ready.data, "keys", `${role}.pem`);
       expect(await me.tally(["rely", receiptId, "--key", key])).toMatchObject({
         status: 1,
-        stderr: `tally: this key is the network's ${role} key: an operator cannot rely on what it sells, nor dispute it\n`,
+        stderr: `tally: this key is the network's ${role} key: an operator cannot rely on what it sells, nor dispute or audit it\n`,
       });
     }
     expect(await me.decisionsReliedOn()).toBe(before);

@@ -86,6 +86,7 @@ function operations({ account, receiptId, enrolment, revocation, checkpoint, nod
     ["/v1/settlements/topups", { by: "admin", json: topup }],
     ["/v1/settlements/refunds", { by: "admin", json: { receipt: receiptId, amount: "1", reason: "goodwill" } }],
     ["/v1/settlements/payouts", { by: "admin", json: payout }],
+    ["/v1/query", { by: "admin", json: { sql: "select 1" } }],
     ["/v1/references", { by: "admin", json: reference }],
     ["/v1/backup", { by: "admin", json: {} }],
     ["/v1/nodes/:id/drain", { by: "admin", json: { drain: false }, at: `/v1/nodes/${nodeId}/drain` }],

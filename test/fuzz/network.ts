@@ -73,6 +73,8 @@ export async function startFuzzedNetwork(): Promise<FuzzedNetwork> {
       size: ["3"],
       name: [CREDIT, CHAT_MODEL],
       path: [CREDIT, `${CREDIT}/infer`, `${CREDIT}/ready`, `${CREDIT}/versions/1.1.0`, "a/load"],
+      metric: ["inferences", "revenue_net", "decisions_enforced", "toString"],
+      day: ["2026-11-22", "2026-02-30", "open"],
       originHash: [hex(sha256(utf8(network.origin)))],
       "*": ["0/000", "entries/000.p/3", "page.js"],
     },

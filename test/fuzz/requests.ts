@@ -137,6 +137,8 @@ const ODD_HEADERS: Headers = [
   ["x-tally-traffic", "probe"],
   ["x-tally-decision", "xyz"],
   ["x-tally-decision", "0".repeat(32)],
+  ["x-tally-app", "An App"],
+  ["x-tally-app", "example/shop"],
   ["x-tally-open", "all"],
   ["x-tally-open", "none"],
   ["x-tally-policy", "{"],

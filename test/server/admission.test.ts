@@ -216,7 +216,7 @@ test("what only the network's own roles may say is refused from strangers, and f
     const says = { version: 1, action: "enrol", role, spki: stranger.spki, name: "me" } as const;
     expect(await submit(network, await entryOf(stranger, "key", says))).toMatchObject({
       status: 403,
-      error: { message: expect.stringMatching(/only reliers and disputers enrol their keys here/) },
+      error: { message: expect.stringMatching(/only reliers, disputers and auditors enrol their keys here/) },
     });
   }
   const retirement = { version: 1, action: "retire", role: "relier", spki: stranger.spki, name: "me" } as const;
@@ -277,7 +277,27 @@ test("an entry that is malformed, of no kind or too large is refused, whichever 
   expect(signedId(entry.signed)).toHaveLength(32);
 });
 
-test("strangers' keys enrol 60 times a minute, no more, and a clock that is set back does not lock them out", async () => {
+test("behind a proxy strangers are told apart by the address that it writes last, and told what is left to them", async () => {
+  await using proxied = await startNetwork({ clock, behindTlsProxy: true });
+  const enrol = async (from: string) => {
+    const { signer } = await createKey();
+    const says = { version: 1, action: "enrol", role: "relier", spki: signer.spki, name: "many" } as const;
+    const body = new Uint8Array(await entryOf(signer, "key", says));
+    return proxied.fetch("/v1/entries", { method: "POST", headers: { "x-forwarded-for": from }, body });
+  };
+  const statusOf = async (from: string) => (await enrol(from)).status;
+  // What a sender writes there itself stands before what the proxy writes.
+  const [first, ...rest] = await Promise.all(
+    Array.from({ length: 61 }, (_, i) => enrol(`198.51.100.${i}, 2001:db8::${i}`)),
+  );
+  expect([first, ...rest].map((answer) => answer?.status).sort()).toEqual([...Array(60).fill(200), 429]);
+  expect(await statusOf("2001:db8:0:1::7")).toBe(200);
+  const answer = await enrol("192.0.2.1");
+  expect(answer.headers.get("ratelimit")).toMatch(/^"enrolments";r=59;/);
+  expect(answer.headers.get("ratelimit-policy")).toContain('"enrolments";q=60;w=60');
+});
+
+test("strangers' keys enrol 60 times a minute from one address, no more, and a clock that is set back does not lock them out", async () => {
   clock.advance(60_000);
   const enrol = async () => {
     const { signer } = await createKey();
@@ -288,7 +308,7 @@ test("strangers' keys enrol 60 times a minute, no more, and a clock that is set 
   expect(replies.filter(({ status }) => status === 200)).toHaveLength(60);
   const limited = {
     status: 429,
-    error: { code: "rate_limited", message: expect.stringMatching(/try again in a minute/) },
+    error: { code: "rate_limited", message: expect.stringMatching(/try again in \d+ seconds/) },
   };
   expect(replies.find(({ status }) => status !== 200)).toMatchObject(limited);
   clock.advance(2_000);

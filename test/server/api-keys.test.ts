@@ -200,6 +200,45 @@ test("a client that loses its connections and sends again with the same key gets
   expect(await receiptCount()).toBe(before + keys.length);
 });
 
+test("an app that a call names in x-tally-app is what its use is counted by in public, and a key of an app has no other", async () => {
+  const [{ apiKey }, own] = [await make(), await make({ app: "example/own" })];
+  const named = (app: string) => ({ "x-tally-app": app });
+  for (const headers of [{}, named("example/shop"), named("example/shop"), named("example/desk")])
+    expect((await infer(apiKey, headers)).status).toBe(200);
+  for (const headers of [{}, named("example/own")]) expect((await infer(own.apiKey, headers)).status).toBe(200);
+  const refusals: [key: string, app: string, status: number][] = [
+    [own.apiKey, "example/shop", 403],
+    [apiKey, "An App", 400],
+    [apiKey, "x".repeat(65), 400],
+  ];
+  for (const [key, app, status] of refusals) {
+    const answer = await infer(key, named(app));
+    expect(answer.status, app).toBe(status);
+    expect(await json<Refused>(answer)).toMatchObject({ code: expect.any(String) });
+  }
+  await network.idle();
+  await network.closeEpoch();
+  clock.advance(60_000); // Days that are open are judged again every few seconds.
+  const { rows } = await json<{ rows: { key: string; gross: number }[] }>(
+    await network.fetch("/v1/usage/inferences?by=app"),
+  );
+  const counts = new Map(rows.map(({ key, gross }) => [key, gross]));
+  expect(["example/shop", "example/desk", "example/own"].map((key) => counts.get(key))).toEqual([2, 1, 2]);
+});
+
+test("an account's calls name a hundred apps in a day, and those that name none go on", async () => {
+  const { payerTag } = await json<{ payerTag: string }>(await ask("POST", "/v1/accounts", admin, { name: "many" }));
+  const made = await ask("POST", `/v1/keys?account=${payerTag}`, admin, { name: "many" });
+  const { apiKey } = await json<Made>(made);
+  const call = async (i: number) => (await infer(apiKey, { "x-tally-app": `many/app-${i}` })).status;
+  for (let i = 0; i < 100; i += 20)
+    expect(await Promise.all(Array.from({ length: 20 }, (_, at) => call(i + at)))).toEqual(Array(20).fill(200));
+  expect(await call(100)).toBe(429);
+  expect([await call(7), (await infer(apiKey)).status]).toEqual([200, 200]);
+  clock.advance(86_401_000);
+  expect(await call(100)).toBe(200);
+});
+
 test("apps are counted as they name themselves, shown as self-declared, and not in the log", async () => {
   const { apiKey } = await make();
   const named = { referer: "https://shop.example/cart/7", "x-title": "Shop" };

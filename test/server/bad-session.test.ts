@@ -24,7 +24,7 @@ const SESSIONS: Record<string, { ask: () => Promise<Response>; refusal: Refusal 
   },
   "whose key did not sign": {
     ask: () => askSession({ possession: new Uint8Array(64) }),
-    refusal: { status: 403, code: "forbidden", says: /the session key did not sign for this log and gateway/ },
+    refusal: { status: 403, code: "forbidden", says: /the session key did not sign for this log, gateway and app/ },
   },
   "whose key is no key": {
     ask: () => askSession({ sessionKey: new Uint8Array(91), possession: new Uint8Array(64) }),
@@ -49,7 +49,7 @@ const SESSIONS: Record<string, { ask: () => Promise<Response>; refusal: Refusal 
   },
   "of another form": {
     ask: () => post(network, "/v1/sessions", '{"key":"x"}'),
-    refusal: invalid(/a session takes \{sessionKey, possession, expiry, budget\?\}/),
+    refusal: invalid(/a session takes \{sessionKey, possession, expiry, budget\?, app\?\}/),
   },
   "in truncated JSON": { ask: () => post(network, "/v1/sessions", '{"sessionKey":'), refusal: invalid(/not JSON/) },
 };

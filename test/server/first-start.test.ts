@@ -35,7 +35,7 @@ test("a first start that is killed after any of its steps is finished by the nex
       throw new Error(`killed after ${step}`, { cause });
     });
     if (seen !== undefined) expect(network.origin, step).toBe(seen);
-    expect(await network.audit(), step).toMatchObject({ findings: [], differences: [], size: 5 });
+    expect(await network.audit(), step).toMatchObject({ findings: [], differences: [], size: 9 });
   }
   await rm(root, { recursive: true });
 }, 240_000);

@@ -39,6 +39,7 @@ test("a network that is closing is not ready", async () => {
     publishIntervalMs: 1,
     epochIntervalMs: 3_600_000,
     deadlineMs: 1_000,
+    resolveTexts: async () => [],
   });
   const app = network.application("http://127.0.0.1");
   expect((await app.request("/v2/health/ready")).status).toBe(200);

@@ -57,7 +57,7 @@ test("a folder of format 2 goes on: its figures and receipts are what they were,
   const { rules: _, size, meta: __, models: rows, totals, ...figures } = recorded;
   const usage = await (await network.fetch("/v1/usage")).json();
   expect(usage).toMatchObject(figures);
-  expect(usage).toMatchObject({ size: size + 2, clock: "witnesses" }); // The policy, and the model's newer version.
+  expect(usage).toMatchObject({ size: size + 6, clock: "witnesses" }); // The policy, four affiliations, and the model's newer version.
   expect(usage).toMatchObject({
     totals: { ...totals, models: 2, idleModels: 1 },
     models: [rows[0], { state: "idle" }],
@@ -104,7 +104,7 @@ test("an upgrade that is killed after any of its steps is made by the next start
     await using network = await startNetwork({ data: path, models }).catch((cause: unknown) => {
       throw new Error(`killed after ${step}`, { cause });
     });
-    expect(await network.audit(), step).toMatchObject({ findings: [], differences: [], size: 19 });
+    expect(await network.audit(), step).toMatchObject({ findings: [], differences: [], size: 23 });
     expect(await markOf(path), step).toEqual({ format: 3, origin: network.origin });
   }
 }, 240_000);

@@ -49,6 +49,25 @@ test("the figures are the same bytes after a restart, without projections, and w
   expect(await network.audit()).toMatchObject({ findings: [], differences: [] });
 });
 
+test("all figures are provisional while a day in them is not closed, and say which", async () => {
+  const clock = createTestClock(Date.UTC(2026, 10, 20, 12));
+  await using network = await startNetwork({ clock });
+  const meta = async () => {
+    const { clock, meta } = JSON.parse(await usageOf(network));
+    return { clock, provisional: meta.provisional, openDays: meta.open_days };
+  };
+  await network.infer(CREDIT, [creditInput(1)]);
+  await network.idle();
+  expect(await meta()).toEqual({ clock: "witnesses", provisional: true, openDays: ["open"] });
+  await network.closeEpoch();
+  expect(await meta()).toEqual({ clock: "witnesses", provisional: true, openDays: ["2026-11-20"] });
+  clock.advance(3 * 86_400_000);
+  await network.infer(CREDIT, [creditInput(2)]);
+  await network.idle();
+  await network.closeEpoch();
+  expect(await meta()).toEqual({ clock: "witnesses", provisional: true, openDays: ["2026-11-23"] });
+});
+
 test("what no epoch covers is counted as open, and moves to its day once one does", async () => {
   const clock = createTestClock(Date.UTC(2026, 10, 22, 23, 59, 50));
   await using network = await startNetwork({ clock });

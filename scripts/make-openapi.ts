@@ -1,0 +1,15 @@
+/**
+ * Makes docs/reference/openapi.json anew, which is what a server answers at `/openapi.json`:
+ *
+ *     npx tsx --conditions=@tallystick/source scripts/make-openapi.ts && npx biome format --write docs/reference
+ */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { VERSION } from "../packages/server/src/composition.ts";
+import { openApiDocument } from "../packages/server/src/openapi/document.ts";
+import { OPERATIONS } from "../packages/server/src/openapi/operations.ts";
+import { USAGE_OPERATIONS } from "../packages/server/src/usage/openapi.ts";
+
+const document = openApiDocument(VERSION, { Usage: USAGE_OPERATIONS, ...OPERATIONS });
+const path = join(import.meta.dirname, "..", "docs", "reference", "openapi.json");
+writeFileSync(path, `${JSON.stringify(document, null, 2)}\n`);
