@@ -20,6 +20,7 @@ export type JudgeProcessParts = {
 };
 
 const IDLE_MS = 60_000;
+const CLOSED = "the judge is closed";
 const CHILD = fileURLToPath(new URL("../dist/judge-child.js", import.meta.url));
 
 type Asked = { resolve(reply: Extract<JudgeReply, { number: number }> | undefined): void };
@@ -60,8 +61,9 @@ export function createJudgeProcess({ folder, prepare, report, idleMs = IDLE_MS }
     }
   }
 
-  /** What the process finds; undefined where it ended before it had found anything. */
+  /** What the process finds; undefined where it ended before it had found anything. Throws once this is closed. */
   async function ask(claim: Claim): Promise<Reexecution | undefined> {
+    if (isClosed) throw new Error(CLOSED); // One that was started now would outlive whoever closed this.
     clearTimeout(timer);
     child ??= start();
     const request: JudgeRequest = { number: number++, claim: claim as JudgeRequest["claim"], folder };
@@ -81,18 +83,16 @@ export function createJudgeProcess({ folder, prepare, report, idleMs = IDLE_MS }
     child = undefined;
     if (ending === undefined || ending.exitCode !== null || ending.signalCode !== null) return;
     const gone = once(ending, "exit");
-    // What it is in the middle of is begun again by whoever asked: it ends at once.
-    if (asked.size > 0) ending.kill("SIGKILL");
-    else if (ending.connected) ending.disconnect();
+    ending.kill("SIGKILL"); // It keeps nothing, and what it is in the middle of is begun again by whoever asked.
     await gone;
   }
 
   return {
     async reexecute(claim) {
       await prepare(claim.manifest);
-      const found = (await ask(claim)) ?? (isClosed ? undefined : await ask(claim));
+      const found = (await ask(claim)) ?? (await ask(claim));
       if (found !== undefined) return found;
-      if (isClosed) throw new Error("the judge is closed");
+      if (isClosed) throw new Error(CLOSED);
       const detail = "the process that ran it again ended twice before it was through";
       return { outcome: "undecided", method: "reexecution", detail, isProvable: false, costMicroseconds: 0 };
     },

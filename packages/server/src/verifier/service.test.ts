@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { applyEntry, createFold, figuresOf, type LotPayload, parseEntry } from "@tallystick/protocol";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { NOON_SECONDS } from "../../../../test/one-receipt.ts";
 import { UsageLog, unsignedSigner } from "../../../../test/usage-log.ts";
 import { createSigner, generateKey } from "../platform/keys.ts";
@@ -137,3 +137,37 @@ test("a chain that was made and not spoken of is the one that is committed to af
   expect(second).toEqual(first);
   expect(reported).toHaveLength(1);
 });
+
+test("while it closes it begins nothing anew, also where what it says is still on its way", async () => {
+  const [said, read] = [deferred(), deferred()];
+  let rounds = 0;
+  const receipt = new Uint8Array(32);
+  const verifier = open({ drawn: () => [{ receipt, index: 0, epoch: 0 }] }, () => {}, 300, {
+    submit: () => said.promise,
+    async readEntry() {
+      await read.promise;
+      throw new Error("the log is closing");
+    },
+    async takeChecks() {
+      rounds++;
+      return [];
+    },
+  });
+  verifier.wake();
+  await vi.waitUntil(() => rounds > 0);
+  const closed = verifier.close();
+  read.resolve();
+  await new Promise((resolve) => setTimeout(resolve)); // Whatever would begin has begun.
+  expect(rounds).toBe(1);
+  said.resolve();
+  await closed;
+  expect(rounds).toBe(1);
+});
+
+function deferred(): { promise: Promise<void>; resolve(): void } {
+  let resolve = () => {};
+  const promise = new Promise<void>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
+}
