@@ -42,7 +42,7 @@ export async function startTallyd(data: string, more: readonly string[] = []): P
   const [line] = await Promise.race([once(lines, "line"), once(child, "exit").then(() => [])]);
   if (line === undefined) throw new Error(`tallyd did not start: ${await complaints}`);
   const stop = async () => {
-    if (child.exitCode === null) {
+    if (child.exitCode === null && child.signalCode === null) {
       child.kill("SIGTERM");
       await once(child, "exit");
     }

@@ -14,7 +14,7 @@ import type { Fault, Reply } from "./messages.ts";
 import { pack, unpack } from "./packing.ts";
 import { fits, keptBy, type Line, type Place, seat, writeNext } from "./place.ts";
 import type { CheckedRevision } from "./revision.ts";
-import { createSlot } from "./slot.ts";
+import { CLOSED, createSlot } from "./slot.ts";
 
 export type Crew = {
   /** Opens a revision in one worker, and from then on takes calls for it. */
@@ -52,12 +52,14 @@ export function createCrew(start: () => Host, workerCount: number, limits: Execu
   });
   const places = Array.from({ length: workerCount }, createPlace);
   /** Those who want a worker to themselves, before any call. */
-  const claims: { revision: CheckedRevision; take(place: Place): void }[] = [];
+  const claims: { revision: CheckedRevision; take(place: Place | undefined): void }[] = [];
   let pumping: NodeJS.Immediate | undefined;
   let closed = false;
 
-  function claim(revision: CheckedRevision): Promise<Place> {
+  /** Nobody gets one once the crew is closed. */
+  function claim(revision: CheckedRevision): Promise<Place | undefined> {
     return new Promise((take) => {
+      if (closed) return take(undefined);
       claims.push({ revision, take });
       pump();
     });
@@ -209,6 +211,7 @@ export function createCrew(start: () => Host, workerCount: number, limits: Execu
 
     async open(revision, profile) {
       const place = await claim(revision);
+      if (place === undefined) return CLOSED;
       const begun = performance.now();
       const fault = await place.slot.open(revision, keptBy(place));
       const openMs = performance.now() - begun;
@@ -276,6 +279,7 @@ export function createCrew(start: () => Host, workerCount: number, limits: Execu
 
     async [Symbol.asyncDispose]() {
       closed = true;
+      for (const { take } of claims.splice(0)) take(undefined);
       clearImmediate(pumping);
       for (const { patience } of lines.values()) clearTimeout(patience);
       await Promise.all(places.map(({ slot }) => slot[Symbol.asyncDispose]()));

@@ -270,6 +270,20 @@ describe("the end", () => {
     await expect(ask(2)).rejects.toThrow("this pool is closed");
   });
 
+  test("a revision that waits to be opened when the pool closes, or comes after it, does not open", async () => {
+    await open();
+    await pool.load(swelling);
+    void pool.run(swelling.digest, swell(2000), PATIENT);
+    await new Promise((resolve) => setImmediate(resolve)); // The only worker is taken.
+    const one = revisionOf(modelFile(logisticGraph()), STACK);
+    const other = revisionOf(modelFile(logisticGraph()), PLAIN);
+    const waiting = expect(pool.load(one)).rejects.toThrow("this pool is closed");
+    await new Promise((resolve) => setImmediate(resolve));
+    await pool[Symbol.asyncDispose]();
+    await waiting;
+    await expect(pool.load(other)).rejects.toThrow("this pool is closed");
+  });
+
   test.each(["judge", "native"] as const)(
     "a process that closed its pool of %s workers ends by itself",
     async (engine) => {

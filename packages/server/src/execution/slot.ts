@@ -21,7 +21,7 @@ export type Slot = {
   [Symbol.asyncDispose](): Promise<void>;
 };
 
-const CLOSED: Fault = { kind: "fault", reason: "crashed", message: "this pool is closed" };
+export const CLOSED: Fault = { kind: "fault", reason: "crashed", message: "this pool is closed" };
 
 export function createSlot(start: () => Host, wanted: (key: string) => boolean, limits: ExecutionLimits): Slot {
   let closed = false;
