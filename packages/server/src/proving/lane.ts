@@ -58,9 +58,9 @@ export function openLane(crsFolder: string, limits: ProvingLimits): Lane {
     let reply = await exchange(current(), request, timeoutMs, limits.memoryBytes);
     // On a busy machine bb.js gives its prover up after five seconds, and ends the child with it. All that is asked here may
     // be asked again.
-    if (reply.kind === "fault" && reply.reason === "crashed" && !closed) {
+    if (reply.kind === "fault" && reply.reason === "crashed") {
       await end();
-      reply = await exchange(current(), request, timeoutMs, limits.memoryBytes);
+      if (!closed) reply = await exchange(current(), request, timeoutMs, limits.memoryBytes);
     }
     // What compiled holds on to its memory, and is not asked again soon.
     const isSpent = request.kind === "compile" || (reply.kind === "fault" && reply.reason !== "refused");
