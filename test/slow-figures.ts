@@ -93,7 +93,7 @@ export function slowFigures(entries: readonly Entry[]): PlainFigures {
   const decisions = isFirst(reliances, ({ decision }) => decision);
   const decisionsOfModels = isFirst(reliances, ({ decision, model }) => `${decision} ${model}`);
 
-  type Is = (item: Pick<Receipt, "at" | "model" | "custody">) => boolean;
+  type Is = (item: Pick<Receipt, "at" | "model">) => boolean;
   const countsOf = (is: Is, relied: number): Counts => {
     const own = receipts.filter(is);
     const valid = own.filter(({ exclusion }) => exclusion === undefined);
@@ -116,10 +116,12 @@ export function slowFigures(entries: readonly Entry[]): PlainFigures {
   const models = log.models().map(({ revision, manifest, yanked }): Plain<ModelFigures> => {
     const is: Is = ({ model }) => model === revision;
     const from = asOfSeconds === null ? "" : dayOfTime(asOfSeconds - 30 * 86_400);
-    const used = receipts.some((some) => is(some) && some.exclusion === undefined && log.dayOf(some.at) > from);
+    const used = receipts.filter((some) => is(some) && some.exclusion === undefined).map(({ at }) => log.dayOf(at));
+    const lastUsedDay = used.sort().at(-1) ?? null;
     const { name, version, category } = manifest;
-    const state = yanked ? "yanked" : used ? "active" : "idle";
-    return { rank: 0, name, version, revision, category, state, ...countsOf(is, decisionsOfModels.filter(is).length) };
+    const state = yanked ? "yanked" : used.some((day) => day > from) ? "active" : "idle";
+    const relied = decisionsOfModels.filter(is).length;
+    return { rank: 0, name, version, revision, category, state, lastUsedDay, ...countsOf(is, relied) };
   });
   const rankOf = (model: Plain<ModelFigures>) => [-model.decisionsReliedOn, -model.valid, -model.gross];
   models.sort((a, b) => {
@@ -129,11 +131,6 @@ export function slowFigures(entries: readonly Entry[]): PlainFigures {
     return a.name !== b.name ? (a.name < b.name ? -1 : 1) : a.revision < b.revision ? -1 : 1;
   });
   const stateCount = (state: string) => models.filter((model) => model.state === state).length;
-  const rows = sorted(events.map(({ at, model, custody }) => `${log.dayOf(at)} ${model} ${custody}`)).map((name) => {
-    const is: Is = ({ at, model, custody }) => `${log.dayOf(at)} ${model} ${custody}` === name;
-    const [day = "", revision = "", custody = ""] = name.split(" ");
-    return { day, revision, custody: custody as Custody, ...countsOf(is, decisionsOfModels.filter(is).length) };
-  });
   const reasons = sorted(receipts.flatMap(({ exclusion }) => exclusion ?? [])).map((reason) => [
     reason,
     receipts.filter(({ exclusion }) => exclusion === reason).length,
@@ -151,7 +148,6 @@ export function slowFigures(entries: readonly Entry[]): PlainFigures {
     },
     days: days.map((day) => ({ day, ...countsOf(isOfDay(day), decisions.filter(isOfDay(day)).length) })),
     models: models.map((model, i) => ({ ...model, rank: i + 1 })),
-    rows,
     exclusions: Object.fromEntries(reasons),
     equivocations: log.equivocations(),
     credits: money.credits(),
@@ -315,7 +311,7 @@ export class SlowLog {
           gateway,
         };
         const counts = exclusion === undefined;
-        bills.push({ at, id, model: revision, custody, payer, session, price, counts, ...payees });
+        bills.push({ at, id, model: revision, payer, session, price, counts, ...payees });
       }
       return { at, id, model: revision, custody, payer, decision, exclusion };
     });

@@ -1,7 +1,6 @@
 /** The money of docs/spec/usage.md, "Credits", by its definitions: each amount is asked of all settlements and bills. */
 import {
   type CreditFigures,
-  type Custody,
   type EarningFigures,
   type Entry,
   type EntryOf,
@@ -19,7 +18,6 @@ export type Bill = {
   at: number;
   id: string;
   model: string;
-  custody: Custody;
   payer: string;
   session: string;
   price: bigint;
@@ -32,7 +30,7 @@ export type Bill = {
 
 type Settled = { at: number; says: SettlementPayload; fault: SettlementFault | undefined };
 type Good<A extends SettlementPayload["action"]> = { at: number; says: Extract<SettlementPayload, { action: A }> };
-export type RevenueEvent = Pick<Bill, "at" | "model" | "custody"> & {
+export type RevenueEvent = Pick<Bill, "at" | "model"> & {
   gross: bigint;
   refunded: bigint;
   subsidy: bigint;

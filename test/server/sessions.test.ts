@@ -1,5 +1,7 @@
+import { type Figures, parseEntry } from "@tallystick/protocol";
 import { expect, test } from "vitest";
 import { createTestClock, creditInput, startNetwork, tensorOf } from "../network.ts";
+import { entriesAt } from "./entries.ts";
 import { openRequester, postDispatch } from "./requester.ts";
 
 const CREDIT = "statlog/credit-default";
@@ -35,21 +37,16 @@ test("a session ends when its grant says, and an authorization when it says itse
 test("an API key goes on for days: the gateway grants itself a new session before the last one ends", async () => {
   const clock = createTestClock();
   await using network = await startNetwork({ clock });
-  const custodies = new Map<string, number>();
   for (let hour = 0; hour < 72; hour += 6) {
     expect((await network.infer(CREDIT, [creditInput(hour)])).status).toBe(200);
     await network.closeEpoch();
     clock.advance(6 * HOUR_MS);
   }
-  const usage = (await (await network.fetch("/v1/usage")).json()) as {
-    rows: { custody: string; valid: number; requesters: number }[];
-  };
-  for (const { custody, valid } of usage.rows) custodies.set(custody, (custodies.get(custody) ?? 0) + valid);
-  expect([...custodies]).toEqual([["gateway", 12]]);
-  expect(
-    usage.rows.every(({ requesters }) => requesters === 1),
-    "one payer, whatever the session",
-  ).toBe(true);
+  const { totals } = (await (await network.fetch("/v1/usage")).json()) as Figures;
+  expect(totals).toMatchObject({ valid: 12, requesters: 1 }); // One payer, whatever the session.
+  const grants = (await entriesAt(network.url)).map(parseEntry).filter(({ kind }) => kind === "grant");
+  expect(grants.length).toBeGreaterThan(2);
+  for (const { says } of grants) expect(says).toMatchObject({ custody: "gateway" });
   expect(await network.audit()).toMatchObject({ findings: [], differences: [] });
 });
 

@@ -54,13 +54,21 @@ test("a folder of format 2 goes on: its figures and receipts are what they were,
   await using network = await startNetwork({ data, models });
   expect(network.logVkey).toBe(VKEY);
   const recorded = JSON.parse(await readFile(join(BEFORE, "usage.json"), "utf8"));
-  const { rules: _, size, meta: __, models: rows, totals, ...figures } = recorded;
+  const {
+    rules: _,
+    size,
+    meta: __,
+    rows: ___,
+    models: [used],
+    totals,
+    ...figures
+  } = recorded; // There were rows then.
   const usage = await (await network.fetch("/v1/usage")).json();
   expect(usage).toMatchObject(figures);
   expect(usage).toMatchObject({ size: size + 6, clock: "witnesses" }); // The policy, four affiliations, and the model's newer version.
   expect(usage).toMatchObject({
     totals: { ...totals, models: 2, idleModels: 1 },
-    models: [rows[0], { state: "idle" }],
+    models: [used, { state: "idle" }],
   });
 
   const receipts = (await readdir(BEFORE)).filter((name) => /^[0-9a-f]{64}\.json$/.test(name));

@@ -150,7 +150,6 @@ test("a new network shows zeros, and every model as idle", async () => {
       idleModels: 2,
     },
     days: [],
-    rows: [],
     exclusions: {},
     equivocations: 0,
     clock: "witnesses",

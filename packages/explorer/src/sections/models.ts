@@ -29,44 +29,38 @@ export function models(figures: Figures): Html {
       : group(
           "Models in use, by organic inferences, then by who paid, by decisions relied on and by valid inferences",
           active,
-          figures,
           "active",
         ),
     idle.length === 0
       ? undefined
       : html`<div class="idle-models"><h3>Idle</h3>
 <p class="note">Hosted, and without one valid inference in ${IDLE_AFTER_DAYS} days. Hosting is not use.</p>
-${group("Idle models", idle, figures, "idle")}</div>`,
+${group("Idle models", idle, "idle")}</div>`,
     yanked.length === 0
       ? undefined
       : html`<div class="idle-models"><h3>Withdrawn</h3>
 <p class="note">Yanked by their publishers, and in no count of models.</p>
-${group("Withdrawn models", yanked, figures, "idle")}</div>`,
+${group("Withdrawn models", yanked, "idle")}</div>`,
   ];
   return section("models", "Which models?", margin, body);
 }
 
-function group(caption: string, rows: readonly ModelFigures[], figures: Figures, kind: string): Html {
-  return table(
-    caption,
-    COLUMNS,
-    rows.map((model) => modelRow(model, figures)),
-    `models cards ${kind}`,
-  );
+function group(caption: string, rows: readonly ModelFigures[], kind: string): Html {
+  return table(caption, COLUMNS, rows.map(modelRow), `models cards ${kind}`);
 }
 
-function modelRow(model: ModelFigures, figures: Figures): Html {
+function modelRow(model: ModelFigures): Html {
   const { rank, name, version, category, revision, gross, state } = model;
   return html`<tr role="row">${cell("Rank", gross === 0 || state === "yanked" ? "—" : countOf(rank), "count rank")}<th role="rowheader" scope="row" class="model" title="revision ${revision}"><span class="name">${name}</span> <span class="version">${version}</span> <span class="category">${category}</span><span class="why">${standingOf(model)}</span></th>
-${cell("Relied on", countOf(model.decisionsReliedOn), "count relied")}${cell("Floor", countOf(model.demand.floor), "count")}${cell("Organic", countOf(model.demand.organic), "count")}${cell("Valid", countOf(model.valid), "count")}${cell("Gross", countOf(gross), "count")}${cell("State", stateOf(model, figures), "state wide")}</tr>
+${cell("Relied on", countOf(model.decisionsReliedOn), "count relied")}${cell("Floor", countOf(model.demand.floor), "count")}${cell("Organic", countOf(model.demand.organic), "count")}${cell("Valid", countOf(model.valid), "count")}${cell("Gross", countOf(gross), "count")}${cell("State", stateOf(model), "state wide")}</tr>
 `;
 }
 
-function stateOf({ state, revision }: ModelFigures, { rows }: Figures): Html {
+function stateOf({ state, lastUsedDay }: ModelFigures): Html {
   if (state === "yanked") return html`yanked`;
   if (state === "active") return html`in use`;
-  const last = rows.findLast((row) => row.revision === revision && row.valid > 0)?.day;
-  return last === undefined ? html`idle, never used` : html`idle, last used <time datetime="${last}">${last}</time>`;
+  if (lastUsedDay === null) return html`idle, never used`;
+  return html`idle, last used <time datetime="${lastUsedDay}">${lastUsedDay}</time>`;
 }
 
 /** A stick with a notch for each model: cut where it is used, only marked where it is idle. */

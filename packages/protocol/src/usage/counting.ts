@@ -10,7 +10,7 @@ export type Tally = Pick<FoldState, "cells" | "demand">;
 export function count(tally: Tally, day: string, timeSeconds: number, event: Event): Fact | undefined {
   // A verification belongs to its receipt's day; which reliance counts, only the whole log says.
   if (event.kind === "verification" || event.kind === "reliance") return undefined;
-  const cell = cellOf(tally.cells, day, event);
+  const cell = cellOf(tally.cells, day, event.lane);
   const fact = factOf(tally.demand, day, timeSeconds, event.lane);
   if (event.kind === "acknowledgement") {
     cell.acknowledged++;
@@ -43,14 +43,14 @@ function countInference(cell: Cell, fact: Fact, event: Event & { kind: "inferenc
   fact.subsidisedAtomic += event.subsidisedAtomic;
 }
 
-/** The cell of a lane's model and custody on `day`, made where there is none. */
-export function cellOf(cells: Map<string, Cell>, day: string, { lane: { model, custody } }: { lane: Lane }): Cell {
-  const name = `${day} ${custody} ${model}`;
+/** The cell of a lane's model on `day`, made where there is none. */
+export function cellOf(cells: Map<string, Cell>, day: string, { model }: Pick<Lane, "model">): Cell {
+  const name = `${day} ${model}`;
   let cell = cells.get(name);
   if (cell === undefined) {
     const counts = { gross: 0, valid: 0, acknowledged: 0 };
     const revenue = { grossAtomic: 0n, refundedAtomic: 0n, subsidisedAtomic: 0n };
-    cell = { day, model, custody, ...counts, revenue, requesters: new Set(), exclusions: new Map() };
+    cell = { day, model, ...counts, revenue, requesters: new Set(), exclusions: new Map() };
     cells.set(name, cell);
   }
   return cell;

@@ -1,6 +1,6 @@
 /** The figures of a fold: what every page, API and audit shows. Same fold, same figures, same bytes of JSON. */
 import { hex } from "../bytes.ts";
-import type { Custody, Role } from "../entry/payload.ts";
+import type { Role } from "../entry/payload.ts";
 import type { Category } from "../model/manifest.ts";
 import { type ClosedDay, type DayCoverage, type DayFigures, dayFigures } from "./closed-days.ts";
 import { cellOf, count } from "./counting.ts";
@@ -50,6 +50,8 @@ export type ModelFigures = Counts & {
   revision: string;
   category: Category;
   state: "active" | "idle" | "yanked";
+  /** The last day with a valid inference; `null` before the first. */
+  lastUsedDay: string | null;
   demand: DemandFigures & {
     /** Parties that paid for valid inferences with money whose funder the log names, in thirty days. */
     payingParties: number;
@@ -77,7 +79,6 @@ export type Figures = {
   closedDays: ClosedDay[];
   /** Ranked by organic inferences, then by the parties that paid, by decisions relied on and by valid inferences. */
   models: ModelFigures[];
-  rows: (Counts & { day: string; revision: string; custody: Custody })[];
   exclusions: Partial<Record<Exclusion, number>>;
   /** Receipt ids under which two different receipts were signed. */
   equivocations: number;
@@ -103,10 +104,10 @@ export function figuresOf(fold: FoldState): Figures {
   const relied = reliedOn(all, demand.clusters);
   const ofCells = reliedByCell(all, relied);
   const ofDays = reliedByDay(all, relied);
-  const rows = [...all.cells.values()].filter((cell) => isAnything(cell) || ofCells.has(cell)).sort(byDayModelCustody);
+  const cells = [...all.cells.values()].filter((cell) => isAnything(cell) || ofCells.has(cell)).sort(byDay);
   const today = fold.timeSeconds === undefined ? null : dayOf(fold.timeSeconds);
   const judged = [...demand.days.values()].flat();
-  const models = rankModels(all, rows, today, demand, ofCells);
+  const models = rankModels(all, cells, today, demand, ofCells);
   const states = (state: ModelFigures["state"]) => models.filter((model) => model.state === state).length;
   const coverage = [...all.proofs.coverage.values()];
   const coverageByDay = groupBy(coverage, ({ day }) => day);
@@ -117,26 +118,20 @@ export function figuresOf(fold: FoldState): Figures {
     asOfSeconds: fold.timeSeconds ?? null,
     today,
     totals: {
-      ...sum(rows, relied.decisions.size),
+      ...sum(cells, relied.decisions.size),
       models: states("active") + states("idle"),
       activeModels: states("active"),
       idleModels: states("idle"),
       demand: sumDemand(judged),
       verification: { ...sumCoverage(coverage), missingReveals },
     },
-    days: [...groupBy(rows, ({ day }) => day)].map(([day, own]) => ({
+    days: [...groupBy(cells, ({ day }) => day)].map(([day, own]) => ({
       ...dayFigures(all, day, own, coverageByDay.get(day) ?? [], ofDays.get(day) ?? 0),
       demand: sumDemand(demand.days.get(day) ?? []),
     })),
     closedDays: [...fold.closedDays.values()].sort((a, b) => order(a.day, b.day)),
     models,
-    rows: rows.map((cell) => ({
-      day: cell.day,
-      revision: hexOf(cell.model),
-      custody: cell.custody,
-      ...sum([cell], ofCells.get(cell) ?? 0),
-    })),
-    exclusions: sumExclusions(rows),
+    exclusions: sumExclusions(cells),
     equivocations: fold.equivocations.size,
     credits: creditFigures([...fold.credits.payers.values()]),
     earnings: earningFigures(fold),
@@ -159,12 +154,12 @@ export function withOpenDay(fold: FoldState): FoldState {
   return open;
 }
 
-/** How many decisions of each row's model are relied on, rows that have nothing else among them. */
+/** How many decisions of each cell's model are relied on, cells that have nothing else among them. */
 function reliedByCell(open: FoldState, { ofModels }: ReliedOn): ReadonlyMap<Cell, number> {
   const counts = new Map<Cell, number>();
   for (const stated of ofModels.values()) {
     const lane = open.receipts.get(stated.receipt)?.lane;
-    if (lane !== undefined) addOne(counts, cellOf(open.cells, dayOfStatement(open, stated), { lane }));
+    if (lane !== undefined) addOne(counts, cellOf(open.cells, dayOfStatement(open, stated), lane));
   }
   return counts;
 }
@@ -207,16 +202,21 @@ function rankModels(
   const judgedByModel = groupBy([...days.values()].flat(), ({ model }) => model);
   const rows = [...fold.models].map(([key, { revision, manifest, yanked }]) => {
     const own = byModel.get(key) ?? [];
-    const used = own.some(({ day, valid }) => valid > 0 && day > idleSince);
+    const lastUsedDay = own.findLast(({ valid }) => valid > 0)?.day ?? null; // The open day is after every other.
     const { name, version, category } = manifest;
-    const state: ModelFigures["state"] = yanked ? "yanked" : used ? "active" : "idle";
+    const state: ModelFigures["state"] = yanked
+      ? "yanked"
+      : lastUsedDay !== null && lastUsedDay > idleSince
+        ? "active"
+        : "idle";
     const counts = sum(
       own,
       own.reduce((all, cell) => all + (relied.get(cell) ?? 0), 0),
     );
     const verification = { ...sumCoverage(coverage.get(key) ?? []), recent: recentOf(fold, key) };
     const demand = { ...sumDemand(judgedByModel.get(key) ?? []), payingParties: payingParties.get(key) ?? 0 };
-    return { rank: 0, name, version, revision: hex(revision), category, state, ...counts, demand, verification };
+    const model = { name, version, revision: hex(revision), category, state, lastUsedDay };
+    return { rank: 0, ...model, ...counts, demand, verification };
   });
   rows.sort(
     (a, b) =>
@@ -246,6 +246,6 @@ function isAnything({ gross, acknowledged, revenue }: Cell): boolean {
   return gross + acknowledged > 0 || revenue.refundedAtomic > 0n;
 }
 
-function byDayModelCustody(a: Cell, b: Cell): number {
-  return order(a.day, b.day) || order(a.model, b.model) || order(a.custody, b.custody);
+function byDay(a: Cell, b: Cell): number {
+  return order(a.day, b.day);
 }

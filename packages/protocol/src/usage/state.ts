@@ -144,11 +144,10 @@ export type Event = { index: number; lane: Lane } & (
   | { kind: "verification"; receipt: Key }
 );
 
-/** The figures of one model, day and custody. */
+/** The figures of one model on one day. */
 export type Cell = {
   day: string;
   model: Key;
-  custody: Custody;
   gross: number;
   valid: number;
   acknowledged: number;
