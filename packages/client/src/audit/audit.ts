@@ -10,6 +10,7 @@ import {
   type LogTrust,
   Malformed,
   parseCheckpoint,
+  timeOf,
   utf8,
 } from "@tallystick/protocol";
 import { fieldOf } from "../http.ts";
@@ -40,7 +41,12 @@ export type AuditOptions = WalkOptions & {
   trust: LogTrust;
   /** What the network publishes, as `GET /v1/usage` gives it. */
   published?: unknown;
+  /** A state of this log that whoever audits has met: the entries have to begin with it. */
+  before?: Pick<Checkpoint, "size" | "root">;
 };
+
+/** The check that a log's entries begin with those that it had. */
+export const BEFORE = "before";
 
 /** Audits the log in `source`. Throws UnreachableError where it cannot be read, never for what it holds. */
 export async function auditLog(source: LogSource, options: AuditOptions): Promise<Audit> {
@@ -54,6 +60,7 @@ export async function auditAndFold(source: LogSource, options: AuditOptions): Pr
   } catch (error) {
     const { kept } = options;
     if (!(error instanceof OtherLogError) || kept === undefined) throw error;
+    options.onRestart?.();
     return auditFrom(source, { ...options, kept: { ...kept, find: async () => undefined } });
   }
 }
@@ -65,8 +72,9 @@ async function auditFrom(source: LogSource, options: AuditOptions): Promise<Audi
   const { report } = findings;
   const clock = new ClockCheck(options.trust, report);
   const head = await readHead(source, options.trust, clock, report);
+  const { before } = options;
   const comparedSize = Math.min(sizeOf(options.published) ?? head.size, head.size);
-  const published = await checkPublished(options.published, head, clock, report);
+  const published = await checkPublished(options.published, clock, report);
   const walk = await walkEntries(source, { size: head.size, comparedSize }, clock, options, report);
   await clock.finish(walk.fold);
   if (published?.size === comparedSize && walk.entryCount >= comparedSize)
@@ -77,6 +85,10 @@ async function auditFrom(source: LogSource, options: AuditOptions): Promise<Audi
       report("root", "the entries do not hash to the checkpoint's root");
     await walk.tiles.compare(source, head.size, report);
   }
+  if (before !== undefined && before.size <= walk.entryCount && !equal(walk.tiles.rootAt(before.size), before.root))
+    report(BEFORE, `the entries do not begin with the ${before.size} that the log had when it was met before`);
+  if (isBehind(walk.fold, comparedSize))
+    report("published", `the figures are of ${comparedSize} entries, long before the log's ${head.size}`);
   const differences = options.published === undefined ? undefined : differencesOf(walk.figures, options.published);
   const { entryCount, signatureCount, figures, days } = walk;
   const { origin, size } = head;
@@ -85,29 +97,31 @@ async function auditFrom(source: LogSource, options: AuditOptions): Promise<Audi
   return { audit, fold: walk.fold };
 }
 
-type Head = { origin: string; size: number; root: Uint8Array; timeSeconds?: number };
+type Head = { origin: string; size: number; root: Uint8Array };
 
 /** Published figures may be behind the log that is read after them by this much, and no more. */
 const BEHIND_SECONDS = 600;
 
-/** What is published is of a checkpoint that the log signed, and of one that is not long gone. */
-async function checkPublished(
-  published: unknown,
-  head: Head,
-  clock: ClockCheck,
-  report: Report,
-): Promise<Checkpoint | undefined> {
+/**
+ * Whether figures of so many entries lack one that the log had long before its last epoch. By the epochs, whose times are in the
+ * log itself: a new time under an old tree is soon signed.
+ */
+function isBehind(fold: FoldState, size: number): boolean {
+  const missingSince = timeOf(fold, size);
+  return missingSince !== undefined && (fold.timeSeconds ?? 0) - missingSince > BEHIND_SECONDS;
+}
+
+/** What is published is of a checkpoint that the log signed. */
+async function checkPublished(published: unknown, clock: ClockCheck, report: Report): Promise<Checkpoint | undefined> {
   const text = fieldOf(fieldOf(published, "meta"), "checkpoint");
   if (typeof text !== "string") return undefined;
   try {
     const checkpoint = parseCheckpoint(utf8(text));
     // It is the newest that the log has signed; its witnesses may not have seen it yet.
-    const timeSeconds = await clock.checkSigned(checkpoint, undefined, (failure) =>
+    clock.checkSigned(checkpoint, undefined, (failure) =>
       report("published", `the figures are of a checkpoint that is not the log's: ${failure}`),
     );
     if (checkpoint.size !== sizeOf(published)) report("published", "the figures are not of their checkpoint's size");
-    else if (timeSeconds !== undefined && (head.timeSeconds ?? 0) - timeSeconds > BEHIND_SECONDS)
-      report("published", `the figures are of ${checkpoint.size} entries, long before the log's ${head.size}`);
     return checkpoint;
   } catch (error) {
     if (!(error instanceof Malformed)) throw error;
@@ -119,10 +133,10 @@ async function checkPublished(
 async function readHead(source: LogSource, trust: LogTrust, clock: ClockCheck, report: Report): Promise<Head> {
   try {
     const checkpoint = parseCheckpoint(await source.checkpoint());
-    const timeSeconds = await clock.checkSigned(checkpoint, trust.policy, (failure) =>
+    clock.checkSigned(checkpoint, trust.policy, (failure) =>
       report("checkpoint", `it is not one that ${trust.origin} signed: ${failure}`),
     );
-    return timeSeconds === undefined ? checkpoint : { ...checkpoint, timeSeconds };
+    return checkpoint;
   } catch (error) {
     if (!(error instanceof Malformed)) throw error;
     report("checkpoint", `it ${error.message}`);

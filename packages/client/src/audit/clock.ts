@@ -44,18 +44,9 @@ export class ClockCheck {
     this.#carried = { count: 0, trust };
   }
 
-  /**
-   * Checks a checkpoint that is read before the entries, and so before any handover: whose it had to be is for `finish` to
-   * say. Its time, where it can be told already.
-   */
-  async checkSigned(
-    checkpoint: Checkpoint,
-    policy: Policy | undefined,
-    refuse: (failure: string) => void,
-  ): Promise<number | undefined> {
+  /** A checkpoint that is read before the entries, and so before any handover: whose it had to be is for `finish` to say. */
+  checkSigned(checkpoint: Checkpoint, policy: Policy | undefined, refuse: (failure: string) => void): void {
     this.#open.push({ checkpoint, policy, accept: () => {}, refuse });
-    const verified = await verifyCheckpoint(checkpoint, { ...this.#trust, policy });
-    return verified.ok ? verified.timeSeconds : undefined;
   }
 
   /** `fold` is of the entries before `index`, `tiles` is of those and the entry itself. */

@@ -31,6 +31,8 @@ export type WalkOptions = {
   onEntry?: (index: number, entry: Entry) => void;
   /** Is shown what each closed day came to by the first rules, as it closes: nothing keeps the documents of all days. */
   onDocument?: (document: DayDocument) => void;
+  /** What was kept is of another log than the one that is read: the walk begins anew, and what was shown is of none. */
+  onRestart?: () => void;
   /** What the caller keeps of an audit that may be cut short. */
   kept?: ProgressStore;
 };

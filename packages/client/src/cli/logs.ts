@@ -4,8 +4,17 @@ import { fetchSource, type LogSource } from "../audit/source.ts";
 import { orUnverified, RefusedError } from "../errors.ts";
 import type { Context } from "./context.ts";
 import { openFolderSource } from "./folder-source.ts";
-import { findNetwork, findRunning, GIVEN, isUrl, type LogKey, MET_BEFORE, type NetworkOptions } from "./networks.ts";
-import { UsageError } from "./terminal.ts";
+import {
+  findNetwork,
+  findRunning,
+  GIVEN,
+  isUrl,
+  keyInPolicy,
+  type LogKey,
+  MET_BEFORE,
+  type NetworkOptions,
+} from "./networks.ts";
+import { printable, UsageError } from "./terminal.ts";
 
 export type LogArguments = NetworkOptions & { log?: string };
 
@@ -29,7 +38,11 @@ export async function openLog(args: LogArguments, context: Context): Promise<Ope
   const place = await findNetwork({ ...args, ...(log === undefined ? {} : { network: log }) }, context).catch(
     (error: unknown) => {
       if (log === undefined || !(error instanceof RefusedError) || error.status !== 404) throw error;
-      return undefined; // No network, then: a copy of its tiles on any server of files.
+      // No network, then: a copy of its tiles on any server of files. A network that hides its figures looks the same.
+      context.terminal.err(
+        `tally: ${printable(log)} answers as no network: it is read as a copy of a log, which shows no figures\n`,
+      );
+      return undefined;
     },
   );
   const source = fetchSource(place?.url ?? log ?? "", context.edges);
@@ -39,11 +52,16 @@ export async function openLog(args: LogArguments, context: Context): Promise<Ope
 }
 
 /** The key of a log that cannot say itself whose it is. */
-async function findLogKey(source: LogSource, { vkey }: LogArguments, { home }: Context): Promise<LogKey> {
+async function findLogKey(source: LogSource, { vkey: given }: LogArguments, context: Context): Promise<LogKey> {
+  const { home } = context;
   const handoversOf = (origin: string) => home.findHandovers(origin);
-  if (vkey !== undefined) return { vkey, because: GIVEN, handovers: await handoversOf(parseNoteKey(vkey).name) };
-  const bytes = await source.checkpoint();
-  const { origin } = orUnverified("the checkpoint", () => parseCheckpoint(bytes));
+  const read = async () => {
+    const bytes = await source.checkpoint();
+    return orUnverified("the checkpoint", () => parseCheckpoint(bytes)).origin;
+  };
+  const origin = given === undefined ? await read() : parseNoteKey(given).name;
+  const vkey = given ?? keyInPolicy(context, origin);
+  if (vkey !== undefined) return { vkey, because: GIVEN, handovers: await handoversOf(origin) };
   const known = await home.findLog(origin);
   if (known !== undefined) return { vkey: known, because: MET_BEFORE, handovers: await handoversOf(origin) };
   throw new UsageError(

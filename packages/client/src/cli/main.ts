@@ -1,6 +1,6 @@
 /** `tally`: the commands of the client, and what each says on its way out. */
 import { parseArgs } from "node:util";
-import { encodeNoteKey, Malformed, type Policy, parseNoteKey, parsePolicy } from "@tallystick/protocol";
+import { Malformed, type Policy, parseNoteKey, parsePolicy } from "@tallystick/protocol";
 import { systemEdges } from "../edges.ts";
 import { UnreachableError, UnverifiedError } from "../errors.ts";
 import { audit } from "./audit.ts";
@@ -74,10 +74,7 @@ async function run(args: string[], context: Context): Promise<Exit> {
   if (option !== undefined) throw new UsageError(`--${option[0]} is not an option of ${name}: tally ${name} --help`);
   if (values.vkey !== undefined) checkVkey(values.vkey);
   const policy = values.policy === undefined ? undefined : await readPolicy(values.policy);
-  const [only, ...others] = policy?.logs ?? [];
-  const vkey = values.vkey ?? (only === undefined || others.length > 0 ? undefined : encodeNoteKey(only.key));
-  const given = { ...values, ...(vkey === undefined ? {} : { vkey }) };
-  return dispatch(name, words, given, { ...context, ...(policy === undefined ? {} : { policy }) });
+  return dispatch(name, words, values, { ...context, ...(policy === undefined ? {} : { policy }) });
 }
 
 /** What commands of two words begin with, where that is none itself. */

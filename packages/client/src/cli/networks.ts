@@ -2,19 +2,21 @@
 import { join, resolve } from "node:path";
 import {
   APP_NAME_LENGTH,
+  encodeNoteKey,
   equal,
   followHandovers,
   type Handover,
   isAppName,
   type LogTrust,
   Malformed,
+  type NoteKey,
   type Policy,
   parseHandover,
   parseNoteKey,
   trustInLog,
   utf8,
 } from "@tallystick/protocol";
-import { orUnverified, RefusedError, UnreachableError } from "../errors.ts";
+import { orUnverified, RefusedError, UnreachableError, UnverifiedError } from "../errors.ts";
 import { createHttp, fieldOf } from "../http.ts";
 import type { Context } from "./context.ts";
 import { findFile } from "./home.ts";
@@ -51,12 +53,28 @@ export async function findNetwork(options: NetworkOptions, context: Context): Pr
   const given = options.network ?? env.TALLYSTICK_NETWORK ?? ".tallystick";
   const apiKey = options.apiKey ?? env.TALLYSTICK_API_KEY;
   const place = await locate(given, context);
-  const met = await home.findLog(parseNoteKey(place.logKey.vkey).name);
-  const known = options.vkey ?? met ?? place.logKey.vkey;
+  const said = parseNoteKey(place.logKey.vkey);
+  const own = options.vkey ?? keyInPolicy(context, said.name, said);
+  const known = own ?? (await home.findLog(said.name)) ?? place.logKey.vkey;
   const logKey = known === place.logKey.vkey ? place.logKey : await followKey(known, place, context);
-  if (options.vkey === undefined) await home.rememberLog(logKey.vkey);
-  const own = options.vkey === undefined ? {} : { vkey: options.vkey, because: GIVEN };
-  return { ...place, logKey: { ...logKey, ...own }, ...(apiKey === undefined ? {} : { apiKey }) };
+  if (own === undefined) await home.rememberLog(logKey.vkey);
+  const because = own === undefined ? {} : { vkey: own, because: GIVEN };
+  return { ...place, logKey: { ...logKey, ...because }, ...(apiKey === undefined ? {} : { apiKey }) };
+}
+
+/**
+ * The key that the caller's policy has for the log called `origin`: the one that is said of it, where the policy has several.
+ * Undefined where the policy names no log at all. Throws UnverifiedError where it names others alone.
+ */
+export function keyInPolicy({ policy }: Pick<Context, "policy">, origin: string, said?: NoteKey): string | undefined {
+  if (policy === undefined || policy.logs.length === 0) return undefined;
+  const keys = policy.logs.flatMap(({ key }) => (key.name === origin ? [key] : []));
+  const key = keys.find(({ publicKey }) => said !== undefined && equal(publicKey, said.publicKey)) ?? keys[0];
+  if (key !== undefined) return encodeNoteKey(key);
+  const names = policy.logs.map(({ key: { name } }) => name).join(", ");
+  throw new UnverifiedError(
+    `the policy is about ${names} and not about the log ${origin}: give it a line "log VKEY" of this one`,
+  );
 }
 
 /**

@@ -9,6 +9,7 @@ import {
   findNetwork,
   GIVEN,
   isUrl,
+  keyInPolicy,
   type LogKey,
   MET_BEFORE,
   type NetworkOptions,
@@ -80,8 +81,11 @@ async function findLogKey(file: Uint8Array, options: NetworkOptions, context: Co
     };
   const origins = originsIn(file);
   for (const origin of origins) {
-    const vkey = await context.home.findLog(origin);
-    if (vkey !== undefined) return { vkey, because: MET_BEFORE, handovers: await context.home.findHandovers(origin) };
+    const [own, met] = [keyInPolicy(context, origin), await context.home.findLog(origin)];
+    const vkey = own ?? met;
+    if (vkey === undefined) continue;
+    const because = own === undefined ? MET_BEFORE : GIVEN;
+    return { vkey, because, handovers: await context.home.findHandovers(origin) };
   }
   if (origins.size === 0) return undefined;
   try {

@@ -24,19 +24,29 @@ export async function contradictionOf(
   tree: LogTree,
 ): Promise<Alarm | undefined> {
   const [before, after] = [earlier.checkpoint, served.checkpoint];
-  const both: [string, Uint8Array][] = [
-    ["checkpoint-earlier", earlier.bytes],
-    ["checkpoint-served", served.bytes],
-  ];
   if (after.size < before.size) return shrunk(earlier, served);
   const verdict = await tree.extends(before);
   if (verdict.ok) return undefined;
+  const { kind, detail, evidence } = forked(earlier, served);
+  const proof = consistencyRequest(before.size, verdict.proof, served.bytes);
+  return { kind, detail, evidence: new Map([...evidence, ["consistency-proof", proof]]) };
+}
+
+/** The alarm over a log whose entries do not begin with those that it had. */
+export function forked(earlier: SignedCheckpoint, served: SignedCheckpoint): Alarm {
+  const [before, after] = [earlier.checkpoint, served.checkpoint];
   const detail =
     before.size === after.size
       ? `two checkpoints of ${after.size} entries have two roots`
       : `the log of ${after.size} entries does not begin with the ${before.size} that it had`;
-  const proof = consistencyRequest(before.size, verdict.proof, served.bytes);
-  return { kind: "fork", detail, evidence: new Map([...both, ["consistency-proof", proof]]) };
+  return { kind: "fork", detail, evidence: evidenceOf(earlier, served) };
+}
+
+function evidenceOf(earlier: SignedCheckpoint, served: SignedCheckpoint): Map<string, Uint8Array> {
+  return new Map([
+    ["checkpoint-earlier", earlier.bytes],
+    ["checkpoint-served", served.bytes],
+  ]);
 }
 
 export type SignedCheckpoint = { checkpoint: Checkpoint; bytes: Uint8Array };
@@ -44,11 +54,7 @@ export type SignedCheckpoint = { checkpoint: Checkpoint; bytes: Uint8Array };
 /** The alarm over a log that serves fewer entries than it had. */
 export function shrunk(earlier: SignedCheckpoint, served: SignedCheckpoint): Alarm {
   const detail = `the log has ${served.checkpoint.size} entries, and had ${earlier.checkpoint.size}`;
-  const evidence = new Map([
-    ["checkpoint-earlier", earlier.bytes],
-    ["checkpoint-served", served.bytes],
-  ]);
-  return { kind: "shrunk", detail, evidence };
+  return { kind: "shrunk", detail, evidence: evidenceOf(earlier, served) };
 }
 
 /** The alarm over a file of `served` that is not of its tree. */
