@@ -36,9 +36,9 @@ function foldOf({ entries }: UsageLog) {
 type Say = (due: DaySummary) => DaySummary | undefined;
 
 /** Four days of six calls each, of which the first two are closed and have the snapshots that `say` makes of what is due. */
-async function logOf(say: Say, dropped?: number): Promise<UsageLog> {
+async function logOf(say: Say, dropped?: number, days = DAYS): Promise<UsageLog> {
   const log = await UsageLog.open(fixedSigner);
-  for (let day = 0; day < DAYS; day++) {
+  for (let day = 0; day < days; day++) {
     const now = NOON_SECONDS + day * DAY;
     for (let call = 0; call < 6; call++) {
       const nonce = 6 * day + call;
@@ -50,7 +50,7 @@ async function logOf(say: Say, dropped?: number): Promise<UsageLog> {
       if (says !== undefined) log.append(await signEntry(fixedSigner("log"), "snapshot", { version: 1, ...says }));
     }
   }
-  await log.epoch(NOON_SECONDS + (DAYS - 1) * DAY + 60);
+  if (days === DAYS) await log.epoch(NOON_SECONDS + (DAYS - 1) * DAY + 60);
   return log;
 }
 
@@ -71,8 +71,12 @@ test("what closed days came to is what the log's snapshots say: the difference i
   const log = await logOf(asItIs);
   expect([...foldOf(log).snapshots.values()].map(({ day }) => day)).toEqual([dayAt(0), dayAt(1)]);
   const ran = await auditServed(log);
-  expect(ran).toMatchObject({ status: 0, stderr: "" });
+  expect(ran).toMatchObject({
+    status: 0,
+    stderr: expect.stringMatching(/^tally: .* answers as no network: it is read as a copy .*\n$/),
+  });
   expect(ran.stdout).toContain("difference  0\n");
+  expect(ran.stdout).toMatch(/\nverdict {5}holds\n$/);
   expect(ran.stdout.match(/the same/g)).toHaveLength(2);
 });
 
@@ -125,14 +129,33 @@ test("a day that closed and has no snapshot an epoch later, of another size, or 
   expect(days.map(({ agrees }: { agrees: boolean }) => agrees)).toEqual([false, false]);
 });
 
-test("a day and a model of it are printed as they were computed; a day that is not closed is not", async () => {
+test("a day and a model of it are printed as they were computed", async () => {
   const log = await logOf(asItIs);
   const day = await auditServed(log, ["--day", dayAt(0)]);
   expect(day).toMatchObject({ status: 0, stdout: expect.stringMatching(/inferences +6 +6 /) });
   const model = JSON.parse((await auditServed(log, ["--model", "example/double", "--json"])).stdout);
   expect(model.document.day).toBe(dayAt(1));
   expect(new Set(model.document.groups.map(({ by }: { by: string }) => by))).toEqual(new Set(["model"]));
-  expect(await auditServed(log, ["--day", dayAt(DAYS - 1)])).toMatchObject({ status: 2 });
+});
+
+test("figures that lack what the log had long before its last epoch are found, however right they were", async () => {
+  const log = await logOf(asItIs);
+  const ran = await auditServed(log, [], await logOf(asItIs, undefined, 1));
+  expect(ran).toMatchObject({
+    status: 3,
+    stdout: expect.stringMatching(/FAILED {2}published: the figures are of \d+ entries, long before/),
+  });
+  expect(ran.stdout).toContain("difference  0\n");
+  expect(ran.stdout).toMatch(/\nverdict {5}DOES NOT HOLD: a check failed\n$/);
+});
+
+test("a day that no calendar has is refused before anything is read; one that is not closed after all is said", async () => {
+  const log = await logOf(asItIs);
+  expect(await auditServed(log, ["--day", "2026-02-30"])).toMatchObject({ status: 2, stdout: "" });
+  const open = await auditServed(log, ["--day", dayAt(DAYS - 1)]);
+  expect(open).toMatchObject({ status: 2, stdout: expect.stringContaining("difference  0\n") });
+  const forged = await logOf((due) => ({ ...due, result: due.result.map((b) => b ^ 1) }));
+  expect(await auditServed(forged, ["--day", dayAt(DAYS - 1)])).toMatchObject({ status: 3 });
 });
 
 function absent(day: string): never {

@@ -2,10 +2,12 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { join } from "node:path";
+import { buffer } from "node:stream/consumers";
 import { openKey } from "@tallystick/client";
-import { encodeJson, hex, keyId, rulesDigest, sha256, WASH_RULES } from "@tallystick/protocol";
+import { encodeJson, encodeNoteKey, hex, keyId, rulesDigest, sha256, WASH_RULES } from "@tallystick/protocol";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { type Ran, runTally } from "../e2e/processes.ts";
+import { fixedNoteSigner } from "../fixed-keys.ts";
 import { temporaryFolder } from "../folder.ts";
 import { createTestClock, creditInput, startNetwork, type TestNetwork } from "../network.ts";
 
@@ -42,14 +44,17 @@ async function auditorOf(path: string): Promise<string> {
   return hex(keyId((await openKey(Buffer.from(pem.replaceAll(/-----[A-Z ]+-----|\s/g, ""), "base64"))).spki));
 }
 
-/** The network behind a server that changes the JSON of what lies under `prefix`. */
-async function serveChanged<T>(prefix: string, change: (answer: T) => T): Promise<AsyncDisposable & { url: string }> {
-  const server = createServer(async ({ url = "" }, response) => {
-    const answer = await network.fetch(url);
+/** The network behind a server that changes the JSON of what lies under `prefix`, or else is too busy to show it. */
+async function serveChanged<T>(prefix: string, change?: (answer: T) => T): Promise<AsyncDisposable & { url: string }> {
+  const server = createServer(async (request, response) => {
+    const { url = "", method = "GET" } = request;
+    const isChanged = url.startsWith(prefix);
+    if (isChanged && change === undefined) return response.writeHead(503).end();
+    const body = method === "GET" ? undefined : new Uint8Array(await buffer(request));
+    const answer = await network.fetch(url, { method, ...(body === undefined ? {} : { body }) });
     response.writeHead(answer.status);
-    response.end(
-      url.startsWith(prefix) ? JSON.stringify(change(await answer.json())) : Buffer.from(await answer.arrayBuffer()),
-    );
+    if (isChanged && change !== undefined) return response.end(JSON.stringify(change(await answer.json())));
+    return response.end(Buffer.from(await answer.arrayBuffer()));
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const address = server.address();
@@ -140,6 +145,47 @@ test("a network that shows a row of a metric as something else than its document
     expect(ran.stdout).toContain(`  inferences by ${by} 0.organic: published 9, recomputed 0\n`);
   expect(ran.stdout).toContain(`served      documents of 1 closed day, ${CLOSED} to ${CLOSED}; of them inferences by`);
   expect(ran.stdout).toContain("not seen    documents of days that are not closed; all other rows of metrics");
+});
+
+test("what a network would not show is a difference, and everything that was found is told all the same", async () => {
+  for (const prefix of ["/v1/usage/days/", "/v1/usage/payers"]) {
+    await using front = await serveChanged(prefix, undefined);
+    const ran = await runTally(["audit", "--network", front.url, "--vkey", network.logVkey, "--publish"], place.path);
+    expect(ran).toMatchObject({
+      status: 3,
+      stdout: expect.stringContaining("would not show it"),
+      stderr: expect.stringContaining("does not agree"),
+    });
+    expect(ran.stdout).toMatch(/\nverdict {5}DOES NOT HOLD: what is published is not what the log comes to\n$/);
+  }
+});
+
+test("a policy of several logs gives the key of the one that is audited, and one of other logs alone refuses it", async () => {
+  const policyOf = async (...lines: string[]) => {
+    const path = join(place.path, `${lines.length}-${lines[0]?.length}.policy`);
+    await writeFile(path, `${[...lines, "quorum none"].join("\n")}\n`);
+    return runTally(["audit", "--network", network.url, "--policy", path], place.path, {
+      TALLYSTICK_HOME: join(place.path, "h"),
+    });
+  };
+  const other = `log ${encodeNoteKey(fixedNoteSigner("another.example").key)}`;
+  const own = `log ${network.logVkey}`;
+  const wrong = `log ${encodeNoteKey(fixedNoteSigner(network.origin).key)}`;
+  expect(await policyOf(other, own)).toMatchObject({
+    status: 0,
+    stderr: "",
+    stdout: expect.stringContaining("--policy gives it"),
+  });
+  expect(await policyOf(other, wrong)).toMatchObject({
+    status: 3,
+    stdout: expect.stringContaining("FAILED  checkpoint"),
+  });
+  for (const others of [[other], [other, `log ${encodeNoteKey(fixedNoteSigner("a-third.example").key)}`]])
+    expect(await policyOf(...others)).toMatchObject({
+      status: 3,
+      stderr: expect.stringContaining(`not about the log ${network.origin}`),
+    });
+  expect(await policyOf()).toMatchObject({ status: 0, stderr: expect.stringContaining("met for the first time") });
 });
 
 test("a copy of a log has nobody to publish an audit to", async () => {

@@ -38,14 +38,25 @@ class Kept implements ProgressStore {
 
 type Run = { audit: Audit; verified: number };
 
+/** How many entries were shown, of the log that counts in the end. */
+let shown = 0;
+const onEntry = () => void shown++;
+const onRestart = () => {
+  shown = 0;
+};
+
 async function run(of: LogFiles, kept?: ProgressStore): Promise<Run> {
   let verified = 0;
+  shown = 0;
   const verifyAll = (jobs: readonly SignatureJob[]) => {
     verified += jobs.length;
     return Promise.all(jobs.map(({ spki, message, signature }) => verifyEs256(spki, message, signature)));
   };
   const options = kept === undefined ? {} : { kept };
-  return { audit: await auditLog(sourceOf(of), { trust: log.log.trust, verifyAll, ...options }), verified };
+  return {
+    audit: await auditLog(sourceOf(of), { trust: log.log.trust, verifyAll, onEntry, onRestart, ...options }),
+    verified,
+  };
 }
 
 async function cutShort(of: LogFiles, cutAfter: number): Promise<Progress> {
@@ -90,6 +101,7 @@ test("what was kept of another log is worth nothing: every signature is checked"
   for (const other of [kept, { ...kept, size: 100 * TILE_WIDTH }]) {
     const again = await run(forged(), new Kept(Infinity, other));
     expect(again).toEqual(whole);
+    expect(shown).toBe(again.audit.size);
   }
 });
 

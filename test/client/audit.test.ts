@@ -265,9 +265,9 @@ describe("published figures", () => {
     ]);
     const more = { ...Object(log.usage), verified: 9 };
     expect((await audit(log.files, more)).differences).toEqual(["verified: published 9, recomputed undefined"]);
-    const [row, ...others] = Object(log.usage).rows;
-    const fewer = { ...Object(log.usage), rows: others };
-    expect(row).toBeDefined();
+    const [first, ...others] = Object(log.usage).models;
+    const fewer = { ...Object(log.usage), models: others };
+    expect(first).toBeDefined();
     expect((await audit(log.files, fewer)).differences?.length).toBeGreaterThan(0);
   });
 

@@ -231,6 +231,31 @@ describe("log prove", () => {
   });
 });
 
+/** Files of which the tiles of hashes are not there when they are asked for first. */
+class LateFiles extends Map<string, Uint8Array> {
+  readonly #asked = new Set<string>();
+
+  override get(path: string): Uint8Array | undefined {
+    const isLate = path.startsWith("tile/0/") && !this.#asked.has(path);
+    this.#asked.add(path);
+    return isLate ? undefined : super.get(path);
+  }
+}
+
+test("a log that shows its tiles to nobody but the audit itself is held to what was kept of it as well", async () => {
+  await tally("monitor", server.url, "--once");
+  serve(numberedLog(400, FORKED_AT));
+  await using late = await serveFiles(new LateFiles(files));
+  const found = await tally("audit", late.url);
+  expect(found).toMatchObject({
+    status: 3,
+    stdout: expect.stringContaining("FAILED  before: the entries do not begin with the 300 that the log had"),
+    stderr: expect.stringMatching(/does not begin with the 300 that it had: do not trust .* The evidence is in /),
+  });
+  serve(numberedLog(400));
+  expect((await tally("audit", server.url)).stdout).not.toContain("FAILED  before");
+});
+
 test("an audit holds a log to what was kept of it, whoever kept that", async () => {
   await tally("monitor", server.url, "--once");
   serve(numberedLog(400, FORKED_AT));
@@ -241,7 +266,9 @@ test("an audit holds a log to what was kept of it, whoever kept that", async () 
     stderr: expect.stringMatching(/do not trust .* The evidence is in /),
   });
   serve(numberedLog(400));
-  expect(await tally("audit", server.url)).toMatchObject({ stderr: "" });
+  expect(await tally("audit", server.url)).toMatchObject({
+    stderr: expect.stringMatching(/^tally: .* answers as no network.*\n$/),
+  });
   serve(numberedLog(350));
   expect(await tally("audit", server.url)).toMatchObject({ stderr: expect.stringContaining("the log had 400") });
   serve(numberedLog(350, FORKED_AT));

@@ -4,10 +4,16 @@ import type { Edges } from "./edges.ts";
 import { RefusedError, UnreachableError } from "./errors.ts";
 
 export type Http = {
-  /** The body of a response that is 2xx, of `limitBytes` at most. Throws RefusedError or UnreachableError. */
+  /** The body of a response that is 2xx, of `limitBytes` at most, else of 64 MiB. Throws RefusedError or UnreachableError. */
   bytes(path: string, init?: RequestInit, limitBytes?: number): Promise<Uint8Array>;
   json(path: string, init?: RequestInit, limitBytes?: number): Promise<unknown>;
 };
+
+/** Longer is no answer of a network's, and no refusal. */
+const ANSWER_SIZE_BYTES = 64 * 1024 * 1024;
+const REFUSAL_SIZE_BYTES = 64 * 1024;
+/** What is read takes no longer than this in all: who answers a byte at a time would be waited for without end. */
+const READ_MS = 600_000;
 
 /** The routes that run models: whoever sends to them twice may be answered twice. */
 const RUNS: ReadonlySet<string> = new Set(["/v1/infer"]);
@@ -18,7 +24,8 @@ export function createHttp(url: string, { fetch }: Pick<Edges, "fetch">): Http {
   async function request(path: string, init: RequestInit = {}): Promise<Response> {
     let response: Response;
     try {
-      response = await fetch(`${base}${path}`, init);
+      const isRead = init.method === undefined && init.signal === undefined;
+      response = await fetch(`${base}${path}`, isRead ? { ...init, signal: AbortSignal.timeout(READ_MS) } : init);
     } catch (cause) {
       throw new UnreachableError(whyUnreachable(base, cause), { cause, retrySafe: !RUNS.has(path) });
     }
@@ -26,13 +33,15 @@ export function createHttp(url: string, { fetch }: Pick<Edges, "fetch">): Http {
     return response;
   }
 
-  async function bytes(path: string, init?: RequestInit, limitBytes?: number): Promise<Uint8Array> {
+  async function bytes(path: string, init?: RequestInit, limitBytes = ANSWER_SIZE_BYTES): Promise<Uint8Array> {
     const response = await request(path, init);
     const body = await readBody(response, limitBytes).catch((cause: unknown) => {
       throw new UnreachableError(`${base}${path} broke off`, { cause, retrySafe: !RUNS.has(path) });
     });
     if (body === undefined)
-      throw new UnreachableError(`${base}${path} is of more than ${limitBytes} bytes: is that a log?`);
+      throw new UnreachableError(
+        `${base}${path} is of more than ${limitBytes} bytes: is that a Tallystick network, or a log?`,
+      );
     return body;
   }
 
@@ -61,8 +70,8 @@ export function whyUnreachable(base: string, error: unknown): string {
 }
 
 /** The body of a response; undefined where it is longer than `limitBytes`, and then it is not read to its end. */
-export async function readBody(response: Response, limitBytes: number | undefined): Promise<Uint8Array | undefined> {
-  if (limitBytes === undefined || response.body === null) return new Uint8Array(await response.arrayBuffer());
+export async function readBody(response: Response, limitBytes: number): Promise<Uint8Array | undefined> {
+  if (response.body === null) return new Uint8Array(0);
   const reader = response.body.getReader();
   const chunks: Uint8Array[] = [];
   let sizeBytes = 0;
@@ -80,7 +89,7 @@ export async function readBody(response: Response, limitBytes: number | undefine
 
 /** A response that is not 2xx, as an error. */
 export async function refusalOf(response: Response, path: string): Promise<RefusedError> {
-  const body: unknown = await response.json().catch(() => undefined);
+  const body = await readBody(response, REFUSAL_SIZE_BYTES).then(parseJson, () => undefined);
   const error = fieldOf(body, "error");
   const [code, said, named] = ["code", "message", "receiptId"].map((key) => fieldOf(error, key));
   const message = said ?? fieldOf(body, "detail"); // Of whoever answers in a network's place with a problem (RFC 9457).
@@ -91,6 +100,15 @@ export async function refusalOf(response: Response, path: string): Promise<Refus
     typeof message === "string" ? message : `${path} answered with status ${response.status}`,
     typeof receiptId === "string" ? receiptId : undefined,
   );
+}
+
+function parseJson(bytes: Uint8Array | undefined): unknown {
+  try {
+    return bytes && JSON.parse(new TextDecoder().decode(bytes));
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
 }
 
 /** A field of what should be an object. */

@@ -108,7 +108,7 @@ export {
   PERIODS,
   type Period,
 } from "./usage/metrics/metric.ts";
-export { NoSuchFigure, periodStart, type Query, type QueryRow, Question } from "./usage/metrics/query.ts";
+export { NoSuchFigure, periodStart, type Query, type QueryRow, Question, ROWS_MOST } from "./usage/metrics/query.ts";
 export type { Quad, Row, Value } from "./usage/metrics/rows.ts";
 export * from "./usage/metrics/series.ts";
 export { clustersOf } from "./usage/organic/clusters.ts";

@@ -11,6 +11,7 @@ export const DAYS_KEPT = 7;
 /** What an audit keeps of the documents that it is shown: those of the last days, and of the day that is asked for. */
 export type KeptDocuments = {
   onDocument(document: DayDocument): void;
+  onRestart(): void;
   /** By day, in order. */
   all(): ReadonlyMap<string, DayDocument>;
 };
@@ -22,8 +23,22 @@ export function keepDocuments({ day: asked }: DayOptions): KeptDocuments {
       const days = [...kept.set(document.day, document)].sort(([a], [b]) => (a < b ? -1 : 1));
       kept = new Map(days.filter(([day], i) => day === asked || i >= days.length - DAYS_KEPT));
     },
+    onRestart() {
+      kept = new Map();
+    },
     all: () => kept,
   };
+}
+
+/** Throws a UsageError where `--day` is none that a calendar has. */
+export function checkDay({ day }: DayOptions): void {
+  if (day === undefined || isDay(day)) return;
+  throw new UsageError(`--day takes a day as 2026-11-22, not ${JSON.stringify(day)}`);
+}
+
+function isDay(text: string): boolean {
+  const time = Date.parse(`${text}T00:00:00Z`);
+  return !Number.isNaN(time) && new Date(time).toISOString().startsWith(`${text}T`);
 }
 
 /** The document that `--day` and `--model` ask for: of that day or else the last closed one, and of a model its rows alone. */

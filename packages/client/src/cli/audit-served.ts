@@ -1,9 +1,18 @@
 /** What a network shows beside its figures: documents of closed days and rows of metrics, held to what its log comes to. */
-import { type DayDocument, encodeJson, findMetric, hex, Malformed, Question, sha256 } from "@tallystick/protocol";
+import {
+  type DayDocument,
+  encodeJson,
+  findMetric,
+  hex,
+  Malformed,
+  Question,
+  ROWS_MOST,
+  sha256,
+} from "@tallystick/protocol";
 import { differencesOf } from "../audit/differences.ts";
 import type { AuditedDay } from "../audit/snapshots.ts";
 import type { Edges } from "../edges.ts";
-import { RefusedError } from "../errors.ts";
+import { RefusedError, UnreachableError } from "../errors.ts";
 import { createHttp, fieldOf, type Http } from "../http.ts";
 import { DAYS_KEPT } from "./audit-day.ts";
 
@@ -12,8 +21,6 @@ export type Served = { days: string[]; metrics: string[]; notCompared: string[] 
 
 /** The rows that pages and badges show first, by network and by model. */
 const METRICS_COMPARED = ["inferences", "payers", "decisions_relied_on", "revenue_net"] as const;
-/** Longer is no document of a day: it would have some tens of thousands of models. */
-const ANSWER_SIZE_BYTES = 64 * 1024 * 1024;
 
 /** Compares what the network at `url` shows of the days in `kept`, and of those that its log has wrong. */
 export async function compareServed(
@@ -24,15 +31,16 @@ export async function compareServed(
 ): Promise<{ served: Served; differences: string[] }> {
   const http = createHttp(url, edges);
   const compared = audited.filter(({ day, agrees }) => !agrees || kept.has(day));
+  const ask: Ask = (path) => orWithheld(http, path, edges);
   const differences: string[] = [];
-  for (const day of compared) differences.push(...(await differencesOfDay(day, kept.get(day.day), http)));
+  for (const day of compared) differences.push(...(await differencesOfDay(day, kept.get(day.day), ask)));
   const metrics: string[] = [];
   const notCompared: string[] = [];
-  for (const id of METRICS_COMPARED)
+  for (const id of kept.size === 0 ? [] : METRICS_COMPARED)
     for (const by of ["network", "model"] as const) {
-      const found = kept.size === 0 ? undefined : await differencesOfMetric(id, by, kept, http);
-      if (found !== undefined) metrics.push(`${id} by ${by}`);
-      else if (kept.size > 0) notCompared.push(`${id} by ${by}, which the network refused`);
+      const found = await differencesOfMetric(id, by, kept, ask);
+      if (found === undefined) notCompared.push(`${id} by ${by}, which is more than one answer holds`);
+      else metrics.push(`${id} by ${by}`);
       differences.push(...(found ?? []));
     }
   const older = audited.length - compared.length;
@@ -41,20 +49,41 @@ export async function compareServed(
   return { served: { days: compared.map(({ day }) => day).sort(), metrics, notCompared }, differences };
 }
 
+/** What is served at a path; undefined where there is none of it; or why the network would not show it. */
+type Ask = (path: string) => Promise<{ served: unknown } | { withheld: string } | undefined>;
+
+/** The pause before what was refused for lack of room is asked for once more. */
+const AGAIN_MS = 2_000;
+
+/** Whoever is audited does not choose what is compared: what it will not show counts as shown wrong. */
+async function orWithheld(http: Http, path: string, { sleep }: Edges, mayAgain = true): ReturnType<Ask> {
+  try {
+    return { served: await http.json(path) };
+  } catch (error) {
+    if (error instanceof RefusedError && error.status === 404) return undefined;
+    if (!(error instanceof RefusedError || error instanceof UnreachableError)) throw error;
+    const isBusy = !(error instanceof RefusedError) || error.status === 429 || error.status === 503;
+    if (!isBusy || !mayAgain) return { withheld: error.message };
+    await sleep(AGAIN_MS);
+    return orWithheld(http, path, { sleep } as Edges, false);
+  }
+}
+
 /** Where what is served of a day is not what it came to: in which figures, where its document is kept. */
 async function differencesOfDay(
   { day, result }: AuditedDay,
   kept: DayDocument | undefined,
-  http: Http,
+  ask: Ask,
 ): Promise<string[]> {
-  const answer = await http.json(`/v1/usage/days/${day}`, {}, ANSWER_SIZE_BYTES).catch(undefinedWhereNone);
+  const answer = await ask(`/v1/usage/days/${day}`);
   if (answer === undefined) return [`${day}: the network serves no document of this day, which its log has closed`];
-  const document = fieldOf(answer, "document");
+  if ("withheld" in answer) return [`${day}: the network would not show its document: ${answer.withheld}`];
+  const document = fieldOf(answer.served, "document");
   const found: string[] = [];
   if (kept !== undefined) found.push(...differencesOf(kept, document).map((difference) => `${day} ${difference}`));
   else if (digestOf(document) !== result)
     found.push(`${day}: the network serves another document of this day: tally audit --day ${day} says in what`);
-  const said = fieldOf(answer, "digest");
+  const said = fieldOf(answer.served, "digest");
   if (said !== result)
     found.push(`${day} digest: published ${JSON.stringify(said)}, recomputed ${JSON.stringify(result)}`);
   return found;
@@ -70,12 +99,12 @@ function digestOf(served: unknown): string | undefined {
   }
 }
 
-/** Undefined where the network refuses to say: it may be too much for one answer. */
+/** Undefined where it is too much for one answer. */
 async function differencesOfMetric(
   id: (typeof METRICS_COMPARED)[number],
   by: "network" | "model",
   kept: ReadonlyMap<string, DayDocument>,
-  http: Http,
+  ask: Ask,
 ): Promise<string[] | undefined> {
   const days = [...kept.keys()].slice(-DAYS_KEPT); // Not an old day that was asked for: the question would be of all between.
   const [from = "", to = ""] = [days[0], days.at(-1)];
@@ -83,27 +112,18 @@ async function differencesOfMetric(
   const question = new Question({ metric: id, by, per: "day", from, to, ...(strata === undefined ? {} : { strata }) });
   for (const day of question.daysOf(days))
     question.take(day, kept.get(day)?.groups.filter((group) => group.per === "day" && group.by === by) ?? []);
-  let answer: unknown;
-  try {
-    answer = await http.json(`/v1/usage/${id}?by=${by}&per=day&from=${from}&to=${to}`, {}, ANSWER_SIZE_BYTES);
-  } catch (error) {
-    if (error instanceof RefusedError && error.status !== 404) return undefined;
-    undefinedWhereNone(error);
-    return [`${id} by ${by}: the network has no figure of it`];
-  }
-  const shown = fieldOf(answer, "rows");
-  const rows = (Array.isArray(shown) ? shown : []).filter((row) => days.includes(String(fieldOf(row, "start"))));
   const due = question.rows();
+  if (due.length > ROWS_MOST) return undefined;
+  const answer = await ask(`/v1/usage/${id}?by=${by}&per=day&from=${from}&to=${to}`);
+  if (answer === undefined) return [`${id} by ${by}: the network has no figure of it`];
+  if ("withheld" in answer) return [`${id} by ${by}: the network would not show it: ${answer.withheld}`];
+  const shown = fieldOf(answer.served, "rows");
+  const rows = (Array.isArray(shown) ? shown : []).filter((row) => days.includes(String(fieldOf(row, "start"))));
   // What a key is called, and whether a row may change, is no figure.
   const figures = rows.map((row, i) =>
     Object.fromEntries(Object.keys(due[i] ?? row).map((key) => [key, fieldOf(row, key)])),
   );
   return differencesOf(due, figures).map((difference) => `${id} by ${by} ${difference}`);
-}
-
-function undefinedWhereNone(error: unknown): undefined {
-  if (error instanceof RefusedError && error.status === 404) return undefined;
-  throw error;
 }
 
 /** What was seen and what was not, as lines of a report. */

@@ -11,7 +11,7 @@ import { type Audit, type AuditOptions, auditAndFold } from "../audit/audit.ts";
 import { sizeOf } from "../audit/differences.ts";
 import type { LogSource } from "../audit/source.ts";
 import { createHttp, fieldOf } from "../http.ts";
-import { daysText, documentFor, documentText, type KeptDocuments, keepDocuments } from "./audit-day.ts";
+import { checkDay, daysText, documentFor, documentText, type KeptDocuments, keepDocuments } from "./audit-day.ts";
 import { openProgress } from "./audit-progress.ts";
 import { publishAudit } from "./audit-publish.ts";
 import { compareServed, type Served, servedText } from "./audit-served.ts";
@@ -42,29 +42,34 @@ const CHECKPOINT_STEP_MS = 200;
 
 export async function audit(args: AuditArguments, context: Context): Promise<Exit> {
   const { terminal, policy } = context;
+  checkDay(args);
   const opened = await openLog(args, context);
   const { url } = opened;
   if (args.publish && url === undefined)
     throw new UsageError("an audit is published by the network that it is of, and this is a copy of a log");
   const kept = keepDocuments(args);
-  const { audit: found, fold, logKey } = await auditOpened(args, opened, context, { onDocument: kept.onDocument });
-  const document = documentOrNone(args, kept, isClean(found));
+  const { onDocument, onRestart } = kept;
+  const { audit: found, fold, logKey } = await auditOpened(args, opened, context, { onDocument, onRestart });
   const result = url === undefined ? { ...found, served: null } : await withServed(found, kept, url, context);
+  const asked = documentAsked(args, kept);
+  const document = asked instanceof UsageError ? undefined : asked;
   if (args.json) terminal.out(`${JSON.stringify(document === undefined ? result : { ...result, document })}\n`);
   else {
     terminal.out(auditText(result, fold, trustText(logKey, policy)));
     if (document !== undefined) terminal.out(`\n${documentText(document)}`);
   }
   if (args.publish && url !== undefined) terminal.err(await publishAudit(result, isClean(result), fold, url, context));
-  return isClean(result) ? EXIT.ok : EXIT.unverified;
+  if (!isClean(result)) return EXIT.unverified;
+  if (asked instanceof UsageError) throw asked;
+  return EXIT.ok;
 }
 
-/** The document that is asked for. Where the audit found something, that is said first, and why there is no such day with it. */
-function documentOrNone(args: AuditArguments, { all }: KeptDocuments, isFine: boolean): DayDocument | undefined {
+/** The document that is asked for, or why there is none: that is said after all that was found. */
+function documentAsked(args: AuditArguments, { all }: KeptDocuments): DayDocument | UsageError | undefined {
   try {
     return documentFor(args, all());
   } catch (error) {
-    if (error instanceof UsageError && !isFine) return undefined;
+    if (error instanceof UsageError) return error;
     throw error;
   }
 }
@@ -83,23 +88,25 @@ export function isClean({ findings, differences = [] }: Audit): boolean {
 }
 
 export type Audited = { audit: Audit; fold: FoldState; logKey: LogKey };
+/** What is shown of the entries on the way. */
+export type Shown = Pick<AuditOptions, "onEntry" | "onDocument" | "onRestart">;
 
 /** Audits a log that is open, and shows how far it is. */
 export async function auditOpened(
   args: AuditArguments,
   opened: OpenedLog,
   context: Context,
-  shown: Pick<AuditOptions, "onEntry" | "onDocument"> = {},
+  shown: Shown = {},
 ): Promise<Audited> {
   const { terminal, edges } = context;
   const { logKey } = opened;
-  if (logKey.because === MET_NOW && context.policy === undefined)
+  if (logKey.because === MET_NOW)
     terminal.err(
       `tally: the key of this log is the word of the very network that is audited, met for the first time: give --policy or --vkey from somewhere you trust\n`,
     );
   const published = await findPublished(args, opened, context);
   if (opened.url !== undefined) await awaitCheckpoint(opened.source, sizeOf(published) ?? 0, context);
-  const source = await rememberLog(opened, context);
+  const { source, before, conclude } = await rememberLog(opened, context);
   const kept = openProgress(context.home, parseNoteKey(logKey.vkey).name, logKey);
   if (args.fresh) await kept.forget();
   const pool = openSignaturePool();
@@ -111,9 +118,11 @@ export async function auditOpened(
       onProgress: progress.update,
       kept,
       ...(published === undefined ? {} : { published }),
+      ...(before === undefined ? {} : { before }),
       ...shown,
     });
     await kept.forget();
+    await conclude(audited.audit.findings);
     if (opened.url !== undefined && args.usage === undefined)
       audited.audit.findings.push(...unsignedFigures(published));
     return { ...audited, logKey };
@@ -197,7 +206,15 @@ function auditText(
     ...servedText(served),
     `difference  ${compared}`,
     ...(differences ?? []).slice(0, FINDINGS_SHOWN).map((difference) => `  ${printable(difference)}`),
+    `verdict     ${verdictText(findings.length, differences)}`,
   ].join("\n")}\n`;
+}
+
+/** The last line, for whoever reads no other. */
+function verdictText(failed: number, differences: readonly string[] | undefined): string {
+  if (failed > 0) return `DOES NOT HOLD: ${failed === 1 ? "a check" : `${failed} checks`} failed`;
+  if (differences === undefined) return "the log holds; what is published of it was not compared";
+  return differences.length === 0 ? "holds" : "DOES NOT HOLD: what is published is not what the log comes to";
 }
 
 function lotText({ totals: { verification } }: Audit["figures"]): string {

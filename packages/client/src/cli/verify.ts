@@ -19,11 +19,10 @@ import {
   type VerifiedReceipt,
   verifyReceiptFile,
 } from "@tallystick/protocol";
-import type { AuditOptions } from "../audit/audit.ts";
 import { RefusedError, UnreachableError } from "../errors.ts";
 import { createHttp } from "../http.ts";
 import { readAcceptance } from "./accept.ts";
-import { auditOpened } from "./audit.ts";
+import { auditOpened, type Shown } from "./audit.ts";
 import type { Context } from "./context.ts";
 import { type OpenedLog, openLog } from "./logs.ts";
 import { type NetworkOptions, trustOf } from "./networks.ts";
@@ -141,9 +140,15 @@ export async function foldLog(
   opened: OpenedLog,
   context: Context,
 ): Promise<{ fold: FoldState; history: History } | string> {
-  const history = createHistory({ receipt: id, index, node });
-  const onEntry: AuditOptions["onEntry"] = (at, entry) => noteInHistory(history, at, entry);
-  const { audit, fold } = await auditOpened({ json: false }, opened, context, { onEntry });
+  const create = () => createHistory({ receipt: id, index, node });
+  let history = create();
+  const shown: Shown = {
+    onEntry: (at, entry) => noteInHistory(history, at, entry),
+    onRestart: () => {
+      history = create();
+    },
+  };
+  const { audit, fold } = await auditOpened({ json: false }, opened, context, shown);
   if (audit.origin !== grant.origin) return `the receipt is in another log than ${audit.origin}`;
   if (audit.findings.length > 0) return "the log that is at hand does not hold: tally audit says where";
   return { fold, history };

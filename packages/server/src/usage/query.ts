@@ -10,6 +10,7 @@ import {
   periodStart,
   type Query,
   Question,
+  ROWS_MOST,
   STRATA,
 } from "@tallystick/protocol";
 import { ServiceError } from "../platform/errors.ts";
@@ -17,10 +18,9 @@ import type { Documents } from "./documents.ts";
 import { refused } from "./parameters.ts";
 import type { MetricQuery, UsageAnswer } from "./schemas.ts";
 
-/** How far a question may reach by the period, how many rows it may be about, and how many its answer may have. */
+/** How far a question may reach by the period, and how many rows it may be about. */
 const DAYS_MOST: Readonly<Record<MetricQuery["per"], number>> = { hour: 31, day: 400, week: 1_200, month: 4_000 };
 const LOOKED_AT_MOST = 200_000;
-const ROWS_MOST = 20_000;
 const DAYS_ASKED = 30;
 const DAY_MS = 86_400_000;
 const DAY_LENGTH = "2026-11-22".length;

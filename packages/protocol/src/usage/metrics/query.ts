@@ -23,6 +23,9 @@ export type Query = {
 };
 
 /** Of a period from `start`, what `key` has of each stratum that was asked for. */
+/** A network answers with so many rows at most. */
+export const ROWS_MOST = 20_000;
+
 export type QueryRow = { start: string; key: string } & Partial<Record<DemandStratum, Value>>;
 
 /** A query of something that there is no figure of: a sentence that says what there is, and the parameter to change. */
