@@ -1,8 +1,9 @@
-import { type Figures, parseEntry } from "@tallystick/protocol";
+import { createKey } from "@tallystick/client";
+import { type Figures, parseEntry, type Signer } from "@tallystick/protocol";
 import { expect, test } from "vitest";
 import { createTestClock, creditInput, startNetwork, tensorOf } from "../network.ts";
 import { entriesAt } from "./entries.ts";
-import { openRequester, postDispatch } from "./requester.ts";
+import { openRequester, possessionOf, postDispatch, type Reached, requestSession } from "./requester.ts";
 
 const CREDIT = "statlog/credit-default";
 const HOUR_MS = 3_600_000;
@@ -59,4 +60,51 @@ test("first calls that come at once share one session", async () => {
   expect(new Set(replies.map(({ receiptId }) => receiptId)).size).toBe(40);
   await network.idle();
   expect(await size()).toBe(before + 1 + 40);
+});
+
+/** Asks for a session with what a key signed. */
+async function askFor(network: Reached, sessionKey: Uint8Array, possession: Uint8Array, seconds = 3_600) {
+  const expiry = Math.floor(Date.now() / 1000) + seconds;
+  const answer = await requestSession(network, { sessionKey, possession, expiry });
+  const { error } = (await answer.json()) as { error?: { code: string; message: string } };
+  return error === undefined ? { status: answer.status } : { status: answer.status, ...error };
+}
+
+const askAs = async (network: Reached, { spki, sign }: Signer, seconds?: number) =>
+  askFor(network, spki, await sign(await possessionOf(network, spki)), seconds);
+
+test("who copies key and possession out of the log is granted no session with them, now or after a restart, and their owner still is", async () => {
+  await using network = await startNetwork();
+  const { signer } = await createKey();
+  expect((await askAs(network, signer)).status).toBe(201);
+  expect((await network.infer(CREDIT, [creditInput()])).status).toBe(200); // In a session whose key the gateway holds.
+  await network.idle();
+  const added = await network.operate("POST", "/v1/accounts", { name: "rival" });
+  const rival = { fetch: network.fetch, origin: network.origin, ...((await added.json()) as { apiKey: string }) };
+  const refused = { status: 409, code: "conflict", message: expect.stringMatching(/make a new session key/) };
+  const replayAll = async () => {
+    const grants = (await entriesAt(network.url)).map(parseEntry).filter(({ kind }) => kind === "grant");
+    expect(grants.map(({ says }) => "custody" in says && says.custody)).toEqual(["account", "gateway"]);
+    for (const { says } of grants)
+      if ("possession" in says) expect(await askFor(rival, says.sessionKey, says.possession)).toMatchObject(refused);
+  };
+  await replayAll();
+  await network.restart();
+  rival.fetch = network.fetch;
+  await replayAll();
+  expect((await askAs(network, signer, 7_200)).status).toBe(201);
+  expect((await askAs(rival, (await createKey()).signer)).status).toBe(201);
+  expect(await network.audit()).toMatchObject({ findings: [], differences: [] });
+});
+
+test("of two accounts that ask with one new key at once, one is granted a session; one account may ask twice", async () => {
+  await using network = await startNetwork();
+  const { apiKey } = (await (await network.operate("POST", "/v1/accounts", { name: "other" })).json()) as Reached;
+  const other = { fetch: network.fetch, origin: network.origin, apiKey };
+  const { signer } = await createKey();
+  const [one, two] = await Promise.all([askAs(network, signer), askAs(other, signer)]);
+  expect([one.status, two.status].sort()).toEqual([201, 409]);
+  const { signer: own } = await createKey();
+  const both = await Promise.all([askAs(network, own), askAs(network, own, 7_200)]);
+  expect(both.map(({ status }) => status)).toEqual([201, 201]);
 });

@@ -24,6 +24,7 @@ import {
 import { type Clock, nowSeconds } from "../platform/clock.ts";
 import { ServiceError } from "../platform/errors.ts";
 import type { Account, Caller } from "./accounts.ts";
+import { createSessionKeys } from "./session-keys.ts";
 
 export type SessionParts = {
   origin: string;
@@ -58,7 +59,10 @@ export type AskedSession = Pick<GrantPayload, "sessionKey" | "possession" | "exp
 export type Reservation = { release(): void };
 
 export type Sessions = {
-  /** Grants a session to the key of `sessionKey`, which proved that it is there. Custody `account`. */
+  /**
+   * Grants a session to the key of `sessionKey`, which proved that it is there. Custody `account`. Throws conflict where the key
+   * is granted to another account.
+   */
   grant(caller: Caller, asked: AskedSession): Promise<EntryOf<"grant">>;
   /** Signs the requester's half for an account that has only an API key. Custody `gateway`. */
   authorize(
@@ -73,25 +77,29 @@ export type Sessions = {
 
 export function createSessions(parts: SessionParts): Sessions {
   const { origin, signer, fold, clock, publish } = parts;
+  const sessionKeys = createSessionKeys(fold);
   /** By payer, then app. */
   const held = new Map<string, Map<string, Held>>();
   const reservedNonces = new Map<string, Set<number>>();
   const highest = new Map<string, number>();
 
-  /** A grant, which nobody has yet. */
-  async function signGrant(
-    account: Account,
+  /** Makes a grant, which nobody has before `keep` is done with it, and resolves once the fold has it. */
+  async function logGrant(
+    { payerTag }: Account,
     terms: AskedSession & Pick<GrantPayload, "custody">,
+    keep: (session: Uint8Array) => void = () => {},
   ): Promise<EntryOf<"grant">> {
-    return signEntry(signer, "grant", {
-      version: 1,
-      origin,
-      gateway: keyId(signer.spki),
-      payerTag: parseHex(account.payerTag) ?? new Uint8Array(16),
-      tagMode: "stable",
-      paymentClass: "credits",
-      ...terms,
-    });
+    const tag = parseHex(payerTag) ?? new Uint8Array(16);
+    const claim = sessionKeys.claim(terms.sessionKey, keyOf(tag));
+    try {
+      const says = { version: 1, origin, gateway: keyId(signer.spki), payerTag: tag, tagMode: "stable" } as const;
+      const grant = await signEntry(signer, "grant", { ...says, paymentClass: "credits", ...terms });
+      keep(signedId(grant.signed));
+      await publish(grant.signed.bytes);
+      return grant;
+    } finally {
+      claim.release();
+    }
   }
 
   async function hold(caller: Caller, expiry: number): Promise<HeldSession> {
@@ -100,8 +108,7 @@ export function createSessions(parts: SessionParts): Sessions {
     const app = appOf(caller);
     const possession = await sessionSigner.sign(possessionMessage({ ...place, ...app }));
     const terms = { sessionKey: sessionSigner.spki, possession, custody: "gateway", expiry, ...app } as const;
-    const grant = await signGrant(caller, { ...terms, budget: UNBOUNDED });
-    await publish(grant.signed.bytes);
+    const grant = await logGrant(caller, { ...terms, budget: UNBOUNDED });
     return { signer: sessionSigner, id: signedId(grant.signed), expiry, nextNonce: 0 };
   }
 
@@ -140,10 +147,8 @@ export function createSessions(parts: SessionParts): Sessions {
           "forbidden",
           "the session key did not sign for this log, gateway and app (docs/spec/entry.md, grant)",
         );
-      const grant = await signGrant(caller, { ...asked, custody: "account" });
-      parts.keepSession(signedId(grant.signed), caller.key.id, expiry, now);
-      await publish(grant.signed.bytes);
-      return grant;
+      const terms = { ...asked, custody: "account" } as const;
+      return logGrant(caller, terms, (session) => parts.keepSession(session, caller.key.id, expiry, now));
     },
 
     async authorize(caller, asked) {
