@@ -137,6 +137,7 @@ export class Market {
   call({ payer, model, node = "node", calls = 1, priceAtomic = 100n, units = 1, ...rest }: Call): Lane {
     const { atSeconds = NOON_SECONDS, funding = "funded" } = rest;
     if (!this.#sessions.has(payer)) this.grant(payer);
+    this.#sessions.get(payer)?.usedNonces.add(0);
     const { demand } = this.fold;
     const lane = laneOf(demand, this.#sessions.get(payer), { funding, model: idOf(model), node: idOf(node) });
     const fact = factOf(demand, dayOf(atSeconds), atSeconds, lane);

@@ -2,7 +2,7 @@
  * Who is one party, by the definitions of docs/spec/usage.md, "Clusters": links between names, followed until nothing more is
  * reached. The second road to what the fold joins.
  */
-import { hex, keyId, WASH_RULES } from "@tallystick/protocol";
+import { hex, keyId, parseAuthorization, signedId, WASH_RULES } from "@tallystick/protocol";
 import type { SlowLog } from "./slow-figures.ts";
 import type { SlowMoney } from "./slow-money.ts";
 
@@ -20,12 +20,25 @@ export function slowClusters(log: SlowLog, money: SlowMoney): (one: string, othe
   };
 }
 
-const grantLinks = (log: SlowLog) =>
-  log
-    .all("grant")
-    .flatMap(({ entry: { says, signed } }) =>
-      hex(says.gateway) === hex(signed.keyId) ? [[hex(says.payerTag), hex(keyId(says.sessionKey))]] : [],
-    );
+/** A payer and a key: of the key's first grant, or of one in whose session the key asked. */
+function grantLinks(log: SlowLog): string[][] {
+  const all = log.all("grant").filter(({ entry }) => hex(entry.says.gateway) === hex(entry.signed.keyId));
+  const keyOf = ({ entry }: (typeof all)[number]) => hex(keyId(entry.says.sessionKey));
+  const asked = all.filter((grant) => hasAsked(log, hex(signedId(grant.entry.signed)), keyOf(grant)));
+  const first = all.filter((grant, i) => all.findIndex((other) => keyOf(other) === keyOf(grant)) === i);
+  return [...first, ...asked].map((grant) => [hex(grant.entry.says.payerTag), keyOf(grant)]);
+}
+
+/** Whether `key` signed an authorization of `session` whose first receipt comes after the grant. */
+function hasAsked(log: SlowLog, session: string, key: string): boolean {
+  const receipts = log.all("receipt").map(({ at, entry }) => ({ at, ...parseAuthorization(entry.says.authorization) }));
+  const idOf = ({ signed }: (typeof receipts)[number]) => hex(signedId(signed));
+  const first = receipts.filter((some, i) => receipts.findIndex((other) => idOf(other) === idOf(some)) === i);
+  return first.some(
+    ({ at, says, signed }) =>
+      hex(says.session) === session && hex(signed.keyId) === key && log.session(session, at) !== undefined,
+  );
+}
 
 function ownerLinks(log: SlowLog): string[][] {
   const said = log

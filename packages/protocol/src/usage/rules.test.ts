@@ -328,7 +328,7 @@ test("what enrols, publishes, grants, answers or dates changes the size and noth
 });
 
 /** What may show that a relier is of one party with who answered or checked. */
-const JOINING: readonly Entry["kind"][] = ["grant", "settlement", "affiliation", "verification"];
+const JOINING: readonly Entry["kind"][] = ["grant", "receipt", "settlement", "affiliation", "verification"];
 
 test("an entry later on never lowers gross or valid, nor decisions relied on but by a reversal, which takes one at most, or by joining reliers to sellers", async () => {
   await fc.assert(

@@ -10,7 +10,7 @@ export type Link = (typeof LINKS)[number];
 export type Clusters = {
   /** The member of a cluster that the log had first; a member that nothing joins is its own. */
   clusterOf(member: Key): Key;
-  /** The same by the links that nobody makes without a member's key: by a key that is shared, or by both their words. */
+  /** The same by the links that only a gateway that lies makes without a member's own key: by a shared key, or by both their words. */
   ownerOf(member: Key): Key;
   /** What makes two members one party: the strongest link such that links at least as strong join them. */
   linkOf(a: Key, b: Key): Link | undefined;
@@ -19,7 +19,7 @@ export type Clusters = {
 /** The clusters as of what `fold` has. */
 export function clustersOf(fold: FoldState, rules: WashRules): Clusters {
   const union = new Union();
-  for (const { payer, sessionKeyId } of fold.sessions.values()) union.join(payer, sessionKeyId);
+  joinKeys(fold, union);
   const levels = [union.roots()];
   joinAffiliates(fold, union);
   levels.push(union.roots());
@@ -30,6 +30,17 @@ export function clustersOf(fold: FoldState, rules: WashRules): Clusters {
   const linkOf = (a: Key, b: Key) => LINKS.find((_, level) => union.areJoined(levels[level], a, b));
   const ownerOf = (member: Key) => union.nameAt(levels[1], member);
   return { clusterOf, ownerOf, linkOf };
+}
+
+/**
+ * Joins each payer and the keys that are its own. A grant's possession names no payer and is public, so that a copy of it
+ * shows nothing of who has the key: only the key's first grant does, and what the key then signs in a session.
+ */
+function joinKeys({ sessions }: FoldState, union: Union): void {
+  for (const { payer, sessionKeyId, usedNonces } of sessions.values()) {
+    union.meet(payer);
+    if (!union.has(sessionKeyId) || usedNonces.size > 0) union.join(payer, sessionKeyId);
+  }
 }
 
 /** Joins those of whom each names the other: nobody is drawn into a cluster by another's word. */
@@ -63,6 +74,15 @@ class Union {
   readonly #numbers = new Map<Key, number>();
   readonly #members: Key[] = [];
   readonly #parents: number[] = [];
+
+  has(member: Key): boolean {
+    return this.#numbers.has(member);
+  }
+
+  /** Numbers a member, joined or not. */
+  meet(member: Key): void {
+    this.#numberOf(member);
+  }
 
   join(a: Key, b: Key): void {
     const [one, other] = [this.#root(this.#numberOf(a)), this.#root(this.#numberOf(b))];

@@ -103,10 +103,24 @@ test("a cluster is named by the payer of its first grant, and keeps its name whe
   market.grant("first", { key: "shared" });
   market.grant("another");
   market.grant("second", { key: "shared" });
+  market.call({ payer: "second", model: "model" });
   expect(market.judge().clusterOf(tag("second"))).toBe(tag("first"));
   market.affiliate("shared", "key of another");
   for (const member of [tag("another"), idOf("shared")]) expect(market.judge().clusterOf(member)).toBe(tag("first"));
   expect(market.judge().clusterOf(tag("nobody"))).toBe(tag("nobody"));
+});
+
+test("whoever has other payers' keys granted to itself joins nobody, before such a key signs a call in its session", () => {
+  const market = marketWith("model");
+  const rivals = addHonest(market, "small", 12);
+  const keys = rivals.map((_, i) => `key of honest small ${i}`);
+  for (const key of keys) market.grant("attacker", { key });
+  expect(labelsOf(market, rivals)).toEqual(new Set(["organic"]));
+  expect(market.judge().clusterOf(tag("honest small 0"))).toBe(tag("honest small 0"));
+  market.call({ payer: "attacker", model: "small" }); // By the last of those keys.
+  const { clusterOf } = market.judge();
+  expect(clusterOf(tag("attacker"))).toBe(tag("honest small 11"));
+  expect(clusterOf(idOf("key of honest small 10"))).toBe(tag("honest small 10"));
 });
 
 test("what came back to its payer by half is no demand, straight, over another or over two, and not over three", () => {
