@@ -182,14 +182,17 @@ export class SlowLog {
     return this.#entries.flatMap((entry, at) => (isOf(kind, entry) ? [{ at, entry }] : []));
   }
 
-  /** Receipt ids with two different statements under them. */
+  /** Receipt ids with two different statements under them that the first one's key signed. */
   equivocations(): number {
-    const statements = new Map<string, Set<string>>();
-    for (const { entry } of this.all("receipt")) {
-      const id = hex(signedId(parseAuthorization(entry.says.authorization).signed));
-      statements.set(id, (statements.get(id) ?? new Set()).add(hex(signedId(entry.signed))));
-    }
-    return [...statements.values()].filter(({ size }) => size > 1).length;
+    const receipts = this.all("receipt").map(({ entry }) => ({
+      id: hex(signedId(parseAuthorization(entry.says.authorization).signed)),
+      statement: hex(signedId(entry.signed)),
+      node: hex(entry.signed.keyId),
+    }));
+    const first = receipts.filter((some, i) => receipts.findIndex(({ id }) => id === some.id) === i);
+    const isSaidAnew = ({ id, node, statement }: (typeof receipts)[number]) =>
+      receipts.some((other) => other.id === id && other.node === node && other.statement !== statement);
+    return first.filter(isSaidAnew).length;
   }
 
   clock(): "log" | "witnesses" {

@@ -136,9 +136,10 @@ export class UsageLog {
     custody: Custody = "account",
     key: string = label,
     terms: Partial<GrantPayload> = {},
+    gateway = "gateway",
   ): Promise<void> {
     const { spki: sessionKey, sign } = this.#signerOf(key);
-    const session = { origin: this.log.key.name, gateway: keyId(this.#signerOf("gateway").spki), sessionKey };
+    const session = { origin: this.log.key.name, gateway: this.idOf(gateway), sessionKey };
     const says: GrantPayload = {
       version: 1,
       ...session,
@@ -151,7 +152,7 @@ export class UsageLog {
       possession: await sign(possessionMessage(session)),
       ...terms,
     };
-    const entry = await signEntry(this.#signerOf("gateway"), "grant", says);
+    const entry = await signEntry(this.#signerOf(gateway), "grant", says);
     this.#sessions.set(label, signedId(entry.signed));
     this.append(entry);
   }
@@ -248,8 +249,8 @@ export class UsageLog {
     return this.settle({ ...says, ...changes });
   }
 
-  charge(payer: string, amount: bigint, receipts: Uint8Array[]): Promise<void> {
-    return this.settle({ version: 1, action: "charge", payerTag: tagOf(payer), amount, receipts });
+  charge(payer: string, amount: bigint, receipts: Uint8Array[], gateway?: string): Promise<void> {
+    return this.settle({ version: 1, action: "charge", payerTag: tagOf(payer), amount, receipts }, gateway);
   }
 
   refund(payer: string, amount: bigint, receipt: Uint8Array, gateway?: string): Promise<void> {

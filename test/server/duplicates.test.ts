@@ -15,6 +15,7 @@ import {
 } from "@tallystick/protocol";
 import { expect, test } from "vitest";
 import { createTestClock, creditInput, startNetwork, type TestNetwork, tensorOf } from "../network.ts";
+import { startNode, tokenFile } from "../node.ts";
 import { entriesAt, receiptIdsOf } from "./entries.ts";
 import { openRequester, submit } from "./requester.ts";
 
@@ -22,9 +23,9 @@ const WRITERS = 64;
 const RECEIPTS = 100;
 const clock = createTestClock();
 
-/** The network's node's own key, with which a node elsewhere would sign. */
-async function nodeKey(network: TestNetwork): Promise<Signer> {
-  const pem = await readFile(join(network.data, "keys", "node.pem"), "utf8");
+/** A node's own key: the network's, with which a node elsewhere would sign, or another's. */
+async function nodeKey({ data }: { data: string }): Promise<Signer> {
+  const pem = await readFile(join(data, "keys", "node.pem"), "utf8");
   return openKey(Buffer.from(pem.replaceAll(/-----[A-Z ]+-----|\s/g, ""), "base64"));
 }
 
@@ -112,4 +113,23 @@ test("a second receipt of one id that says something else is kept as evidence, c
   expect(own).toHaveLength(3); // With the one that the network's own node logged before.
   const audit = await network.audit();
   expect(audit).toMatchObject({ findings: [], differences: [], figures: { equivocations: 1, totals: { gross: 2 } } });
+});
+
+test("another node's receipt around an authorization that was used is refused, while the first is on its way and after", async () => {
+  const nodeTokenPath = await tokenFile();
+  await using network = await startNetwork({ clock, nodeTokenPath, integrateIntervalMs: 400 });
+  await using rival = await startNode(network, nodeTokenPath, { clock }); // Enrolled as a node; here its key is all that matters.
+  const [node, other] = [await nodeKey(network), await nodeKey(rival)];
+  const [receipt] = await receiptsOf(network, node);
+  if (receipt === undefined) return expect.fail("a receipt was made");
+  const entry = parseEntry(await receipt.sign());
+  if (entry.kind !== "receipt") return expect.fail("it is a receipt");
+  const copied = (await signEntry(other, "receipt", { ...entry.says, sequence: 0 })).signed.bytes;
+  const [first, second] = await Promise.all([submit(network, entry.signed.bytes), submit(network, copied)]);
+  expect(first).toMatchObject({ status: 200, alreadyLogged: false });
+  const refused = { status: 403, error: { code: "forbidden", message: expect.stringMatching(/by another node/) } };
+  expect([second, await submit(network, copied)]).toMatchObject([refused, refused]);
+  await network.idle();
+  expect(receiptIdsOf(await entriesAt(network.url)).has(receipt.id)).toBe(true);
+  expect(await network.audit()).toMatchObject({ findings: [], differences: [], figures: { equivocations: 0 } });
 });

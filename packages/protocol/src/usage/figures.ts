@@ -80,7 +80,7 @@ export type Figures = {
   /** Ranked by organic inferences, then by the parties that paid, by decisions relied on and by valid inferences. */
   models: ModelFigures[];
   exclusions: Partial<Record<Exclusion, number>>;
-  /** Receipt ids under which two different receipts were signed. */
+  /** Receipt ids under which the first receipt's node signed another one. */
   equivocations: number;
   credits: CreditFigures;
   /** Nodes, publishers and gateways with earnings, in order of their keys' ids. */

@@ -105,6 +105,15 @@ test("a receipt id counts once, at its lowest index, whoever signs it again", as
   expect(figuresFor(log).exclusions).toEqual({ not_ok: 1 });
 });
 
+test("a second receipt of one id is an equivocation of the key that signed the first, and another node's is none", async () => {
+  const log = await UsageLog.open();
+  await log.enrol("second node", "node"); // Under the first one's name.
+  for (const node of ["node", "second node", "second node"]) await log.call({ authorization: { nonce: 0 }, node });
+  expect(figuresFor(log)).toMatchObject({ equivocations: 0, totals: { gross: 1, valid: 1 } });
+  await log.call({ authorization: { nonce: 0 } });
+  expect(figuresFor(log)).toMatchObject({ equivocations: 1, totals: { gross: 1, valid: 1 } });
+});
+
 test("a nonce is used up by its session's own key alone", async () => {
   const log = await UsageLog.open();
   await log.call({ asker: "another key", authorization: { nonce: 0 } });

@@ -134,8 +134,9 @@ function applyReceipt(fold: FoldState, index: number, entry: EntryOf<"receipt">)
   const statement = entry.signed.idLatin1;
   const first = fold.receipts.get(id);
   if (first !== undefined) {
-    // A receipt id counts at its lowest index. The same statement signed again says nothing new; another one is evidence.
-    if (first.statement !== statement && !fold.equivocations.has(id))
+    // A receipt id counts at its lowest index. The same statement signed again says nothing new; another one by the same key
+    // is evidence. Another node's is none: whoever reads the log can take the authorization out of a receipt and sign around it.
+    if (first.node === node && first.statement !== statement && !fold.equivocations.has(id))
       fold.equivocations.set(id, { index, signer: node });
     return;
   }

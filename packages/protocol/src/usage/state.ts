@@ -203,7 +203,7 @@ export type FoldState = {
   policyDigest: Key | undefined;
   /** How the log's own key changed, in order. */
   handovers: Handover[];
-  /** Receipt ids under which the log has another receipt too, and where: evidence against who signed it. */
+  /** Receipt ids under which the log has another receipt by the key of the first, and where: evidence against that key. */
   equivocations: Map<Key, { index: number; signer: Key }>;
   /** The next sequence of each node. */
   nodeSequences: Map<Key, number>;

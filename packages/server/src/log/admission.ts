@@ -1,5 +1,6 @@
 /** What strangers may append, and under which conditions. The network's own roles append through `main.ts`. */
 import {
+  bytesOf,
   type Entry,
   type EntryOf,
   equal,
@@ -125,8 +126,8 @@ export function createAdmission(parts: AdmissionParts): Admission {
 }
 
 /**
- * A receipt id is logged once. One more receipt of that id, which says something else, is logged as well, as evidence
- * against who signed it; a third would prove no more. A node whose answer was lost sends the same bytes again, perhaps before
+ * A receipt id is logged once. One more receipt of that id by the same node, which says something else, is logged as well, as
+ * evidence against it; a third would prove no more, and another node's is refused. A node whose answer was lost sends the same bytes again, perhaps before
  * the fold knows them.
  */
 function createRecentReceipts({ fold, caughtUp, append }: Pick<AdmissionParts, "fold" | "caughtUp" | "append">) {
@@ -170,6 +171,12 @@ function createRecentReceipts({ fold, caughtUp, append }: Pick<AdmissionParts, "
         recent.delete(id);
       }
       const first = fold.receipts.get(id);
+      // The authorization is in the log for everybody to sign around. A node is told so that it sends it no more.
+      if (first !== undefined && first.node !== signed.keyIdLatin1)
+        throw new ServiceError(
+          "forbidden",
+          `the log has the receipt ${hex(bytesOf(id))} by another node: its authorization was used, and a second node's receipt counts as nothing`,
+        );
       const known = first === undefined || first.statement === statement ? first : fold.equivocations.get(id);
       if (known !== undefined) return { index: known.index, alreadyLogged: true };
       return { index: await add(id, statement, signed.bytes), alreadyLogged: false };

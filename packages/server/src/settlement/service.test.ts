@@ -4,6 +4,7 @@ import { type CallChanges, tagOf, UsageLog, unsignedSigner } from "../../../../t
 import { startSettlements } from "./service.ts";
 
 const PAID: CallChanges = { session: "paying", authorization: { maxPrice: 500n }, receipt: { price: 100n } };
+const ELSEWHERE = { paymentClass: "credits", budget: 10_000_000n } as const;
 const AN_HOUR_MS = 3_600_000;
 
 /** A gateway that settles over a log of paid calls. What it publishes is in the fold when that resolves. */
@@ -97,6 +98,34 @@ test("a receipt whose node signed two different ones under its id is refunded by
     credits: { spent: "100", charged: "0", refunded: "100" },
     settlementFaults: {},
   });
+});
+
+test("another node's receipt around an authorization that was used refunds nothing", async () => {
+  const { log, settlements, figures } = await open();
+  await log.enrol("rival", "node");
+  const nonce = { ...PAID.authorization, nonce: 7 };
+  await log.call({ ...PAID, authorization: nonce });
+  await log.call({ ...PAID, authorization: nonce, node: "rival" });
+  await settlements.settle();
+  expect(figures()).toMatchObject({
+    equivocations: 0,
+    credits: { spent: "100", charged: "100", refunded: "0" },
+    settlementFaults: {},
+  });
+});
+
+test("what another gateway granted is neither charged nor refunded, however often it is settled or asked for", async () => {
+  const { log, settlements, figures, publications } = await open();
+  await log.enrol("another gateway", "gateway");
+  await log.grant("elsewhere", "payer", "account", "elsewhere", ELSEWHERE, "another gateway");
+  const says = { ...PAID, session: "elsewhere", authorization: { ...PAID.authorization, nonce: 7 } };
+  const id = await log.call(says);
+  await log.call({ ...says, receipt: { price: 99n } });
+  await settlements.settle();
+  await settlements.settle();
+  await expect(settlements.refund(id, "goodwill")).rejects.toMatchObject({ code: "forbidden" });
+  expect(publications()).toBe(0);
+  expect(figures()).toMatchObject({ equivocations: 1, credits: { spent: "100", refunded: "0" }, settlementFaults: {} });
 });
 
 test("payouts at once never add up to more than is owed", async () => {

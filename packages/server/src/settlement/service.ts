@@ -29,7 +29,7 @@ export type Settlements = {
   payOut(says: Says<"payout">): Promise<Settled>;
   /** Gives all or some of a receipt's price back to its payer: once, however often it is asked. */
   refund(receipt: Uint8Array, reason: Says<"refund">["reason"], amount?: bigint): Promise<Settled & { amount: bigint }>;
-  /** Charges what receipts cost that no charge names yet, and refunds what its node signed two receipts for. */
+  /** Charges what receipts cost that no charge names yet, and refunds what its node signed two receipts for: of its own sessions. */
   settle(): Promise<void>;
   /** Settles what there is, and nothing from then on. */
   close(): Promise<void>;
@@ -83,6 +83,9 @@ export function startSettlements(parts: SettlementParts): Settlements {
     });
   }
 
+  /** Whether this gateway granted the receipt's session: what it settles of another's calls counts as nothing. */
+  const isOwn = (id: Key) => fold.receipts.get(id)?.lane.gateway === own;
+
   async function refund(
     receipt: Uint8Array,
     reason: Says<"refund">["reason"],
@@ -94,6 +97,8 @@ export function startSettlements(parts: SettlementParts): Settlements {
       const payer = fold.receipts.get(id)?.payer;
       if (payment === undefined || payer === undefined)
         throw new ServiceError("not_found", `no receipt ${hex(receipt)} that cost anything is published`);
+      if (!isOwn(id))
+        throw new ServiceError("forbidden", "another gateway granted the receipt's session: it alone refunds it");
       const asked = amount ?? payment.priceAtomic;
       if (payment.refundedAtomic > 0n) {
         if (payment.refundedAtomic === asked) return { amount: asked, alreadyLogged: true };
@@ -115,7 +120,7 @@ export function startSettlements(parts: SettlementParts): Settlements {
     const due = new Map<Key, Key[]>();
     for (const id of credits.uncharged) {
       const receipt = fold.receipts.get(id);
-      if (receipt === undefined || fold.sessions.get(receipt.session)?.gateway !== own) continue;
+      if (receipt === undefined || !isOwn(id)) continue;
       const ids = due.get(receipt.payer);
       if (ids === undefined) due.set(receipt.payer, [id]);
       else ids.push(id);
@@ -141,7 +146,7 @@ export function startSettlements(parts: SettlementParts): Settlements {
   async function settleNow(): Promise<void> {
     await parts.caughtUp();
     for (const id of fold.equivocations.keys())
-      if (credits.payments.get(id)?.refundedAtomic === 0n) await refund(bytesOf(id), "disputed");
+      if (credits.payments.get(id)?.refundedAtomic === 0n && isOwn(id)) await refund(bytesOf(id), "disputed");
     for (const [payer, ids] of dueByPayer())
       for (let from = 0; from < ids.length; from += CHARGED_RECEIPTS)
         await charge(payer, ids.slice(from, from + CHARGED_RECEIPTS));
