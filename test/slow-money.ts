@@ -4,6 +4,7 @@ import {
   type EarningFigures,
   type Entry,
   type EntryOf,
+  type Funding,
   hex,
   keyId,
   type Revenue,
@@ -27,6 +28,10 @@ export type Bill = {
   publisher: string | undefined;
   gateway: string;
 };
+
+/** Whose money it is, in the order in which it is spent and given back: of a named funder, of nobody named, of an operator. */
+const SOURCES = ["named", "unnamed", "operator"] as const;
+type Parts = Record<(typeof SOURCES)[number], bigint>;
 
 type Settled = { at: number; says: SettlementPayload; fault: SettlementFault | undefined };
 type Good<A extends SettlementPayload["action"]> = { at: number; says: Extract<SettlementPayload, { action: A }> };
@@ -117,7 +122,7 @@ export class SlowMoney {
     return {
       payers: payers.size,
       toppedUp: String(toppedUp),
-      subsidised: String(sum(topups, (some) => this.#subsidyOf(some))),
+      subsidised: String(sum(topups, (some) => (this.#sourceOf(some) === "operator" ? some.says.amount : 0n))),
       spent: String(spent),
       charged: String(sum(good("charge", this.#settled), ({ says }) => says.amount)),
       refunded: String(refunded),
@@ -125,49 +130,63 @@ export class SlowMoney {
     };
   }
 
-  #subsidyOf({ at, says: { amount, source, funder } }: Good<"topup">): bigint {
+  #sourceOf({ at, says: { source, funder } }: Good<"topup">): keyof Parts {
     const role = this.#entries
       .slice(0, at)
       .flatMap((entry) => (entry.kind === "key" && entry.says.action === "enrol" ? [entry.says] : []))
       .find(({ spki }) => funder !== undefined && hex(keyId(spki)) === hex(funder))?.role;
-    return source === "operator" || (role !== undefined && !["relier", "disputer", "auditor"].includes(role))
-      ? amount
-      : 0n;
+    if (source === "operator" || (role !== undefined && !["relier", "disputer", "auditor"].includes(role)))
+      return "operator";
+    return funder === undefined ? "unnamed" : "named";
   }
 
-  /** The part of each bill that was subsidised, by bill: all subsidies before it are spent first. */
-  #subsidies(): Map<string, bigint> {
-    const parts = new Map<string, bigint>();
+  /** What each bill was paid with, by bill: of each source what had been given, and was not used before. */
+  #parts(): Map<string, Parts> {
+    const parts = new Map<string, Parts>();
     for (const bill of this.#bills) {
       const given = good("topup", this.#settled).filter(
         (some) => some.at < bill.at && hex(some.says.payerTag) === bill.payer,
       );
       const earlier = this.#bills.filter((other) => other.at < bill.at && other.payer === bill.payer);
       const before = this.#settled.filter(({ at }) => at < bill.at);
-      const used = sum(earlier, (other) => {
-        const part = parts.get(other.id) ?? 0n;
-        return part - subsidyBack(other, part, refundOf(other.id, before));
+      const used = earlier.map((other) => {
+        const paid = parts.get(other.id) ?? NOTHING;
+        return { paid, back: backOf(paid, refundOf(other.id, before)) };
       });
-      const left = sum(given, (some) => this.#subsidyOf(some)) - used;
-      parts.set(bill.id, bill.price);
-      if (left < bill.price) parts.set(bill.id, left);
+      const left = { ...NOTHING };
+      for (const source of SOURCES) {
+        const own = given.filter((some) => this.#sourceOf(some) === source);
+        left[source] = sum(own, ({ says }) => says.amount) - sum(used, ({ paid, back }) => paid[source] - back[source]);
+      }
+      parts.set(bill.id, backOf(left, bill.price));
     }
     return parts;
   }
 
+  /** Whose money each bill was, by bill: of a payer's own only where more than half of the price was that. */
+  fundings(): Map<string, Funding> {
+    const isHalf = (amount: bigint, price: bigint) => amount + amount >= price;
+    const fundingOf = ({ named, unnamed, operator }: Parts): Funding => {
+      const price = named + unnamed + operator;
+      if (isHalf(operator, price)) return "subsidised";
+      return isHalf(named, price) && named + named !== price ? "funded" : "unattributed";
+    };
+    return new Map([...this.#parts()].map(([id, parts]) => [id, fundingOf(parts)]));
+  }
+
   /** What revenue comes of, each bill and each refund on its own. */
   revenues(): RevenueEvent[] {
-    const parts = this.#subsidies();
+    const parts = this.#parts();
     const bills = this.#bills.map((bill) => ({
       ...bill,
       gross: bill.price,
       refunded: 0n,
-      subsidy: parts.get(bill.id) ?? 0n,
+      subsidy: parts.get(bill.id)?.operator ?? 0n,
     }));
     const refunds = good("refund", this.#settled).flatMap(({ at, says }) => {
       const bill = this.#bills.find(({ id }) => id === hex(says.receipt));
       if (bill === undefined) return [];
-      const subsidy = -subsidyBack(bill, parts.get(bill.id) ?? 0n, says.amount);
+      const subsidy = -backOf(parts.get(bill.id) ?? NOTHING, says.amount).operator;
       return [{ ...bill, at, gross: 0n, refunded: says.amount, subsidy }];
     });
     return [...bills, ...refunds].filter(({ counts }) => counts);
@@ -237,8 +256,15 @@ function refundOf(id: string, settled: readonly Settled[]): bigint {
   );
 }
 
-/** How much of a refund is the operator's again: what the payer's own part does not cover. */
-function subsidyBack({ price }: Bill, part: bigint, refunded: bigint): bigint {
-  const own = price - part;
-  return refunded > own ? refunded - own : 0n;
+const NOTHING: Parts = { named: 0n, unnamed: 0n, operator: 0n };
+
+/** Of `parts` an amount, from one source after the other; all of them where they are less. */
+function backOf(parts: Parts, amount: bigint): Parts {
+  const back = { ...NOTHING };
+  for (const source of SOURCES) {
+    const rest = amount - back.named - back.unnamed - back.operator;
+    back[source] = parts[source];
+    if (rest < parts[source]) back[source] = rest;
+  }
+  return back;
 }

@@ -66,8 +66,8 @@ export type Payer = {
   nonce: number;
   purse: Purse | undefined;
   isAnonymous: boolean;
-  /** What is left of an operator's money, which is spent first, and of money whose funder the gateway does not name. */
-  left: { operatorsAtomic: bigint; unnamedAtomic: bigint };
+  /** What is left of its own money, which is spent first, of money whose funder the gateway does not name, and of an operator's. */
+  left: { namedAtomic: bigint; unnamedAtomic: bigint; operatorsAtomic: bigint };
 };
 
 /** A receipt, and what the simulation knows of it: who is behind its payer, and whose money it is. */
@@ -185,7 +185,7 @@ export class World {
       ...terms,
     });
     this.owners.set(keyOf(tag), owner);
-    const left = { operatorsAtomic: 0n, unnamedAtomic: 0n };
+    const left = { namedAtomic: 0n, unnamedAtomic: 0n, operatorsAtomic: 0n };
     const isAnonymous = terms.tagMode === "anonymous";
     return { owner, tag, session, sessionId: signedId(grant.signed), gateway, nonce: 0, purse, isAnonymous, left };
   }
@@ -194,6 +194,7 @@ export class World {
     if (source === "operator" || (funder !== undefined && this.#operators.has(keyOf(funder))))
       left.operatorsAtomic += amountAtomic;
     else if (funder === undefined) left.unnamedAtomic += amountAtomic;
+    else left.namedAtomic += amountAtomic;
     await this.#log(gateway.signer, "settlement", {
       ...{ version: 1, action: "topup", payerTag: tag, amount: amountAtomic, source },
       ...{ reference: this.#random.bytes(16), ...(funder === undefined ? {} : { funder }) },
@@ -236,6 +237,7 @@ export class World {
   async refund(payer: Payer, { id, priceAtomic, operatorsAtomic, unnamedAtomic }: Made): Promise<void> {
     payer.left.operatorsAtomic += operatorsAtomic;
     payer.left.unnamedAtomic += unnamedAtomic;
+    payer.left.namedAtomic += priceAtomic - operatorsAtomic - unnamedAtomic;
     const says = {
       action: "refund",
       payerTag: payer.tag,
@@ -328,15 +330,16 @@ function spend(
   { left, isAnonymous }: Payer,
   priceAtomic: bigint,
 ): Pick<Made, "operatorsAtomic" | "unnamedAtomic" | "stated"> {
-  const operatorsAtomic = least(priceAtomic, left.operatorsAtomic);
-  left.operatorsAtomic -= operatorsAtomic;
-  const restAtomic = priceAtomic - operatorsAtomic;
-  const unnamedAtomic = least(restAtomic, left.unnamedAtomic);
+  const namedAtomic = least(priceAtomic, left.namedAtomic);
+  left.namedAtomic -= namedAtomic;
+  const unnamedAtomic = least(priceAtomic - namedAtomic, left.unnamedAtomic);
   left.unnamedAtomic -= unnamedAtomic;
+  const operatorsAtomic = least(priceAtomic - namedAtomic - unnamedAtomic, left.operatorsAtomic);
+  left.operatorsAtomic -= operatorsAtomic;
   const parts = { operatorsAtomic, unnamedAtomic };
   if (priceAtomic === 0n) return { ...parts, stated: "free" };
-  if (operatorsAtomic > 0n) return { ...parts, stated: "subsidised" };
-  if (unnamedAtomic > 0n) return { ...parts, stated: "unattributed" };
+  if (2n * operatorsAtomic >= priceAtomic) return { ...parts, stated: "subsidised" };
+  if (2n * namedAtomic <= priceAtomic) return { ...parts, stated: "unattributed" };
   return { ...parts, stated: isAnonymous ? "anonymous" : undefined };
 }
 

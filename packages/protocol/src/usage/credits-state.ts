@@ -20,9 +20,9 @@ export type Payer = {
   spentAtomic: bigint;
   chargedAtomic: bigint;
   refundedAtomic: bigint;
-  /** What is left of operators' money: it is spent first. */
+  /** What is left of operators' money: it is spent last. */
   subsidyLeftAtomic: bigint;
-  /** What is left of money whose funder no top-up names: it is spent next. */
+  /** What is left of money whose funder no top-up names: it is spent before that, and after all other. */
   unattributedLeftAtomic: bigint;
 };
 

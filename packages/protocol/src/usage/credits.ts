@@ -37,7 +37,7 @@ const PAID_FOR: readonly (Exclusion | undefined)[] = [undefined, "test_traffic",
 
 /** Takes a receipt's price from its payer, and says what it was paid with; undefined where nothing is paid. */
 export function applyPrice(
-  { credits }: FoldState,
+  fold: FoldState,
   id: Key,
   session: Session | undefined,
   exclusion: Exclusion | undefined,
@@ -45,9 +45,13 @@ export function applyPrice(
   node: Key,
 ): Payment | undefined {
   if (priceAtomic === 0n || session === undefined || !PAID_FOR.includes(exclusion)) return undefined;
+  const { credits } = fold;
   const payer = payerOf(credits, session.payer);
-  const subsidisedAtomic = least(priceAtomic, payer.subsidyLeftAtomic);
-  const unattributedAtomic = least(priceAtomic - subsidisedAtomic, payer.unattributedLeftAtomic);
+  // What others may give is spent last, or a gift would take calls that the payer's own money pays for out of organic.
+  const othersAtomic = payer.subsidyLeftAtomic + payer.unattributedLeftAtomic;
+  const namedAtomic = least(priceAtomic, balanceOf(fold, session.payer) - othersAtomic);
+  const unattributedAtomic = least(priceAtomic - namedAtomic, payer.unattributedLeftAtomic);
+  const subsidisedAtomic = priceAtomic - namedAtomic - unattributedAtomic;
   payer.subsidyLeftAtomic -= subsidisedAtomic;
   payer.unattributedLeftAtomic -= unattributedAtomic;
   payer.spentAtomic += priceAtomic;
@@ -59,11 +63,12 @@ export function applyPrice(
   return payment;
 }
 
-/** Whose money a payment is, by the part of it that proves least. */
+/** Whose money a payment is: by half of it or more, since a part that anybody may give would say nothing of the rest. */
 export function fundingOf(payment: Payment | undefined): Funding {
   if (payment === undefined) return "free";
-  if (payment.subsidisedAtomic > 0n) return "subsidised";
-  return payment.unattributedAtomic > 0n ? "unattributed" : "funded";
+  const { priceAtomic, subsidisedAtomic, unattributedAtomic } = payment;
+  if (2n * subsidisedAtomic >= priceAtomic) return "subsidised";
+  return 2n * (subsidisedAtomic + unattributedAtomic) >= priceAtomic ? "unattributed" : "funded";
 }
 
 /** A settlement counts once, and as nothing where it has a fault. */
@@ -140,7 +145,7 @@ function refund(fold: FoldState, index: number, says: Says<"refund">, gateway: K
   // The payer's own money first: what is left of a price that was partly subsidised is the subsidy.
   const ownAtomic = payment.priceAtomic - payment.subsidisedAtomic;
   const subsidisedAtomic = says.amount - least(says.amount, ownAtomic);
-  // Of that part, first the money whose funder is known, which is spent last.
+  // Of that part, first the money whose funder is known, as it was spent.
   const returnedAtomic = says.amount - subsidisedAtomic;
   const unattributedAtomic = returnedAtomic - least(returnedAtomic, ownAtomic - payment.unattributedAtomic);
   const payer = payerOf(credits, receipt.payer);

@@ -46,26 +46,62 @@ async function fundingsOf(log: UsageLog, prices: bigint[]): Promise<Funding[]> {
   return fundings;
 }
 
-test("an operator's money is spent before money of which no funder is named, and that before money of a named one", async () => {
+test("money of a named funder is spent before money of which none is named, and that before an operator's", async () => {
   const log = await openPaying();
-  await log.topUp("payer", 100n, { funder: STRANGER });
-  await log.topUp("payer", 100n);
   await log.topUp("payer", 100n, { source: "operator" });
+  await log.topUp("payer", 100n);
+  await log.topUp("payer", 100n, { funder: STRANGER });
   expect(await fundingsOf(log, [50n, 60n, 60n, 40n, 90n, 0n])).toEqual([
-    "subsidised",
-    "subsidised",
-    "unattributed",
-    "unattributed",
     "funded",
+    "funded",
+    "unattributed",
+    "unattributed",
+    "subsidised",
     "free",
   ]);
 });
 
-test("a receipt is funded only where no unit of it came from an operator or from nobody who is named", async () => {
-  const log = await openPaying();
-  await log.topUp("payer", 1n);
-  await log.topUp("payer", 1_000n, { funder: STRANGER });
-  expect(await fundingsOf(log, [100n, 100n])).toEqual(["unattributed", "funded"]);
+test("a receipt is a named funder's by more than half of its price, and an operator's by half of it", async () => {
+  const half = async (named: bigint, unnamed: bigint, operators: bigint) => {
+    const log = await openPaying();
+    await log.topUp("payer", operators, { source: "operator" });
+    await log.topUp("payer", unnamed);
+    await log.topUp("payer", named, { funder: STRANGER });
+    return (await fundingsOf(log, [100n]))[0];
+  };
+  expect(await half(51n, 0n, 49n)).toBe("funded");
+  expect(await half(51n, 49n, 0n)).toBe("funded");
+  expect(await half(50n, 50n, 0n)).toBe("unattributed");
+  expect(await half(50n, 1n, 49n)).toBe("unattributed");
+  expect(await half(50n, 0n, 50n)).toBe("subsidised");
+  expect(await half(0n, 51n, 49n)).toBe("unattributed");
+});
+
+test("what anybody gives changes nothing of the calls that a payer's own money pays for, however much and before whichever call", async () => {
+  const gift = fc.record({
+    before: fc.nat(4),
+    amount: fc.constantFrom(1n, 49n, 100n, 5_000_000n),
+    of: fc.constantFrom("nobody named", "the rival node", "an operator"),
+  });
+  await fc.assert(
+    fc.asyncProperty(fc.array(gift, { minLength: 1, maxLength: 5 }), fc.nat(100), async (gifts, backOfFirst) => {
+      const log = await openPaying();
+      await log.enrol("rival", "node");
+      await log.topUp("payer", 500n, { funder: STRANGER });
+      for (let i = 0; i < 5; i++) {
+        for (const { amount, of } of gifts.filter(({ before }) => before === i)) {
+          const from = of === "the rival node" ? { funder: log.idOf("rival") } : { source: "operator" as const };
+          await log.topUp("payer", amount, of === "nobody named" ? {} : from);
+        }
+        const id = await log.call(paid(100n));
+        if (i === 0 && backOfFirst > 0) await log.refund("payer", BigInt(backOfFirst), id);
+      }
+      const fold = foldOf(log);
+      expect([...fold.receipts.values()].map(({ lane }) => lane.funding)).toEqual(Array(5).fill("funded"));
+      expect(figuresOf(fold).totals.revenue.subsidised).toBe("0");
+    }),
+    { numRuns: 30 },
+  );
 });
 
 test("a refund gives back money as it was: the next call is paid with no better", async () => {
@@ -74,7 +110,7 @@ test("a refund gives back money as it was: the next call is paid with no better"
   await log.topUp("payer", 40n, { funder: STRANGER });
   const receipt = await log.call(paid(100n));
   await log.refund("payer", 100n, receipt);
-  expect(await fundingsOf(log, [60n, 40n])).toEqual(["unattributed", "unattributed", "funded"]);
+  expect(await fundingsOf(log, [40n, 60n])).toEqual(["unattributed", "funded", "unattributed"]);
 });
 
 test("a top-up that an enrolled operator funds is an operator's money, whatever the gateway calls it", async () => {

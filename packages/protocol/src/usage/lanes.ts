@@ -8,8 +8,8 @@ import type { Grade } from "./proof-state.ts";
 import type { Exclusion, Key, Session } from "./state.ts";
 
 /**
- * Whose money paid for a receipt, the least worth of what it drew on: nothing at all, an operator's, a payer's whose funder the
- * log does not name, or a payer's whose funder it names.
+ * Whose money paid for a receipt: nobody's; half or more an operator's; else half or more an operator's or a payer's whose funder
+ * the log does not name; or for the most part a payer's whose funder it names.
  */
 export type Funding = "free" | "subsidised" | "unattributed" | "funded";
 

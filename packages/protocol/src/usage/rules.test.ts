@@ -2,13 +2,15 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { NOON_SECONDS } from "../../../../test/one-receipt.ts";
 import { RUNS } from "../../../../test/runs.ts";
-import { plainOf, slowFigures } from "../../../../test/slow-figures.ts";
+import { plainOf, SlowLog, slowFigures } from "../../../../test/slow-figures.ts";
+import { SlowMoney } from "../../../../test/slow-money.ts";
 import { DAY, tagOf, UsageLog, unsignedSigner } from "../../../../test/usage-log.ts";
+import { hex } from "../bytes.ts";
 import { type Entry, parseEntry } from "../entry/entry.ts";
 import { keyId } from "../sign/cose.ts";
 import { figuresOf } from "./figures.ts";
 import { applyEntry } from "./fold.ts";
-import { createFold, type FoldState, keyOf } from "./state.ts";
+import { bytesOf, createFold, type FoldState, keyOf } from "./state.ts";
 
 /** Something that happens to a log; numbers choose among what there is. */
 type Happening =
@@ -270,6 +272,20 @@ test("the fold gives the money that the rules define, asked one by one of all se
     fc.asyncProperty(dealings, async (all) => {
       const { entries } = await logOf(all);
       expect(plainOf(figuresFor(entries))).toEqual(slowFigures(entries));
+    }),
+    RUNS,
+  );
+});
+
+test("whose money paid for each receipt is what the rules define, asked of all settlements", async () => {
+  await fc.assert(
+    fc.asyncProperty(dealings, async (all) => {
+      const { entries } = await logOf(all);
+      const { receipts } = foldOf(entries);
+      const slow = new SlowMoney(entries, new SlowLog(entries).receipts().bills).fundings();
+      const fundings = new Map([...slow.keys()].map((id) => [id, "free"]));
+      for (const [id, { lane }] of receipts) if (lane.funding !== "free") fundings.set(hex(bytesOf(id)), lane.funding);
+      expect(fundings).toEqual(slow);
     }),
     RUNS,
   );

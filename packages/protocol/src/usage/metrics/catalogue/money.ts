@@ -61,7 +61,8 @@ export const MONEY = [
     by: ALL_PARTS,
     per: PERIODS,
     strata: FROM_VALID,
-    gamedBy: "an operator that funds payers from a key that it did not enrol: it lands in unattributed or recirculated",
+    gamedBy:
+      "an operator that funds payers from a key that it did not enrol: it lands in unattributed or recirculated. One that pays less than half of each price leaves it organic: its part is here",
   },
   {
     id: "refund_rate",
