@@ -216,7 +216,7 @@ export class SlowMetrics {
     return this.#rows;
   }
 
-  /** Acknowledgements and refunds, each at its own time, by how its receipt's lane was judged then. */
+  /** Acknowledgements and refunds, each at its own time, and where its receipt is on that one's day. */
   #events(): {
     kind: "ack" | "refund";
     seconds: number;
@@ -238,17 +238,14 @@ export class SlowMetrics {
       const event = this.#money.revenues().find((some) => some.at === at);
       if (entry.kind === "settlement" ? event === undefined : acknowledged.has(id)) return [];
       if (entry.kind === "acknowledgement") acknowledged.add(id);
-      const day = dayOf(seconds);
-      const keys = receipt.keys.filter(([, key]) => !["declared_owner", "too_few"].includes(key));
-      const label = this.#series.labels.get(day)?.get(this.#laneOf(id));
-      if (label === "declared_owner" || label === "too_few") keys.push(["column", label]);
+      const { rank, keys } = receipt;
       const kind = entry.kind === "settlement" ? ("refund" as const) : ("ack" as const);
       return [
         {
           kind,
           seconds,
-          day,
-          rank: this.#rankOn(id, day),
+          day: dayOf(seconds),
+          rank,
           keys,
           amount: event?.refunded ?? 0n,
           subsidy: -(event?.subsidy ?? 0n),
@@ -317,13 +314,15 @@ export class SlowMetrics {
       );
       if (period.startsWith("hour")) continue;
       const ratioOf = (id: string, quad: Quad) => this.#putShare(period, keys, id, quad);
+      const said = this.#events().filter((event) => own.includes(event.of));
+      const saidOf = (s: number, kind: string) => said.filter((some) => some.kind === kind && some.rank >= s);
       ratioOf(
         "acknowledged_share",
-        fromValid((s) => share(eventsOf(s, "ack").length, of(s).length)),
+        fromValid((s) => share(saidOf(s, "ack").length, of(s).length)),
       );
       ratioOf(
         "refund_rate",
-        fromValid((s) => share(refunded(s), gross(s))),
+        fromValid((s) => share(total(saidOf(s, "refund").map(({ amount }) => amount)), gross(s))),
       );
       ratioOf(
         "subsidised_share",

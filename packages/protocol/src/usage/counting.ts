@@ -1,10 +1,13 @@
 /** How events are counted once they have a day: in the cells and days of the figures, and in the facts of demand. */
 import { addOne } from "./counts.ts";
-import { type Fact, factOf, type Lane } from "./lanes.ts";
-import type { Cell, Event, FoldState } from "./state.ts";
+import { dayOf, OPEN_DAY } from "./day.ts";
+import { type Fact, factOf, findFact, type Lane, laterOf } from "./lanes.ts";
+import { type Cell, type Event, type FoldState, type Key, timeOf } from "./state.ts";
 
+/** What says when receipts were. */
+type Dated = Pick<FoldState, "receipts" | "times">;
 /** The part of a fold that events are counted into. */
-export type Tally = Pick<FoldState, "cells" | "demand">;
+export type Tally = Dated & Pick<FoldState, "cells" | "demand">;
 
 /** Counts one event on `day`, at a time that is of it, and says among what of its lane; undefined of what is no lane's. */
 export function count(tally: Tally, day: string, timeSeconds: number, event: Event): Fact | undefined {
@@ -14,14 +17,35 @@ export function count(tally: Tally, day: string, timeSeconds: number, event: Eve
   const fact = factOf(tally.demand, day, timeSeconds, event.lane);
   if (event.kind === "acknowledgement") {
     cell.acknowledged++;
-    fact.acknowledged++;
+    laterOf(fact, dayOfReceipt(tally, event.receipt)).acknowledged++;
   } else if (event.kind === "refund") {
     cell.revenue.refundedAtomic += event.amountAtomic;
     cell.revenue.subsidisedAtomic -= event.subsidisedAtomic;
-    fact.refundedAtomic += event.amountAtomic;
-    fact.refundedSubsidisedAtomic += event.subsidisedAtomic;
+    const later = laterOf(fact, dayOfReceipt(tally, event.receipt));
+    later.refundedAtomic += event.amountAtomic;
+    later.refundedSubsidisedAtomic += event.subsidisedAtomic;
   } else countInference(cell, fact, event);
   return fact;
+}
+
+/** Counts what is said of a receipt with the receipt, too, where its day is looked back to. */
+export function countWithReceipt(fold: Tally, event: Event & { kind: "acknowledgement" | "refund" }): void {
+  const timeSeconds = timeOfReceipt(fold, event.receipt);
+  if (timeSeconds === undefined) return;
+  const fact = findFact(fold.demand, dayOf(timeSeconds), timeSeconds, event.lane);
+  if (fact === undefined) return;
+  if (event.kind === "refund") fact.ownRefundedAtomic += event.amountAtomic;
+  else fact.ownAcknowledged++;
+}
+
+function dayOfReceipt(fold: Dated, id: Key): string {
+  const timeSeconds = timeOfReceipt(fold, id);
+  return timeSeconds === undefined ? OPEN_DAY : dayOf(timeSeconds);
+}
+
+function timeOfReceipt(fold: Dated, id: Key): number | undefined {
+  const receipt = fold.receipts.get(id);
+  return receipt && timeOf(fold, receipt.index);
 }
 
 function countInference(cell: Cell, fact: Fact, event: Event & { kind: "inference" }): void {

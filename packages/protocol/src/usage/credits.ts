@@ -158,7 +158,8 @@ function refund(fold: FoldState, index: number, says: Says<"refund">, gateway: K
   }
   if (receipt.exclusion !== undefined) return undefined;
   fold.demand.refunds.push({ index, receipt: id, amountAtomic: says.amount, subsidisedAtomic });
-  fold.untimed.push({ kind: "refund", index, lane: receipt.lane, amountAtomic: says.amount, subsidisedAtomic });
+  const { lane } = receipt;
+  fold.untimed.push({ kind: "refund", index, lane, receipt: id, amountAtomic: says.amount, subsidisedAtomic });
   return undefined;
 }
 

@@ -14,7 +14,7 @@ import { brokenTerm } from "../receipt/terms.ts";
 import { keyId, signedId } from "../sign/cose.ts";
 import { applyDispute, applyResolution, applyVerification } from "./checks.ts";
 import { closeDays } from "./closed-days.ts";
-import { count } from "./counting.ts";
+import { count, countWithReceipt } from "./counting.ts";
 import { addOne } from "./counts.ts";
 import { applyPrice, applySettlement, canPay, fundingOf } from "./credits.ts";
 import { dayOf } from "./day.ts";
@@ -221,10 +221,11 @@ function exclude(
 }
 
 function applyAcknowledgement(fold: FoldState, index: number, { says }: EntryOf<"acknowledgement">): void {
-  const receipt = fold.receipts.get(keyOf(says.receipt));
+  const id = keyOf(says.receipt);
+  const receipt = fold.receipts.get(id);
   if (receipt === undefined || receipt.acknowledged || receipt.exclusion !== undefined) return;
   receipt.acknowledged = true;
-  fold.untimed.push({ kind: "acknowledgement", index, lane: receipt.lane });
+  fold.untimed.push({ kind: "acknowledgement", index, lane: receipt.lane, receipt: id });
 }
 
 /** A decision is relied on once, however many calls are behind it and however many say so. */
@@ -281,6 +282,7 @@ function applyEpoch(fold: FoldState, index: number, { says, signed }: EntryOf<"e
     const fact = count(fold, day, timeSeconds, event);
     if (event.kind === "inference") dateReceipt(fold, event.receipt, fact, day, timeSeconds);
     else if (event.kind === "verification") countLag(fold, event.receipt, timeSeconds);
+    else if (event.kind !== "reliance") countWithReceipt(fold, event);
   }
   openLot(fold, signed.bytes, covered);
   if (covered.some(({ kind }) => kind !== "verification") && !fold.closedDays.has(day)) fold.unclosed.add(day);

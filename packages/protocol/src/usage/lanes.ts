@@ -26,6 +26,14 @@ export type Lane = {
   node: Key;
 };
 
+/** What was said in one hour of receipts of one lane and day. Money is in atomic units. */
+export type Later = {
+  acknowledged: number;
+  refundedAtomic: bigint;
+  /** The part of it that was an operator's. */
+  refundedSubsidisedAtomic: bigint;
+};
+
 /** What came of one lane in one hour. Money is in atomic units. */
 export type Fact = {
   lane: Lane;
@@ -40,11 +48,11 @@ export type Fact = {
   /** Of the valid: what they cost, and the part of it that was an operator's money. */
   priceAtomic: bigint;
   subsidisedAtomic: bigint;
-  /** What was refunded in this hour, of receipts of whatever hour; and the part that was an operator's. */
-  refundedAtomic: bigint;
-  refundedSubsidisedAtomic: bigint;
-  /** Acknowledgements in this hour, of receipts of whatever hour. */
-  acknowledged: number;
+  /** What was said in this hour, by the day of the receipts that it was said of; undefined where nothing was. */
+  later: Map<string, Later> | undefined;
+  /** Of the valid receipts of this hour: what was said of them in whatever hour. */
+  ownAcknowledged: number;
+  ownRefundedAtomic: bigint;
   /** The valid receipts of this hour by the tier they have reached. */
   tiers: Record<Grade, number>;
   /** How long after its receipt the first passed verification came, of receipts of this hour: seconds by the log's clock, and how many. */
@@ -162,6 +170,17 @@ export function factOf({ facts }: Pick<Demand, "facts">, day: string, timeSecond
   return fact;
 }
 
+/** What was said in the hour of `fact` of receipts of `day`, made where nothing was. */
+export function laterOf(fact: Fact, day: string): Later {
+  fact.later ??= new Map();
+  let later = fact.later.get(day);
+  if (later === undefined) {
+    later = { acknowledged: 0, refundedAtomic: 0n, refundedSubsidisedAtomic: 0n };
+    fact.later.set(day, later);
+  }
+  return later;
+}
+
 /** What came of `lane` in the hour of `timeSeconds`; undefined where nothing did, or the day is one that nothing looks back to. */
 export function findFact(
   { facts }: Pick<Demand, "facts">,
@@ -188,9 +207,9 @@ function createFact(lane: Lane, hour: number): Fact {
     outputUnits: 0,
     priceAtomic: 0n,
     subsidisedAtomic: 0n,
-    refundedAtomic: 0n,
-    refundedSubsidisedAtomic: 0n,
-    acknowledged: 0,
+    later: undefined,
+    ownAcknowledged: 0,
+    ownRefundedAtomic: 0n,
     tiers: { none: 0, signed: 0, attested: 0, reexecuted: 0, proved: 0 },
     lags: new Map(),
   };

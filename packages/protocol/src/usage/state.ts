@@ -137,8 +137,8 @@ export type Event = { index: number; lane: Lane } & (
       /** What its row says beside (rows.ts), as the entry has it. */
       asked: Asked;
     }
-  | { kind: "acknowledgement" }
-  | { kind: "refund"; amountAtomic: bigint; subsidisedAtomic: bigint }
+  | { kind: "acknowledgement"; receipt: Key }
+  | { kind: "refund"; receipt: Key; amountAtomic: bigint; subsidisedAtomic: bigint }
   | { kind: "reliance" }
   /** The first verification that `receipt` passed. */
   | { kind: "verification"; receipt: Key }
@@ -319,7 +319,7 @@ export function addEpoch({ times, epochs }: FoldState, epoch: Epoch): void {
 }
 
 /** When the log's clock saw entry `index`, Unix seconds: the time of the first epoch that covers it, or undefined until then. */
-export function timeOf({ times: { sizes, seconds } }: FoldState, index: number): number | undefined {
+export function timeOf({ times: { sizes, seconds } }: Pick<FoldState, "times">, index: number): number | undefined {
   let [low, high] = [0, sizes.length];
   while (low < high) {
     const middle = (low + high) >> 1;

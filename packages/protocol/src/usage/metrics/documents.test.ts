@@ -9,6 +9,7 @@ import { DAY, HOUR, UsageLog } from "../../../../../test/usage-log.ts";
 import { utf8 } from "../../bytes.ts";
 import type { Entry } from "../../entry/entry.ts";
 import { encodeJson } from "../../json/canonical.ts";
+import { dayOf } from "../day.ts";
 import { judgeDay } from "../organic/judge.ts";
 import { createFold, type FoldState } from "../state.ts";
 import { WASH_RULES } from "../wash-rules.ts";
@@ -164,6 +165,27 @@ const TWO_PAYERS: Step[] = [
   { kind: "epoch", hours: 1 },
 ];
 
+const ALL_OF_IT: Step[] = [0, 1].flatMap((receipt): Step[] => [
+  { kind: "acknowledge", receipt },
+  { kind: "refund", receipt },
+]);
+/** Of what was sold, all is refunded on a day on which only one of the two buys; or once the first day is closed. */
+const REFUNDED_LATER: Step[] = [
+  ...TWO_PAYERS,
+  { kind: "epoch", hours: 24 },
+  ...TWO_PAYERS.slice(0, 1),
+  ...ALL_OF_IT,
+  { kind: "epoch", hours: 1 },
+];
+const REFUNDED_LATE: Step[] = [
+  ...TWO_PAYERS,
+  { kind: "epoch", hours: 24 },
+  { kind: "epoch", hours: 24 },
+  ...TWO_PAYERS.slice(0, 1),
+  ...ALL_OF_IT,
+  { kind: "epoch", hours: 1 },
+];
+
 const steps = fc.array(step, { minLength: 5, maxLength: 45 });
 
 test("every metric of every day is what its definition says, asked of the list of receipts", async () => {
@@ -196,12 +218,36 @@ test("of what is counted, gross is at least valid, valid organic, and organic th
             for (const [id, quad] of Object.entries(row)) {
               const kind = findMetric(id)?.kind;
               if (kind !== "additive" && kind !== "distinct") continue;
-              const amounts = quad.flatMap((value) => (value === null ? [] : BigInt(value)));
-              expect(amounts, id).toEqual([...amounts].sort((a, b) => (a > b ? -1 : 1)));
+              expectFalling(id, quad);
             }
     }),
     { numRuns: 15 },
   );
+});
+
+function expectFalling(id: string, quad: FlatRows[string]): void {
+  const amounts = quad.flatMap((value) => (value === null ? [] : BigInt(value)));
+  expect(amounts, id).toEqual([...amounts].sort((a, b) => (a > b ? -1 : 1)));
+}
+
+test("what is said late is where its receipt is: no share of receipts is over 1, and what a whole log's receipts left is floor, organic and valid in that order", async () => {
+  let late = 0;
+  await fc.assert(
+    fc.asyncProperty(steps, async (all) => {
+      for (const [, { groups }] of documentsOf((await logOf(all)).entries))
+        for (const { start, rows } of groups)
+          for (const row of Object.values(rows)) {
+            for (const id of ["acknowledged_share", "refund_rate"] as const)
+              for (const value of row[id] ?? []) expect(Number(value ?? 0), id).toBeLessThanOrEqual(1);
+            if (row.revenue_refunded_late !== undefined) late++;
+            // A period that begins before the log has every receipt of which anything is said in it.
+            if (start >= dayOf(NOON_SECONDS)) continue;
+            for (const id of ["revenue_net", "revenue_subsidised"] as const) expectFalling(id, row[id] ?? [0, 0, 0, 0]);
+          }
+    }),
+    { numRuns: 15, examples: [[REFUNDED_LATER], [REFUNDED_LATE]] },
+  );
+  expect(late).toBeGreaterThan(0);
 });
 
 test("what is additive adds up: the hours of a day to the day, the keys of a dimension to the network", async () => {

@@ -16,7 +16,7 @@ import { DAY_SECONDS, daysFrom, monthOf, numberOfDay, trailing, weekOf } from ".
 import { integrityRow } from "./integrity.ts";
 import { lateRefundRows } from "./late-refunds.ts";
 import type { Dimension, Period } from "./metric.ts";
-import { addFact, createPortion, type Portion, portionsOf, rankOf } from "./portions.ts";
+import { type Portion, Portions, portionsOf } from "./portions.ts";
 import { relianceRows } from "./reliances.ts";
 import { putSets, putSums, putUnitPrice, type Row } from "./rows.ts";
 import type { Series } from "./series.ts";
@@ -105,20 +105,18 @@ export function dayDocument(fold: FoldState, series: Series, day: string, judgem
 }
 
 function hourGroups({ fold, series, day, lanes }: Making): Group[] {
-  const byHour = new Map<number, Portion[]>();
+  const byHour = new Map<number, Portions>();
   for (const [lane, facts] of fold.demand.facts.get(day) ?? [])
     for (const fact of facts) {
-      const own = byHour.get(fact.hour) ?? [];
+      const own = byHour.get(fact.hour) ?? new Portions(series);
       byHour.set(fact.hour, own);
-      const portion = createPortion(lane, rankOf(series, day, lane), series.labels.get(day)?.get(lane));
-      addFact(portion, fact);
-      own.push(portion);
+      own.add(own.of(lane, day), fact);
     }
   return [...byHour]
     .sort(([a], [b]) => a - b)
     .flatMap(([hour, own]) => {
       const start = `${new Date(hour * 3_600_000).toISOString().slice(0, 13)}:00:00Z`;
-      return groupsOf("hour", start, sumRows(tally(lanes, own, false)));
+      return groupsOf("hour", start, sumRows(tally(lanes, own.all, false)));
     });
 }
 

@@ -1,23 +1,23 @@
 /** What came of each lane on a day, as it was judged: what all figures of demand add up. */
 import type { Label } from "../judgement.ts";
-import type { Fact, Lane } from "../lanes.ts";
+import type { Fact, Lane, Later } from "../lanes.ts";
 import type { Grade } from "../proof-state.ts";
 import type { Exclusion, FoldState, Key } from "../state.ts";
 import type { Series } from "./series.ts";
 
-/** What valid receipts come to. */
-export type Sums = {
+/** What valid receipts come to, and what was said meanwhile of those that are judged alike. */
+export type Sums = Later & {
   inferences: number;
   units: number;
   outputUnits: number;
-  acknowledged: number;
   tiers: Record<Grade, number>;
   /** Undefined where there is none: most lanes wait for no check. */
   lags: Map<number, number> | undefined;
   priceAtomic: bigint;
   subsidisedAtomic: bigint;
-  refundedAtomic: bigint;
-  refundedSubsidisedAtomic: bigint;
+  /** What was said of these receipts, whenever it was. */
+  ownAcknowledged: number;
+  ownRefundedAtomic: bigint;
 };
 
 /** The last of gross, valid, organic and floor that receipts are in: 0 to 3. A receipt of rank 2 is gross, valid and organic. */
@@ -45,18 +45,20 @@ export function createSums(): Sums {
     lags: undefined,
     priceAtomic: 0n,
     subsidisedAtomic: 0n,
+    ownAcknowledged: 0,
+    ownRefundedAtomic: 0n,
     refundedAtomic: 0n,
     refundedSubsidisedAtomic: 0n,
   };
 }
 
-type Added = Omit<Sums, "inferences">;
+type Added = Omit<Sums, "inferences" | keyof Later>;
 
 export function addSums(into: Sums, from: Added, inferences: number): void {
   into.inferences += inferences;
   into.units += from.units;
   into.outputUnits += from.outputUnits;
-  into.acknowledged += from.acknowledged;
+  into.ownAcknowledged += from.ownAcknowledged;
   addTiers(into.tiers, from.tiers);
   if (from.lags !== undefined && from.lags.size > 0) {
     into.lags ??= new Map();
@@ -66,6 +68,11 @@ export function addSums(into: Sums, from: Added, inferences: number): void {
     into.priceAtomic += from.priceAtomic;
     into.subsidisedAtomic += from.subsidisedAtomic;
   }
+  if (from.ownRefundedAtomic > 0n) into.ownRefundedAtomic += from.ownRefundedAtomic;
+}
+
+export function addLater(into: Sums, from: Later): void {
+  into.acknowledged += from.acknowledged;
   if (from.refundedAtomic > 0n) {
     into.refundedAtomic += from.refundedAtomic;
     into.refundedSubsidisedAtomic += from.refundedSubsidisedAtomic;
@@ -92,32 +99,50 @@ export function rankOf(series: Series, day: string, lane: Lane): Rank {
 
 /** What came of each lane on the days, of which `series` has the judgements: one for each lane and way it was judged. */
 export function portionsOf({ demand }: FoldState, series: Series, days: readonly string[]): Portion[] {
-  const portions: Portion[] = [];
-  const ofLane = new Map<Lane, Portion[]>();
+  const portions = new Portions(series);
   for (const day of days)
     for (const [lane, facts] of demand.facts.get(day) ?? []) {
-      let own = ofLane.get(lane);
-      if (own === undefined) {
-        own = [];
-        ofLane.set(lane, own);
-      }
-      const [rank, label] = [rankOf(series, day, lane), series.labels.get(day)?.get(lane)];
-      let portion = own.find((known) => known.rank === rank && known.label === label);
-      if (portion === undefined) {
-        portion = createPortion(lane, rank, label);
-        own.push(portion);
-        portions.push(portion);
-      }
-      for (const fact of facts) addFact(portion, fact);
+      const portion = portions.of(lane, day);
+      for (const fact of facts) portions.add(portion, fact);
     }
-  return portions;
+  return portions.all;
 }
 
-export function createPortion(lane: Lane, rank: Rank, label: Label | undefined): Portion {
-  return { lane, rank, label, excluded: 0, exclusions: new Map(), sums: createSums() };
+/** Portions in the making: one for each lane and way it was judged. */
+export class Portions {
+  readonly all: Portion[] = [];
+  readonly #series: Series;
+  readonly #ofLane = new Map<Lane, Portion[]>();
+
+  constructor(series: Series) {
+    this.#series = series;
+  }
+
+  /** That of a lane's receipts of `day`. */
+  of(lane: Lane, day: string): Portion {
+    let own = this.#ofLane.get(lane);
+    if (own === undefined) {
+      own = [];
+      this.#ofLane.set(lane, own);
+    }
+    const [rank, label] = [rankOf(this.#series, day, lane), this.#series.labels.get(day)?.get(lane)];
+    let portion = own.find((known) => known.rank === rank && known.label === label);
+    if (portion === undefined) {
+      portion = { lane, rank, label, excluded: 0, exclusions: new Map(), sums: createSums() };
+      own.push(portion);
+      this.all.push(portion);
+    }
+    return portion;
+  }
+
+  /** Adds a fact to the portion of its day. What was said in its hour is of its receipts' days, however their lane stands now. */
+  add(portion: Portion, fact: Fact): void {
+    addFact(portion, fact);
+    for (const [day, later] of fact.later ?? []) addLater(this.of(fact.lane, day).sums, later);
+  }
 }
 
-export function addFact(into: Portion, fact: Fact): void {
+function addFact(into: Portion, fact: Fact): void {
   addSums(into.sums, fact, fact.valid);
   into.excluded += fact.gross - fact.valid;
   if (fact.exclusions.size > 0) addCounts(into.exclusions, fact.exclusions);

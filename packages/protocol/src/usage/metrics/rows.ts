@@ -125,13 +125,13 @@ export function putSets(row: Row, tally: Tally): void {
     row,
     "acknowledged_share",
     ratios(
-      countsOf(tally, ({ acknowledged }) => acknowledged),
+      countsOf(tally, ({ ownAcknowledged }) => ownAcknowledged),
       valid,
     ),
   );
   putRatio(row, "proof_coverage", ratios(countsOf(tally, verifiedOf), valid));
   const prices = amountsOf(tally, pricesOf);
-  const refunded = amountsOf(tally, ({ refundedAtomic }) => refundedAtomic);
+  const refunded = amountsOf(tally, ({ ownRefundedAtomic }) => ownRefundedAtomic);
   const subsidised = amountsOf(tally, ({ subsidisedAtomic }) => subsidisedAtomic);
   putRatio(row, "refund_rate", ratios(refunded, prices));
   putRatio(row, "subsidised_share", ratios(subsidised, prices));

@@ -5,7 +5,17 @@ import type { Label } from "../judgement.ts";
 import type { Lane } from "../lanes.ts";
 import type { Exclusion, FoldState, Key } from "../state.ts";
 import { type Dimension, OTHER } from "./metric.ts";
-import { addSums, createSums, isTold, type Portion, type Rank, raise, rankOf, type Sums } from "./portions.ts";
+import {
+  addLater,
+  addSums,
+  createSums,
+  isTold,
+  type Portion,
+  type Rank,
+  raise,
+  rankOf,
+  type Sums,
+} from "./portions.ts";
 import type { Series } from "./series.ts";
 
 /** Of each cluster, its receipts by the last stratum they are in. */
@@ -168,6 +178,7 @@ function addValid(into: Tally, { lane, rank, sums }: Portion, payer: Key | undef
   const at = rank === 3 ? 2 : rank === 2 ? 1 : 0;
   if (into.sums[at] === NOTHING) into.sums[at] = createSums();
   addSums(into.sums[at], sums, sums.inferences);
+  addLater(into.sums[at], sums);
   if (payer !== undefined && sums.inferences > 0) addPayer(into, lane, payer, rank, sums.inferences);
 }
 

@@ -19,7 +19,8 @@ export const MONEY = [
     name: "Refunds",
     unit: "atomic units",
     kind: "additive",
-    formula: "refunds in the period, of receipts of whatever time, of payers and sellers that are in S on that day",
+    formula:
+      "refunds in the period, of receipts of whatever time that are in S on their own day; of a day that is not looked back to any more, 61 days ago, none is organic",
     source: "settlement: refund",
     by: ALL_PARTS,
     per: PERIODS,
@@ -69,12 +70,13 @@ export const MONEY = [
     name: "Refund rate",
     unit: "share",
     kind: "ratio",
-    formula: "revenue_refunded / revenue_gross",
+    formula:
+      "what was refunded of the receipts in S, in the period or after it until the document was made / revenue_gross",
     source: "receipt: price; settlement: refund",
     by: ALL_PARTS,
     per: SETS,
     strata: FROM_VALID,
-    gamedBy: "refunding outside of the log",
+    gamedBy: "refunding outside of the log, or after the document: see revenue_refunded_late",
   },
   {
     id: "subsidised_share",

@@ -12,7 +12,8 @@ export const RELIANCE_METRICS = [
     name: "Answers acknowledged",
     unit: "receipts",
     kind: "additive",
-    formula: "acknowledgements in the period, of valid receipts of payers and sellers that are in S on that day",
+    formula:
+      "acknowledgements in the period, of receipts of whatever time that are in S on their own day; of a day that is not looked back to any more, 61 days ago, none is organic",
     source: "acknowledgement",
     by: ALL_PARTS,
     per: PERIODS,
@@ -24,7 +25,8 @@ export const RELIANCE_METRICS = [
     name: "Share acknowledged",
     unit: "share",
     kind: "ratio",
-    formula: "acknowledged / inferences",
+    formula:
+      "those of the receipts in S that were acknowledged, in the period or after it until the document was made / inferences",
     source: "acknowledgement",
     by: ALL_PARTS,
     per: SETS,
