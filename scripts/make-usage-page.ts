@@ -57,6 +57,8 @@ towards letting stand what may be honest; the floor is none: it is what faking w
 - Apps name themselves, so that a document names a hundred at most: those with most organic receipts in
   the 31 days that end with its day, then valid, then any; of equals, the first by name. The others are
   the row \`other\`, and so is whoever has that name. The row without a key is of calls that name no app.
+- Receipts whose revision nobody had published before them are of no model: one row of models,
+  publishers and categories each, \`unpublished\`. Where models are counted or compared, it is none.
 - Weeks begin on Monday; weeks and months are shown up to the day that is asked for, with exact sets.
 - A day is final a day after its end. Until then it is provisional.
 - What a row does not have is 0 where it is counted, and nothing where it is divided or ordered.

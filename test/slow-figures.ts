@@ -316,7 +316,7 @@ export class SlowLog {
         const counts = exclusion === undefined;
         bills.push({ at, id, model: revision, payer, session, price, counts, ...payees });
       }
-      return { at, id, model: revision, custody, payer, decision, exclusion };
+      return { at, id, model: publication === undefined ? "" : revision, custody, payer, decision, exclusion };
     });
     return { receipts, bills };
   }

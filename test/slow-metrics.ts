@@ -141,7 +141,7 @@ export class SlowMetrics {
     const asked = parseAuthorization(entry.says.authorization).says;
     const grant = this.#log.session(hex(asked.session), at)?.entry;
     const published = this.#log.publication(model, this.#entries.length);
-    const publisher = published === undefined ? "" : hex(published.entry.signed.keyId);
+    const publisher = published === undefined ? "unpublished" : hex(published.entry.signed.keyId);
     const day = dayOf(seconds);
     const mode = grant?.says.tagMode ?? "anonymous";
     const label = exclusion ?? this.#series.labels.get(day)?.get(this.#laneOf(id));
@@ -153,10 +153,10 @@ export class SlowMetrics {
     const node = hex(entry.signed.keyId);
     const parts: Keys = [
       ["network", ""],
-      ["model", model],
+      ["model", model === "" ? "unpublished" : model],
       ["publisher", publisher],
       ["node", node],
-      ["category", published?.manifest.category ?? ""],
+      ["category", published?.manifest.category ?? "unpublished"],
       ["app", grant?.says.app ?? ""],
     ];
     const passed = this.#log
@@ -414,7 +414,8 @@ export class SlowMetrics {
     if (byNetwork(period, receipts, this.#events(), start, this.#day)) return;
     const put = (id: string, quad: Quad) => this.#put(period, ["network", ""], id, quad);
     const ratioOf = (id: string, quad: Quad) => this.#putShare(period, ["network", ""], id, quad);
-    for (const keys of keysIn(receipts).filter(([by]) => ["network", "publisher", "category"].includes(by)))
+    const ofModels = (s: number) => of(s).filter(({ model }) => model !== "");
+    for (const keys of keysIn(ofModels(0)).filter(([by]) => ["network", "publisher", "category"].includes(by)))
       this.#put(
         period,
         keys,
@@ -422,7 +423,7 @@ export class SlowMetrics {
         four(
           (s) =>
             distinct(
-              of(s)
+              ofModels(s)
                 .filter(has(keys))
                 .map(({ model }) => model),
             ).length,
@@ -432,7 +433,7 @@ export class SlowMetrics {
       "active_nodes",
       four((s) => distinct(of(s).map(({ node }) => node)).length),
     );
-    const models = (s: number) => counted(of(s).map(({ model }) => model)).sort((a, b) => b - a);
+    const models = (s: number) => counted(ofModels(s).map(({ model }) => model)).sort((a, b) => b - a);
     ratioOf(
       "hhi_models",
       four((s) => share(...concentration(models(s)))),
@@ -441,26 +442,28 @@ export class SlowMetrics {
       "effective_models",
       four((s) => oneOver(concentration(models(s)))),
     );
-    const entropy = (s: number) => -sum(models(s).map((n) => (n / of(s).length) * Math.log(n / of(s).length)));
-    const byEntropy = (s: number) => (of(s).length === 0 ? null : Math.round(Math.exp(entropy(s)) * 1e6) / 1e6);
+    const entropy = (s: number) =>
+      -sum(models(s).map((n) => (n / ofModels(s).length) * Math.log(n / ofModels(s).length)));
+    const byEntropy = (s: number) => (ofModels(s).length === 0 ? null : Math.round(Math.exp(entropy(s)) * 1e6) / 1e6);
     ratioOf("effective_models_by_entropy", four(byEntropy));
     ratioOf(
       "top_model_share",
-      four((s) => share(models(s)[0] ?? 0, of(s).length)),
+      four((s) => share(models(s)[0] ?? 0, ofModels(s).length)),
     );
     ratioOf(
       "top10_model_share",
-      four((s) => share(sum(models(s).slice(0, 10)), of(s).length)),
+      four((s) => share(sum(models(s).slice(0, 10)), ofModels(s).length)),
     );
-    const half = (s: number) => models(s).findIndex((_, i) => 2 * sum(models(s).slice(0, i + 1)) >= of(s).length) + 1;
+    const half = (s: number) =>
+      models(s).findIndex((_, i) => 2 * sum(models(s).slice(0, i + 1)) >= ofModels(s).length) + 1;
     ratioOf(
       "fewest_models_for_half",
       four((s) => half(s) || null),
     );
-    const population = new Set([...listed, ...receipts].map(({ model }) => model)).size;
+    const population = (s: number) => distinct([...listed, ...ofModels(s)].map(({ model }) => model)).length;
     ratioOf(
       "gini_models",
-      four((s) => slowGini(models(s), population)),
+      four((s) => slowGini(models(s), population(s))),
     );
     ratioOf(
       "effective_nodes",

@@ -1,5 +1,5 @@
 /** Days that are closed: their figures as they stood then, beside those as of the log (docs/spec/usage.md, "Closed days"). */
-import { type Counts, groupBy, hexOf, order, sum } from "./counts.ts";
+import { type Counts, groupBy, order, revisionOfModel, sum } from "./counts.ts";
 import { type CoverageFigures, sumCoverage } from "./coverage-figures.ts";
 import { WINDOW_SECONDS } from "./lots.ts";
 import { documentDigest } from "./metrics/documents.ts";
@@ -19,6 +19,7 @@ export type DayCoverage = CoverageFigures & { missingReveals: number };
 export type ClosedDay = DayFigures & {
   /** How many entries had been folded. */
   size: number;
+  /** By revision in order, of those with anything; of no model as `UNPUBLISHED`. */
   models: { revision: string; gross: number; valid: number; verification: CoverageFigures }[];
 };
 
@@ -68,10 +69,11 @@ function forgetFacts({ demand, closedDays }: FoldState, day: string): void {
 function closedDay(fold: FoldState, day: string, decisionsReliedOn: number): ClosedDay {
   const cells = [...fold.cells.values()].filter((cell) => cell.day === day);
   const coverage = [...fold.proofs.coverage.values()].filter((cell) => cell.day === day);
+  const coverageByModel = groupBy(coverage, ({ model }) => model);
   const models = [...groupBy(cells, ({ model }) => model)].map(([model, own]) => {
     const { gross, valid } = sum(own, 0);
-    const verification = sumCoverage(coverage.filter((cell) => cell.model === model));
-    return { revision: hexOf(model), gross, valid, verification };
+    const verification = sumCoverage(coverageByModel.get(model) ?? []);
+    return { revision: revisionOfModel(model), gross, valid, verification };
   });
   models.sort((a, b) => order(a.revision, b.revision));
   return { ...dayFigures(fold, day, cells, coverage, decisionsReliedOn), size: fold.size, models };

@@ -1,4 +1,5 @@
 /** Sums over cells, as every figure has them. */
+import { NO_MODEL } from "./lanes.ts";
 import type { Cell, CellRevenue, Key } from "./state.ts";
 
 export type Counts = {
@@ -69,6 +70,13 @@ export function groupBy<T>(cells: readonly T[], nameOf: (cell: T) => string): Ma
 
 export function order(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/** What stands for the revision of receipts that are of no model. */
+export const UNPUBLISHED = "unpublished";
+
+export function revisionOfModel(model: Key): string {
+  return model === NO_MODEL ? UNPUBLISHED : hexOf(model);
 }
 
 /** Each byte in hex: a look-up is a fraction of what bytes made of the key would be. */

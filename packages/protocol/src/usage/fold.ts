@@ -18,7 +18,7 @@ import { count, countWithReceipt } from "./counting.ts";
 import { addOne } from "./counts.ts";
 import { applyPrice, applySettlement, canPay, fundingOf } from "./credits.ts";
 import { dayOf } from "./day.ts";
-import { type Fact, findFact, laneOf } from "./lanes.ts";
+import { type Fact, findFact, laneOf, NO_MODEL } from "./lanes.ts";
 import { applyLot, expire, openLot } from "./lots.ts";
 import { gradeAt } from "./regrade.ts";
 import { addRelied } from "./relied.ts";
@@ -145,11 +145,13 @@ function applyReceipt(fold: FoldState, index: number, entry: EntryOf<"receipt">)
   const session = fold.sessions.get(named);
   const revision = keyOf(says.revision);
   const model = fold.models.get(revision);
+  // What nobody published is of no model: else whoever names digests makes rows by them.
+  const ofModel = model === undefined ? NO_MODEL : revision;
   const exclusion = exclude(fold, entry, authorization, { session, model, node });
   // Only the session's own key uses up its nonces: else anybody with a node could spend another's.
   if (exclusion !== "unknown_session") session?.usedNonces.add(says.nonce);
   const payment = applyPrice(fold, id, session, exclusion, entry.says.price, node);
-  const lane = laneOf(fold.demand, session, { funding: fundingOf(payment), model: revision, node });
+  const lane = laneOf(fold.demand, session, { funding: fundingOf(payment), model: ofModel, node });
   const openable = model !== undefined && isOpenable(entry, authorization);
   const decision = says.decision && keyOf(says.decision);
   fold.receipts.set(id, {

@@ -13,6 +13,9 @@ import type { Exclusion, Key, Session } from "./state.ts";
  */
 export type Funding = "free" | "subsidised" | "unattributed" | "funded";
 
+/** The model of a receipt whose revision was not published before it: of none, whichever of all digests it names. */
+export const NO_MODEL: Key = "";
+
 /** Receipts that are alike in all that a rule of demand asks about. One object for each; compared by identity. */
 export type Lane = {
   payer: Key;
@@ -22,6 +25,7 @@ export type Lane = {
   /** The app that the session was granted to; undefined where it names none. */
   app: string | undefined;
   funding: Funding;
+  /** `NO_MODEL` where none was published. */
   model: Key;
   node: Key;
 };
@@ -138,8 +142,8 @@ export function laneOf(
   const last = session?.lane;
   if (last !== undefined && last.model === model && last.node === node && last.funding === funding) return last;
   const { payer = "", gateway = "", custody = "gateway", tagMode = "anonymous", app } = session ?? {};
-  // Keys are of two fixed lengths, so that no two lanes have one name but for the app, which is last.
-  const name = `${payer}${gateway}${model}${node} ${custody} ${tagMode} ${funding} ${app ?? ""}`;
+  // Payer and gateway are both there or neither, so that no two lanes have one name but for the app, which is last.
+  const name = `${payer}${gateway}${model.padEnd(32)}${node} ${custody} ${tagMode} ${funding} ${app ?? ""}`;
   let lane = lanes.get(name);
   if (lane === undefined) {
     lane = { payer, gateway, custody, tagMode, app, funding, model, node };

@@ -3,7 +3,8 @@
  * of the log, and nothing is in it that the log does not say (docs/operating/analytics.md).
  */
 import { type ClosedRows, type JudgedRows, verdictOf } from "./closed-rows.ts";
-import { hexOf } from "./counts.ts";
+import { hexOf, UNPUBLISHED } from "./counts.ts";
+import { NO_MODEL } from "./lanes.ts";
 import type { DayDocument } from "./metrics/documents.ts";
 import type { Key } from "./state.ts";
 
@@ -134,7 +135,7 @@ export function* sharedRows(
     yield {
       shared: at,
       day,
-      revision: hexOrNull(lane.model),
+      revision: lane.model === NO_MODEL ? UNPUBLISHED : hexOrNull(lane.model),
       model: model?.model ?? null,
       version: model?.version ?? null,
       category: model?.category ?? null,

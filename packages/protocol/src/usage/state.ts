@@ -94,6 +94,7 @@ export type UsedReceipt = {
   index: number;
   /** The id of what its node signed, which tells it from another receipt of the same id. */
   statement: Key;
+  /** Of the lane: `NO_MODEL` where its revision was not published before it. */
   model: Key;
   custody: Custody;
   payer: Key;

@@ -81,7 +81,11 @@ const Value = z
 
 export const Row = z.strictObject({
   start: z.string().describe("When its period begins: a day, an hour in RFC 3339, or open."),
-  key: z.string().describe("What it is of: a model by its revision, a key by its id; `other` is the rest of a share."),
+  key: z
+    .string()
+    .describe(
+      "What it is of: a model by its revision, a key by its id; `unpublished` is of no model, `other` the rest of a share.",
+    ),
   name: z.string().exactOptional().describe("The name that goes with the key, as it was published or enrolled."),
   gross: Value.exactOptional(),
   valid: Value.exactOptional(),

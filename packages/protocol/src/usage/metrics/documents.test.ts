@@ -25,7 +25,15 @@ function foldOf(entries: readonly Entry[]): FoldState {
 }
 
 const PAYERS = ["alice", "bob", "carol", "free", "veiled", "owner", "daily"] as const;
-const MODELS = ["example/double", "example/second", "other/third"] as const;
+/** The last but two is published midway, the last two never. */
+const MODELS = [
+  "example/double",
+  "example/second",
+  "other/third",
+  "example/late",
+  "example/unpublished",
+  "other/unpublished",
+] as const;
 
 type Step =
   | {
@@ -101,7 +109,9 @@ async function logOf(steps: readonly Step[]): Promise<UsageLog> {
   let timeSeconds = NOON_SECONDS;
   await log.epoch(timeSeconds);
   const receipts: { id: Uint8Array; payer: string }[] = [];
-  for (const next of steps) {
+  for (const [i, next] of steps.entries()) {
+    if (i === steps.length >> 1)
+      await log.publish("example/late", "publisher", log.manifestOf("example/late"), { priceAtomic: 100n });
     if (next.kind === "epoch") {
       timeSeconds += next.hours * HOUR + 61;
       await log.epoch(timeSeconds);

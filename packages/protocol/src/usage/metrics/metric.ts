@@ -1,7 +1,7 @@
 /** What the catalogue says of each metric (docs/usage.md). */
 import type { DemandStratum } from "../judgement.ts";
 
-/** What figures are kept by. The key of `network` is empty; of `model`, `publisher` and `node` it is the digest in hex. */
+/** What figures are kept by. The key of `network` is empty; of `model`, `publisher` and `node` it is the digest in hex; `UNPUBLISHED` of no model. */
 export const DIMENSIONS = [
   "network",
   "model",

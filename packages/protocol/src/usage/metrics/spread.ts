@@ -1,4 +1,5 @@
 /** How use is spread over models, nodes and publishers, and who is new to it. */
+import { UNPUBLISHED } from "../counts.ts";
 import type { Key } from "../state.ts";
 import type { Making, Rows } from "./documents.ts";
 import { rowOf } from "./documents.ts";
@@ -31,7 +32,8 @@ export function putNetwork(making: Making, rows: Rows, tallies: Tallies, days: r
   putDensity(making, rows, tallies, days);
   if (whole === undefined) return;
   // A lane may have nothing but what came later of receipts before the period.
-  const models = [...(tallies.get("model") ?? [])].filter(([, one]) => inferencesOf(one)[0] > 0);
+  const used = [...(tallies.get("model") ?? [])].filter(([, one]) => inferencesOf(one)[0] > 0);
+  const models = used.filter(([revision]) => revision !== UNPUBLISHED);
   const nodes = [...(tallies.get("node")?.values() ?? [])].filter((one) => inferencesOf(one)[0] > 0).map(sharesOf);
   putActiveModels(making, rows, models);
   const row = rowOf(rows, "network", "");
@@ -45,9 +47,12 @@ export function putNetwork(making: Making, rows: Rows, tallies: Tallies, days: r
   putOf("top_model_share", (amounts) => topShare(amounts, 1));
   putOf("top10_model_share", (amounts) => topShare(amounts, 10));
   putOf("fewest_models_for_half", fewestForHalf);
-  const population = new Set([...listedModels(making).map(({ revision }) => revision), ...models.map(([key]) => key)])
-    .size;
-  putOf("gini_models", (amounts) => gini(amounts, population));
+  const populations = populationsOf(making, models);
+  putRatio(
+    row,
+    "gini_models",
+    mapQuad(byModel, (amounts, at) => gini(amounts, populations[at] ?? 0)),
+  );
   putRatio(row, "effective_nodes", mapQuad(amountsByStratum(nodes), effective));
   putNew(making, rows, whole, days);
   putSeveralSellers(making, rows, days);
@@ -61,6 +66,14 @@ export function putNetwork(making: Making, rows: Rows, tallies: Tallies, days: r
       mapQuad(own, (count, at) => ratio(count, all[at] ?? 0)),
     );
   }
+}
+
+/** Of each stratum how many models are listed or used in it: what another has of its own makes none more equal. */
+function populationsOf(making: Making, models: readonly [string, Tally][]): Shares {
+  const listed = new Set(listedModels(making).map(({ revision }) => revision));
+  const unlisted = models.filter(([revision]) => !listed.has(revision)).map(([, one]) => sharesOf(one));
+  const [gross, valid, organic, floor] = countRanks(unlisted.map(rankOfShares));
+  return [gross + listed.size, valid + listed.size, organic + listed.size, floor + listed.size];
 }
 
 function putActiveModels({ fold, lanes }: Making, rows: Rows, models: readonly [string, Tally][]): void {

@@ -81,7 +81,7 @@ function payersOn({ fold, series, lanes }: Making, rows: Rows, day: string): Map
     const payer = lanes.payerOf(lane);
     if (payer === undefined || !facts.some(({ gross }) => gross > 0)) continue;
     const rank = facts.some(({ valid }) => valid > 0) ? rankOf(series, day, lane) : 0;
-    for (const row of [network, rowOf(rows, "model", lanes.hexOf(lane.model))]) {
+    for (const row of [network, rowOf(rows, "model", lanes.revisionOf(lane.model))]) {
       const own = payers.get(row) ?? new Map<Key, Rank>();
       payers.set(row, own);
       raise(own, payer, rank);

@@ -1,8 +1,8 @@
 /** Rows in the making: for each dimension and key what its lanes come to, by the last stratum that receipts are in. */
 import { APPS_NAMED } from "../../limits.ts";
-import { hexOf, order } from "../counts.ts";
+import { hexOf, order, UNPUBLISHED } from "../counts.ts";
 import type { Label } from "../judgement.ts";
-import type { Lane } from "../lanes.ts";
+import { type Lane, NO_MODEL } from "../lanes.ts";
 import type { Exclusion, FoldState, Key } from "../state.ts";
 import { type Dimension, OTHER } from "./metric.ts";
 import {
@@ -76,10 +76,10 @@ export class Lanes {
       const published = this.#fold.models.get(lane.model);
       keys = [
         ["network", ""],
-        ["model", this.hexOf(lane.model)],
-        ["publisher", this.hexOf(published?.publisher ?? "")],
+        ["model", this.revisionOf(lane.model)],
+        ["publisher", published === undefined ? UNPUBLISHED : this.hexOf(published.publisher)],
         ["node", this.hexOf(lane.node)],
-        ["category", published?.manifest.category ?? ""],
+        ["category", published?.manifest.category ?? UNPUBLISHED],
         ["app", this.#appOf(lane)],
         ["column", `custody_${lane.custody}`],
         ["column", lane.tagMode],
@@ -92,6 +92,10 @@ export class Lanes {
 
   #appOf({ app = "" }: Lane): string {
     return app === "" || this.#apps.has(app) ? app : OTHER;
+  }
+
+  revisionOf(model: Key): string {
+    return model === NO_MODEL ? UNPUBLISHED : this.hexOf(model);
   }
 
   hexOf(key: Key): string {
