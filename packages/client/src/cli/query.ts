@@ -9,7 +9,17 @@ import { readHeldCheckpoint } from "./fork-memory.ts";
 import { operatorToken } from "./keys.ts";
 import { type LogArguments, openLog } from "./logs.ts";
 import { findNetwork, type NetworkOptions } from "./networks.ts";
-import { createProgress, EXIT, type Exit, printable, table, UsageError } from "./terminal.ts";
+import {
+  createProgress,
+  EXIT,
+  type Exit,
+  jsonFor,
+  linesFor,
+  printable,
+  type Terminal,
+  table,
+  UsageError,
+} from "./terminal.ts";
 
 export async function rows(args: LogArguments & { out: string; json: boolean }, context: Context): Promise<Exit> {
   const { terminal, edges } = context;
@@ -47,15 +57,16 @@ export type QueryArguments = NetworkOptions & {
 /** An answer as it is printed: names of columns, and rows of what JSON has. */
 type Printed = { columns: string[]; rows: unknown[][]; isTruncated: boolean };
 
-const FORMATS: Readonly<Record<string, (answer: Printed) => string>> = {
+const FORMATS: Readonly<Record<string, (answer: Printed, terminal: Terminal) => string>> = {
   table: ({ columns, rows }) =>
     table(
       columns,
       rows.map((row) => row.map(cellText)),
     ),
-  csv: ({ columns, rows }) => [columns, ...rows].map((row) => `${row.map(csvCell).join(",")}\r\n`).join(""),
-  ndjson: ({ columns, rows }) =>
-    rows.map((row) => `${JSON.stringify(Object.fromEntries(columns.map((name, i) => [name, row[i]])))}\n`).join(""),
+  csv: ({ columns, rows }, terminal) =>
+    linesFor(terminal, [columns, ...rows].map((row) => `${row.map(csvCell).join(",")}\r\n`).join("")),
+  ndjson: ({ columns, rows }, terminal) =>
+    rows.map((row) => jsonFor(terminal, Object.fromEntries(columns.map((name, i) => [name, row[i]])))).join(""),
 };
 
 export async function query(args: QueryArguments, context: Context): Promise<Exit> {
@@ -65,7 +76,7 @@ export async function query(args: QueryArguments, context: Context): Promise<Exi
     throw new UsageError(`--format is one of ${Object.keys(FORMATS).join(", ")}, not ${JSON.stringify(args.format)}`);
   const answer = args.segments === undefined ? await askNetwork(args, context) : await askFolder(args.segments, args);
   const printed = printedOf(answer);
-  terminal.out(args.json ? `${JSON.stringify(answer)}\n` : print(printed));
+  terminal.out(args.json ? jsonFor(terminal, answer) : print(printed, terminal));
   if (printed.isTruncated) terminal.err(`there are more rows than the ${printed.rows.length} that are shown\n`);
   return EXIT.ok;
 }

@@ -4,7 +4,7 @@ export type Terminal = {
   err(text: string): void;
   /** Whether progress may be drawn on standard error. */
   isTty: boolean;
-  /** How wide what is written on standard output may be; lacks where no terminal says so. */
+  /** How wide what is written on standard output may be; lacks where that is no terminal. */
   columns?: number;
 };
 
@@ -32,9 +32,24 @@ export function table(headings: readonly string[], rows: readonly (readonly (str
   return `${lines.join("\n")}\n`;
 }
 
+/** What steers a terminal, ends a line or turns the direction of what is read. */
+const STEERING = /[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/gu;
+
 /** Text of others in one line, which can neither steer the terminal nor turn the direction of what is read. */
 export function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/gu, " ");
+  return text.replace(STEERING, " ");
+}
+
+/** Lines of others with their CR, LF and tabs. On a terminal nothing else in them steers; a file or a pipe has them as they are. */
+export function linesFor({ columns }: Pick<Terminal, "columns">, text: string): string {
+  return columns === undefined ? text : text.replace(STEERING, (one) => (/[\r\n\t]/.test(one) ? one : " "));
+}
+
+/** A line of JSON. On a terminal what would steer it is escaped, so that it says the same. */
+export function jsonFor({ columns }: Pick<Terminal, "columns">, value: unknown): string {
+  const text = JSON.stringify(value);
+  const escaped = (one: string) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  return `${columns === undefined ? text : text.replace(STEERING, escaped)}\n`;
 }
 
 const WIPE = "\r\x1b[K";

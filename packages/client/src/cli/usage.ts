@@ -7,7 +7,7 @@ import { COVERAGE_COLUMNS, coverageLines, coverageRows } from "./coverage-text.t
 import { creditsText, revenueText } from "./money.ts";
 import { findNetwork, type NetworkOptions } from "./networks.ts";
 import { barPlot, legend, linePlot, type PlotRow, trendPlot } from "./plots.ts";
-import { EXIT, type Exit, printable, table, UsageError } from "./terminal.ts";
+import { EXIT, type Exit, jsonFor, linesFor, printable, table, UsageError } from "./terminal.ts";
 
 export type UsageArguments = NetworkOptions & {
   metric?: string;
@@ -28,8 +28,8 @@ export async function usage(asked: UsageArguments, context: Context): Promise<Ex
   const { url } = await findNetwork(asked, context);
   const figures = await createClient({ url, edges: context.edges }).usage();
   const hint = "\nOne metric, drawn: tally usage inferences --by model\nRecompute it from the log: tally audit\n";
-  const { out, columns } = context.terminal;
-  out(asked.json ? `${JSON.stringify(figures)}\n` : `${figuresText(figures, columns)}${hint}`);
+  const { terminal } = context;
+  terminal.out(asked.json ? jsonFor(terminal, figures) : `${figuresText(figures, terminal.columns)}${hint}`);
   return EXIT.ok;
 }
 
@@ -43,11 +43,13 @@ async function metricUsage(
   const http = createHttp(url, context.edges);
   const asked = new URLSearchParams(query).toString();
   const path = `/v1/usage/${encodeURIComponent(metric)}${asked === "" ? "" : `?${asked}`}`;
-  const { out, columns = COLUMNS } = context.terminal;
-  if (csv) out(new TextDecoder().decode(await http.bytes(path, { headers: { accept: "text/csv" } })));
-  else {
+  const { terminal } = context;
+  if (csv) {
+    const body = await http.bytes(path, { headers: { accept: "text/csv" } });
+    terminal.out(linesFor(terminal, new TextDecoder().decode(body)));
+  } else {
     const answer = await http.json(path);
-    out(json ? `${JSON.stringify(answer)}\n` : metricText(answer as MetricAnswer, columns));
+    terminal.out(json ? jsonFor(terminal, answer) : metricText(answer as MetricAnswer, terminal.columns ?? COLUMNS));
   }
   return EXIT.ok;
 }
@@ -64,7 +66,8 @@ export type MetricAnswer = {
 };
 
 /** One metric for a person's eyes: over time, by what it is of, or both. */
-export function metricText({ metric, unit, by, per, strata, rows, meta }: MetricAnswer, width: number): string {
+export function metricText({ metric, unit, by, per, rows, meta, ...answer }: MetricAnswer, width: number): string {
+  const strata = STRATA.filter((stratum) => answer.strata.includes(stratum));
   const starts = new Set(rows.map(({ start }) => start));
   const keys = new Set(rows.map(({ key }) => key));
   const nameOf = ({ start, key, name }: PlotRow & { name?: string }) =>
