@@ -1,5 +1,6 @@
 /**
- * Makes the catalogue of docs/usage.md anew from the metrics' own data; what stands from "The simulator" on is left as it is:
+ * Makes docs/usage.md anew from the metrics' own data, and from a run of the simulator the figures of that page and those of
+ * docs/usage-simulator.md:
  *
  *     npx tsx --conditions=@tallystick/source scripts/make-usage-page.ts
  */
@@ -8,7 +9,11 @@ import { join } from "node:path";
 import { METRIC_GROUPS, METRICS, METRICS_VERSION, type Metric, STRATA } from "@tallystick/protocol";
 
 export const USAGE_PAGE: string = join(import.meta.dirname, "../docs/usage.md");
-const SIMULATOR = "## The simulator";
+export const SIMULATOR_PAGE: string = join(import.meta.dirname, "../docs/usage-simulator.md");
+const SEED = "11";
+
+/** What `tally simulate --seed 11` printed, and on which day. */
+export type Run = { day: string; text: string };
 
 const WAITING = METRICS.filter(({ needs }) => needs !== undefined).length;
 
@@ -66,15 +71,60 @@ towards letting stand what may be honest; the floor is none: it is what faking w
 A metric is \`GET /v1/usage/{id}?by=&per=&from=&to=\`, and \`tally usage\`.
 `;
 
-/** The page, with what `current` has from the simulator on. */
-export function usagePage(current: string): string {
-  const at = current.indexOf(SIMULATOR);
-  const tail =
-    at < 0
-      ? `${SIMULATOR}\n\nWhat the rules are worth against whom: [usage-simulator.md](usage-simulator.md).\n`
-      : current.slice(at);
+/** docs/usage.md, with what the run came to. */
+export function usagePage(run: Run): string {
   const groups = METRIC_GROUPS.map(({ title, metrics }) => `## ${title}\n\n${metrics.map(entryOf).join("\n")}`);
-  return `${HEAD}\n${groups.join("\n")}\n${tail}`;
+  return `${HEAD}\n${groups.join("\n")}\n${attacksOf(run)}`;
+}
+
+function attacksOf({ day, text }: Run): string {
+  const attacks = text.split("\n\n").find((part) => part.startsWith("ATTACK "));
+  const honest = (what: string) => {
+    const share = new RegExp(`^${what} +(\\S+ %)$`, "m").exec(text)?.[1];
+    if (share === undefined) throw new Error(`the simulator does not print how much is ${what}`);
+    return share;
+  };
+  return `## The simulator
+
+What the rules are worth against whom. \`tally simulate --seed ${SEED}\`, ${day}: shares are of receipts,
+costs are atomic units paid for good for 1,000 organic ones, of calls that cost 1,000 each:
+
+\`\`\`text
+${attacks}
+\`\`\`
+
+Structural attacks are those that the log itself shows. Of the honest demand that was paid for in that run,
+${honest("labelled as wash, wrongly")} was labelled as wash, and ${honest("in models too few ask")} is in models too few to judge. How it is made, what the rest of a
+run says, and what patience and a gateway of one's own get through: [usage-simulator.md](usage-simulator.md).
+`;
+}
+
+/** Where docs/usage-simulator.md has a run: its day and its text. */
+const RUN = new RegExp(
+  `(\`tally simulate --seed ${SEED}\`, of )(\\S+)(, .*:\\n\\n\`\`\`text\\n)([^\`]*)(\\n\`\`\`\\n)`,
+);
+
+/** The run that docs/usage-simulator.md shows. */
+export function runIn(page: string): Run {
+  const [, , day, , text] = RUN.exec(page) ?? [];
+  if (day === undefined || text === undefined) throw new Error(`${SIMULATOR_PAGE} shows no run of seed ${SEED}`);
+  return { day, text };
+}
+
+/** docs/usage-simulator.md with that run instead of its own. */
+export function simulatorPage(page: string, { day, text }: Run): string {
+  return page.replace(RUN, (_, before, _day, between, _text, after) => [before, day, between, text, after].join(""));
+}
+
+/** Runs the simulator, which takes some seconds. */
+export async function runSimulator(): Promise<Run> {
+  const { simulateCommand } = await import("../packages/client/src/cli/simulate.ts");
+  const { openHome } = await import("../packages/client/src/cli/home.ts");
+  const { systemEdges } = await import("../packages/client/src/edges.ts");
+  const texts: string[] = [];
+  const terminal = { out: (text: string) => void texts.push(text), err: () => {}, isTty: false };
+  await simulateCommand({ seed: SEED, json: false }, { terminal, home: openHome({}), edges: systemEdges, env: {} });
+  return { day: new Date().toISOString().slice(0, 10), text: texts.join("").trimEnd() };
 }
 
 function entryOf(metric: Metric): string {
@@ -112,12 +162,7 @@ function wrap(text: string): string {
 }
 
 if (import.meta.filename === process.argv[1]) {
-  const current = (() => {
-    try {
-      return readFileSync(USAGE_PAGE, "utf8");
-    } catch {
-      return "";
-    }
-  })();
-  writeFileSync(USAGE_PAGE, usagePage(current));
+  const run = await runSimulator();
+  writeFileSync(SIMULATOR_PAGE, simulatorPage(readFileSync(SIMULATOR_PAGE, "utf8"), run));
+  writeFileSync(USAGE_PAGE, usagePage(run));
 }

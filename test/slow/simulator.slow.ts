@@ -1,8 +1,10 @@
 /** The rules against attacks of fifty seeds that nobody looked at: what tally simulate prints, held to what docs/usage-simulator.md says. */
+import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { UNSIGNED } from "../../packages/client/src/simulate/keyring.ts";
 import { reportOf } from "../../packages/client/src/simulate/report.ts";
 import { simulate } from "../../packages/client/src/simulate/simulate.ts";
+import { runIn, runSimulator, SIMULATOR_PAGE } from "../../scripts/make-usage-page.ts";
 
 const SEEDS = Array.from({ length: 50 }, (_, i) => 201 + i);
 
@@ -28,4 +30,8 @@ test("of fifty unseen seeds no structural attack is organic by over 2 %, and no 
   }
   console.log(`of ${SEEDS.length} seeds, the worst: ${JSON.stringify(worst)}`);
   expect(offences).toEqual([]);
+});
+
+test("docs/usage-simulator.md shows what its command prints", async () => {
+  expect(runIn(readFileSync(SIMULATOR_PAGE, "utf8")).text).toBe((await runSimulator()).text);
 });

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { USAGE_PAGE, usagePage } from "../../../../../scripts/make-usage-page.ts";
+import { runIn, SIMULATOR_PAGE, USAGE_PAGE, usagePage } from "../../../../../scripts/make-usage-page.ts";
 import { foldDays } from "../../../../../test/day-documents.ts";
 import { NOON_SECONDS } from "../../../../../test/one-receipt.ts";
 import { DAY, HOUR, UsageLog } from "../../../../../test/usage-log.ts";
@@ -30,9 +30,9 @@ test.each(VECTORS)("$desc: its closed days have the documents that are committed
   expect([...(fold.series[0]?.digests.values() ?? [])].map(hex)).toEqual(own.map(({ digest }) => digest));
 });
 
-test("docs/usage.md says of each metric what its data says", () => {
-  const page = readFileSync(USAGE_PAGE, "utf8");
-  expect(usagePage(page)).toBe(page);
+test("docs/usage.md says of each metric what its data says, and of the simulator what docs/usage-simulator.md does", () => {
+  const run = runIn(readFileSync(SIMULATOR_PAGE, "utf8"));
+  expect(readFileSync(USAGE_PAGE, "utf8")).toBe(usagePage(run));
 });
 
 test("each metric has a name of its own, and says how it is gamed", () => {
