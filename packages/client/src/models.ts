@@ -27,6 +27,9 @@ export type ModelRow = {
   /** A million output tokens. */
   outputUnitPriceAtomic: bigint;
   state: string;
+  /** Its place among the models of `GET /v1/usage`: by organic inferences first. `null` while it is too new for figures. */
+  rank: number | null;
+  organic: number;
   valid: number;
   decisionsReliedOn: number;
 };
@@ -81,6 +84,7 @@ function manifestOf(bytes: Uint8Array): Manifest {
 function rowOf(described: unknown): ModelRow {
   const ours = fieldOf(described, "tallystick");
   const text = (key: string) => String(fieldOf(ours, key) ?? "");
+  const rank = Number(fieldOf(ours, "rank"));
   const atomic = (key: string) => BigInt(/^[0-9]{1,20}$/.test(text(key)) ? text(key) : "0");
   return {
     name: String(fieldOf(described, "id")),
@@ -94,6 +98,8 @@ function rowOf(described: unknown): ModelRow {
     unitPriceAtomic: atomic("unitPrice"),
     outputUnitPriceAtomic: atomic("outputUnitPrice"),
     state: text("state"),
+    rank: Number.isSafeInteger(rank) ? rank : null,
+    organic: Number(fieldOf(fieldOf(ours, "demand"), "organic") ?? 0),
     valid: Number(fieldOf(ours, "valid") ?? 0),
     decisionsReliedOn: Number(fieldOf(ours, "decisionsReliedOn") ?? 0),
   };

@@ -8,7 +8,8 @@ export const ASKING: readonly (readonly [string, Command])[] = [
     {
       takes: "",
       does: "what is offered, the most used first",
-      about: "Lists the models that the network offers, by decisions relied on and then by valid inferences.",
+      about:
+        "Lists the models that the network offers in the order of its figures: by organic inferences, then by how many parties paid for them, by decisions relied on and by valid inferences.",
       options: COMMON,
       example: "tally models",
       exits: { 0: "listed", 1: "the network refused", 5: UNREACHABLE },

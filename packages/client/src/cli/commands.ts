@@ -3,25 +3,33 @@ import { readFile } from "node:fs/promises";
 import { createClient } from "../client.ts";
 import type { Context } from "./context.ts";
 import { findNetwork, type NetworkOptions } from "./networks.ts";
-import { EXIT, type Exit, table, UsageError } from "./terminal.ts";
+import { EXIT, type Exit, jsonFor, table, UsageError } from "./terminal.ts";
 
+const HEADINGS = ["#", "MODEL", "VERSION", "CATEGORY", "STATE", "ORGANIC", "VALID", "RELIED ON", "WHAT IT GIVES"];
+
+const LAST = Number.MAX_SAFE_INTEGER;
+
+/** `tally models`: what is offered, as the network's figures rank it; what these do not have yet comes last. */
 export async function models(
   { json, ...options }: NetworkOptions & { json: boolean },
   context: Context,
 ): Promise<Exit> {
   const { url } = await findNetwork(options, context);
   const rows = await createClient({ url, edges: context.edges }).models();
-  const ranked = rows.sort(
-    (a, b) => b.decisionsReliedOn - a.decisionsReliedOn || b.valid - a.valid || (a.name < b.name ? -1 : 1),
-  );
-  const texts = ranked.map(
-    (row) => [row.name, row.version, row.category, row.state, row.valid, row.decisionsReliedOn, row.summary] as const,
-  );
-  context.terminal.out(
-    json
-      ? `${JSON.stringify(ranked, (_, value: unknown) => (typeof value === "bigint" ? String(value) : value))}\n`
-      : table(["MODEL", "VERSION", "CATEGORY", "STATE", "VALID", "RELIED ON", "WHAT IT GIVES"], texts),
-  );
+  const ranked = rows
+    .sort((a, b) => (a.rank ?? LAST) - (b.rank ?? LAST))
+    .map((row) => ({
+      ...row,
+      priceAtomic: String(row.priceAtomic),
+      unitPriceAtomic: String(row.unitPriceAtomic),
+      outputUnitPriceAtomic: String(row.outputUnitPriceAtomic),
+    }));
+  const texts = ranked.map(({ rank, name, version, category, state, organic, valid, decisionsReliedOn, summary }) => [
+    ...[rank ?? "-", name, version, category, state],
+    ...[organic, valid, decisionsReliedOn, summary],
+  ]);
+  const { terminal } = context;
+  terminal.out(json ? jsonFor(terminal, ranked) : table(HEADINGS, texts));
   return EXIT.ok;
 }
 
