@@ -202,3 +202,30 @@ test("a network that is met for the first time is not believed in silence", asyn
   expect(await met()).toMatchObject({ status: 0, stderr: expect.stringContaining("met for the first time") });
   expect(await met()).toMatchObject({ status: 0, stderr: "" });
 });
+
+test("an auditor has the name that the key enrols under, for good, and a name that is none is refused before anything is read", async () => {
+  await using elsewhere = await temporaryFolder();
+  const publish = (...args: string[]) =>
+    runTally(["audit", "--network", network.url, "--vkey", network.logVkey, ...args], elsewhere.path);
+  for (const args of [
+    ["--publish", "--name", "Alice & Bob"],
+    ["--publish", "--name", `a${"b".repeat(128)}`],
+  ])
+    expect(await publish(...args)).toMatchObject({
+      status: 2,
+      stdout: "",
+      stderr: expect.stringContaining("--name takes a name in lower case"),
+    });
+  const alone = await publish("--name", "example/alice");
+  expect(alone).toMatchObject({ status: 2, stdout: "", stderr: expect.stringContaining("--publish --name") });
+  const first = await publish("--publish", "--name", "example/alice");
+  expect(first).toMatchObject({ status: 0, stderr: expect.stringContaining("published that your audit agrees") });
+  expect(first.stderr).not.toContain("keeps");
+  await network.idle();
+  const named = { auditor: await auditorOf(join(elsewhere.path, "home", "auditor.pem")), name: "example/alice" };
+  expect((await said()).recomputations).toContainEqual(expect.objectContaining(named));
+  const second = await publish("--publish", "--name", "example/bob");
+  expect(second).toMatchObject({ status: 0, stderr: expect.stringContaining("keeps the name that it has") });
+  await network.idle();
+  expect((await said()).recomputations).toContainEqual(expect.objectContaining(named));
+});

@@ -53,8 +53,15 @@ export type Statements = {
     evidence: Uint8Array,
     signer: Signer,
   ): Promise<Logged>;
-  /** Says in the log, by an auditor's own key, what its entries came to when they were counted again. Enrols that key as well. */
-  recompute(says: Omit<RecomputationPayload, "version">, signer: Signer, name: string): Promise<Logged>;
+  /**
+   * Says in the log, by an auditor's own key, what its entries came to when they were counted again. Enrols that key as well;
+   * one that `wasEnrolled` keeps the name that it has.
+   */
+  recompute(
+    says: Omit<RecomputationPayload, "version">,
+    signer: Signer,
+    name: string,
+  ): Promise<Logged & { wasEnrolled: boolean }>;
 };
 
 export function createStatements({ http, sessions }: Pick<Requester, "http" | "sessions">): Statements & {
@@ -119,8 +126,8 @@ export function createStatements({ http, sessions }: Pick<Requester, "http" | "s
     },
 
     async recompute(says, signer, name) {
-      await enrol(signer, "auditor", name);
-      return submit(await signEntry(signer, "recomputation", { version: 1, ...says }));
+      const { alreadyLogged: wasEnrolled } = await enrol(signer, "auditor", name);
+      return { ...(await submit(await signEntry(signer, "recomputation", { version: 1, ...says }))), wasEnrolled };
     },
   };
 }

@@ -93,7 +93,15 @@ describe("a network in use", () => {
   test("counts auditors by the last word of each, and says on which day who disagrees", () => {
     const text = textOf(sectionOf(page, "recomputed"));
     expect(text).toContain("2 auditors, 1 disagrees");
-    expect(text).toMatch(/b 8 .* disagrees on 2026-11-19 open a 6 .* agrees 2026-11-21 /);
+    expect(text).toMatch(/b .* 8 .* disagrees on 2026-11-19 open a .* 6 .* agrees 2026-11-21 /);
+  });
+
+  test("tells auditors of one name apart: by the id of each one's key, whole to copy, and the entry in which it says so", () => {
+    const recomputations = view.recomputations.map((one) => ({ ...one, name: "auditor" }));
+    const section = sectionOf(renderUsage({ ...view, recomputations }), "recomputed");
+    expect(textOf(section)).toMatch(/ auditor cdcdcdcd…cdcdcd Copy 9 8 .* auditor abababab…ababab Copy 7 6 /);
+    for (const { auditor } of recomputations)
+      expect(section).toContain(`data-copy="${auditor}" aria-label="Copy the id`);
   });
 
   test("shows where the log's own word of a day is another than the day's document", () => {

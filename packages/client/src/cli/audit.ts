@@ -13,7 +13,7 @@ import type { LogSource } from "../audit/source.ts";
 import { createHttp, fieldOf } from "../http.ts";
 import { checkDay, daysText, documentFor, documentText, type KeptDocuments, keepDocuments } from "./audit-day.ts";
 import { openProgress } from "./audit-progress.ts";
-import { publishAudit } from "./audit-publish.ts";
+import { auditorNameOf, publishAudit } from "./audit-publish.ts";
 import { compareServed, type Served, servedText } from "./audit-served.ts";
 import { readJsonFile } from "./commands.ts";
 import type { Context } from "./context.ts";
@@ -32,6 +32,7 @@ export type AuditArguments = NetworkOptions & {
   day?: string;
   model?: string;
   publish?: boolean;
+  name?: string;
 };
 
 /** Findings shown to a person; `--json` has them all. */
@@ -42,7 +43,8 @@ const CHECKPOINT_STEP_MS = 200;
 
 export async function audit(args: AuditArguments, context: Context): Promise<Exit> {
   const { terminal, policy } = context;
-  checkDay(args);
+  checkDay(args); // What cannot be is refused before a log is read for it.
+  auditorNameOf(args);
   const opened = await openLog(args, context);
   const { url } = opened;
   if (args.publish && url === undefined)
@@ -58,7 +60,8 @@ export async function audit(args: AuditArguments, context: Context): Promise<Exi
     terminal.out(auditText(result, fold, trustText(logKey, policy)));
     if (document !== undefined) terminal.out(`\n${documentText(document)}`);
   }
-  if (args.publish && url !== undefined) terminal.err(await publishAudit(result, isClean(result), fold, url, context));
+  if (args.publish && url !== undefined)
+    terminal.err(await publishAudit(result, args, isClean(result), fold, url, context));
   if (!isClean(result)) return EXIT.unverified;
   if (asked instanceof UsageError) throw asked;
   return EXIT.ok;

@@ -9,7 +9,7 @@ export const KEEPING: readonly (readonly [string, Command])[] = [
       does: "recompute every figure from the log's tiles, and print the difference",
       about:
         "Reads the whole log, from a network, any server of its tiles or a folder; checks every hash and every signature; recomputes every figure and every closed day, and compares them with the published figures, with the log's own snapshots, and with what the network shows of the days that closed last. Whom to believe is yours to say (--policy, --vkey), never the network's. One that is cut short goes on where it was.",
-      options: ["usage", "day", "model", "publish", "fresh", ...COMMON],
+      options: ["usage", "day", "model", "publish", "name", "fresh", ...COMMON],
       example: "tally audit .tallystick/log/tiles",
       exits: {
         0: "everything holds, and the difference is 0",

@@ -279,7 +279,13 @@ function dispatch(name: string, words: readonly string[], values: Values, contex
       );
     default:
       return audit(
-        { ...network, json, fresh, publish, ...defined({ log: subject, usage: usageFile, day, model }) },
+        {
+          ...network,
+          json,
+          fresh,
+          publish,
+          ...defined({ log: subject, usage: usageFile, day, model, name: values.name }),
+        },
         context,
       );
   }

@@ -91,6 +91,11 @@ export const OPTIONS = {
     default: false,
     does: "sign what it came to and say so in the log, by a key of your own that is made on first use",
   },
+  name: {
+    type: "string",
+    takes: "NAME",
+    does: "with --publish: what your key enrols under, in lower case, and keeps for good; else auditor",
+  },
   reason: { type: "string", takes: "WORD", does: "why: compromised, broken or superseded" },
   since: {
     type: "string",

@@ -7,7 +7,8 @@ import type { ClosedDayView, RecomputationView, UsageView } from "../view.ts";
 const DAY_COLUMNS = [{ label: "Day (UTC)" }, { label: "Document" }, { label: "The log’s snapshot" }];
 const COLUMNS = [
   { label: "Auditor" },
-  { label: "Entries", kind: "count" },
+  { label: "Entry", kind: "count" },
+  { label: "Counted", kind: "count" },
   { label: "Result" },
   { label: "Says" },
   { label: "On (UTC)" },
@@ -17,7 +18,7 @@ export function recomputations({ closedDays, recomputations: made, auditors, ori
   const { agreed, disagreed } = auditors;
   const isCut = made.length < agreed + disagreed;
   const margin = html`<p class="share">${plural(agreed + disagreed, "auditor")}, ${countOf(disagreed)} ${disagreed === 1 ? "disagrees" : "disagree"}</p>
-<p class="note">By the last word of each. Anybody’s key can be an auditor’s; whose to believe is yours to say.</p>`;
+<p class="note">By the last word of each. Anybody’s key can be an auditor’s, under any name; whose to believe is yours to say.</p>`;
   const body = [
     made.length === 0
       ? html`<p class="none">Nobody has published a count of their own yet. Be the first: <code>npx tally audit --publish</code></p>`
@@ -40,8 +41,9 @@ export function recomputations({ closedDays, recomputations: made, auditors, ori
 function recomputationRow({ name, auditor, size, result, agrees, day, disputedDay, index }: RecomputationView): Html {
   const wrong = disputedDay === undefined ? "disagrees" : `disagrees on ${disputedDay}`;
   const says = html`<span class="status" data-status="${agrees ? "ok" : "failed"}">${agrees ? "agrees" : wrong}</span>`;
-  return html`<tr role="row"><th role="rowheader" scope="row" class="model" title="key ${auditor}, entry ${index}"><span class="name">${name}</span></th>
-${cell("Entries", countOf(size), "count")}${cell("Result", hexCell(result))}${cell("Says", says)}${cell("On (UTC)", day ?? "open")}</tr>
+  const key = html`<code title="${auditor}">${shortId(auditor)}</code> ${copyButton(auditor, `Copy the id ${auditor}`)}`;
+  return html`<tr role="row"><th role="rowheader" scope="row" class="model"><span class="name">${name}</span> ${key}</th>
+${cell("Entry", countOf(index), "count")}${cell("Counted", countOf(size), "count")}${cell("Result", hexCell(result))}${cell("Says", says)}${cell("On (UTC)", day ?? "open")}</tr>
 `;
 }
 
