@@ -18,6 +18,7 @@ import {
 } from "@tallystick/protocol";
 import { beforeAll, expect, test } from "vitest";
 import { readMetadata } from "../../packages/client/src/analytics/database.ts";
+import { parseResult } from "../../packages/client/src/analytics/result.ts";
 import { querySegments, segmentPath } from "../../packages/client/src/analytics/segment-database.ts";
 import { buildSegments, segmentKey, writeDay } from "../../packages/client/src/analytics/segments.ts";
 import { openTree } from "../../packages/client/src/log/tree.ts";
@@ -44,7 +45,7 @@ async function treeOf({ log }: UsageLog) {
 const build = async (folder: string, of = usage) => buildSegments(await treeOf(of), folder);
 
 async function ask(folder: string, sql: string) {
-  return (await querySegments(folder, SEGMENT_KEY, sql, LIMITS)).rows;
+  return parseResult(await querySegments(folder, SEGMENT_KEY, sql, LIMITS)).rows;
 }
 
 /** Every row of every segment in `folder`. */
@@ -170,7 +171,8 @@ test("each set of rules has files of its own, which say whose they are and are a
   await using folder = await temporaryFolder();
   await buildSegments(await treeOf(usage), folder.path, () => {}, [WASH_RULES, STRICTER]);
   const sql = `SELECT label, stratum, count(*) FROM receipts WHERE day = '${SECOND}' AND funding = 'funded' GROUP BY ALL`;
-  const by = async (rules: WashRules) => (await querySegments(folder.path, segmentKey(rules), sql, LIMITS)).rows;
+  const by = async (rules: WashRules) =>
+    parseResult(await querySegments(folder.path, segmentKey(rules), sql, LIMITS)).rows;
   expect([await by(WASH_RULES), await by(STRICTER)]).toEqual([[[null, "floor", 33]], [["too_few", "valid", 33]]]);
   const said = await readMetadata(segmentPath(folder.path, SECOND, segmentKey(STRICTER)));
   expect([said.get("tallystick.wash_rules"), said.get("tallystick.wash_rules_digest")]).toEqual([

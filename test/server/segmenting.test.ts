@@ -1,8 +1,8 @@
 import { mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { deserialize, serialize } from "node:v8";
-import { segmentKey, segmentPath } from "@tallystick/client/analytics";
-import { applyToRows, createRowFold, type RowFold, WASH_RULES } from "@tallystick/protocol";
+import { parseResult, segmentKey, segmentPath } from "@tallystick/client/analytics";
+import { applyToRows, createRowFold, hex, type RowFold, rulesDigest, WASH_RULES } from "@tallystick/protocol";
 import { beforeAll, expect, test } from "vitest";
 import { openSegmenting } from "../../packages/server/src/segmenting.ts";
 import { filesOf, writeLogFiles } from "../client/log-files.ts";
@@ -44,7 +44,8 @@ async function open(data: string, rows: RowFold = folded()) {
   const built = () => reported.filter(({ event }) => event === "days became segments").map(({ detail }) => detail.days);
   const failed = () =>
     reported.filter(({ event }) => event === "segments were not made").map(({ detail }) => detail.error);
-  return { ...segmenting, folder, rows, clock, built, failed, [Symbol.asyncDispose]: () => segmenting.close() };
+  const rowsOf = async (sql: string) => parseResult(await segmenting.query(sql)).rows;
+  return { ...segmenting, folder, rows, rowsOf, clock, built, failed, [Symbol.asyncDispose]: () => segmenting.close() };
 }
 const NOTE = { text: "", signatures: [] };
 
@@ -65,7 +66,7 @@ test("segments of days that the fold saw close are made without an entry being r
   await removeBundles(place.path);
   await segmenting.idle();
   expect([segmenting.built(), segmenting.failed()]).toEqual([[[FIRST], [SECOND]], []]);
-  expect((await segmenting.query(COUNT)).rows).toEqual(COUNTED);
+  expect(await segmenting.rowsOf(COUNT)).toEqual(COUNTED);
   expect(kept.closed.size).toBe(0);
 });
 
@@ -100,7 +101,7 @@ test("what a writer that was killed has left is no part of any answer, and the n
   await writeFile(`${segment}.0.tmp`, whole.subarray(0, 1_000));
   const rows = folded();
   await using again = await open(place.path, { ...rows, fold: { ...rows.fold, closedDays: new Map() } });
-  expect((await again.query(COUNT)).rows).toEqual(COUNTED.slice(1));
+  expect(await again.rowsOf(COUNT)).toEqual(COUNTED.slice(1));
   await using next = await open(place.path);
   await next.idle();
   expect(next.built()).toEqual([[FIRST]]);
@@ -115,7 +116,7 @@ test("segments that are lost and that no fold saw close are made by a replay", a
   await using segmenting = await open(place.path, rows);
   await segmenting.idle();
   expect(segmenting.built()).toEqual([[FIRST, SECOND]]);
-  expect((await segmenting.query(COUNT)).rows).toEqual(COUNTED);
+  expect(await segmenting.rowsOf(COUNT)).toEqual(COUNTED);
 });
 
 test("while the disk takes nothing the days wait, and a minute after it does they are made", async () => {
@@ -143,9 +144,9 @@ test("questions asked while segments are written see a day whole or not at all",
   });
   const both = `SELECT (SELECT count(*) FROM receipts), (SELECT sum(gross)::BIGINT FROM hours), (SELECT count(DISTINCT day) FROM metrics)`;
   const seen = new Set<string>();
-  while (!isDone) seen.add(JSON.stringify((await segmenting.query(both)).rows));
+  while (!isDone) seen.add(JSON.stringify(await segmenting.rowsOf(both)));
   await made;
-  seen.add(JSON.stringify((await segmenting.query(both)).rows));
+  seen.add(JSON.stringify(await segmenting.rowsOf(both)));
   expect(["[[0,null,0]]", "[[5,5,1]]", "[[305,305,2]]"]).toEqual(expect.arrayContaining([...seen]));
   expect([...seen]).toContain("[[305,305,2]]");
 });
@@ -170,19 +171,23 @@ test("a folder that is removed answers as if no day were closed, a damaged file 
   expect(damaged).toMatchObject({ code: "internal" });
   expect(String(damaged)).not.toContain(place.path);
   await rm(segmenting.folder, { recursive: true });
-  expect((await segmenting.query(COUNT)).rows).toEqual([]);
+  expect(await segmenting.rowsOf(COUNT)).toEqual([]);
   foldUntil(() => false);
   await segmenting.idle();
   expect(segmenting.built()).toEqual([[FIRST], [SECOND], [FIRST]]);
-  expect((await segmenting.query(COUNT)).rows).toEqual(COUNTED);
+  expect(await segmenting.rowsOf(COUNT)).toEqual(COUNTED);
 });
 
 test("rules that are not kept are refused by name, with those that are", async () => {
   await using place = await temporaryFolder();
   await using segmenting = await open(place.path);
   await segmenting.idle();
-  const { rules, rows } = await segmenting.query(COUNT, WASH_RULES.version);
-  expect([rules, rows]).toEqual([WASH_RULES.version, COUNTED]);
+  const answer: unknown = JSON.parse(Buffer.from(await segmenting.query(COUNT, WASH_RULES.version)).toString());
+  expect(answer).toMatchObject({
+    rules: WASH_RULES.version,
+    rules_digest: hex(rulesDigest(WASH_RULES)),
+    rows: COUNTED,
+  });
   await expect(segmenting.query(COUNT, "tallystick-organic-v0")).rejects.toMatchObject({
     code: "not_found",
     message: expect.stringContaining(WASH_RULES.version),

@@ -3,10 +3,11 @@ import { randomUUID } from "node:crypto";
 import { open, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { setImmediate } from "node:timers/promises";
-import type { DuckDBConnection, DuckDBInstance, Json } from "@duckdb/node-api";
+import type { DuckDBConnection, DuckDBInstance, DuckDBResultReader, Json } from "@duckdb/node-api";
 import type { Columns, ColumnValues, RowOf } from "@tallystick/protocol";
 import { AnalyticsError } from "./errors.ts";
 import { checkQuery } from "./guard.ts";
+import { encodeResult } from "./result.ts";
 
 const MIB = 1024 * 1024;
 /** What the engine may take. It is kept to it by itself; the process that it runs in is kept to more by whoever started it. */
@@ -195,20 +196,17 @@ export async function readMetadata(path: string): Promise<Map<string, string>> {
 /** A table that questions may be asked of: its files, what it is without any, and what it is made of them. */
 export type Table = { name: string; files: readonly string[]; columns: Columns };
 export type QueryLimits = { rows: number; resultBytes: number };
-export type QueryResult = {
-  columns: { name: string; type: string }[];
-  rows: Json[][];
-  /** Whether there were more rows than were asked for. */
-  truncated: boolean;
-};
 
-/** Answers one SELECT over `tables` and the views that are made of them; it can read no other file, and write none. */
+/**
+ * Answers one SELECT over `tables` and the views that are made of them, as the JSON of a QueryResult; it can read no other file,
+ * and write none.
+ */
 export function answerQuery(
   tables: readonly Table[],
   views: Readonly<Record<string, string>>,
   sql: string,
   limits: QueryLimits,
-): Promise<QueryResult> {
+): Promise<Uint8Array<ArrayBuffer>> {
   return withEngine(async (connection) => {
     for (const table of tables) await connection.run(`CREATE VIEW ${quoted(table.name)} AS ${selectOf(table)}`);
     for (const [name, select] of Object.entries(views))
@@ -221,18 +219,7 @@ export function answerQuery(
     const names = [...tables.map(({ name }) => name), ...Object.keys(views)];
     checkQuery(sql, String(asked.getRowsJson()[0]?.[0]), names);
     try {
-      const reader = await connection.streamAndReadUntil(sql, limits.rows + 1);
-      const types = reader.columnTypes();
-      const read = reader.getRowsJson();
-      const truncated = read.length > limits.rows;
-      const rows = read.slice(0, limits.rows).map((row) => row.map((cell, i) => cellOf(cell, String(types[i]))));
-      if (JSON.stringify(rows).length > limits.resultBytes)
-        throw new AnalyticsError("limit", `the answer is larger than ${limits.resultBytes} bytes: ask for less of it`);
-      return {
-        columns: reader.deduplicatedColumnNames().map((name, i) => ({ name, type: String(types[i]) })),
-        rows,
-        truncated,
-      };
+      return resultOf(await connection.streamAndReadUntil(sql, limits.rows + 1), limits);
     } catch (cause) {
       if (cause instanceof AnalyticsError) throw cause;
       const said = sentenceOf(cause);
@@ -242,6 +229,24 @@ export function answerQuery(
       throw new AnalyticsError("refused", said, { cause });
     }
   });
+}
+
+function resultOf(reader: DuckDBResultReader, limits: QueryLimits): Uint8Array<ArrayBuffer> {
+  const types: string[] = [];
+  // One by one: what all types come to is bounded as it is written.
+  function* columns() {
+    for (const [i, name] of reader.deduplicatedColumnNames().entries()) {
+      const type = String(reader.columnType(i));
+      types.push(type);
+      yield { name, type };
+    }
+  }
+  function* rows() {
+    for (const row of reader.getRowsJson().slice(0, limits.rows))
+      yield row.map((cell, i) => cellOf(cell, types[i] ?? ""));
+  }
+  const truncated = reader.currentRowCount > limits.rows;
+  return encodeResult({ columns: columns(), rows: rows(), truncated }, limits.resultBytes);
 }
 
 function selectOf({ files, columns }: Table): string {

@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { constants, setPriority } from "node:os";
 import { fileURLToPath } from "node:url";
 import type { ClosedRows, Columns, RowOf, WashRules } from "@tallystick/protocol";
-import type { QueryLimits, QueryResult } from "./database.ts";
+import type { QueryLimits } from "./database.ts";
 import { AnalyticsError } from "./errors.ts";
 import type { Progress, Reply, Request, SegmentFolder } from "./messages.ts";
 import type { Segments } from "./segments.ts";
@@ -28,8 +28,11 @@ export type EngineLimits = typeof ENGINE_LIMITS;
 export type QueryOptions = Partial<QueryLimits & { timeoutMs: number; signal: AbortSignal }>;
 
 export type Engine = {
-  /** Answers one SELECT over the segments in `folder` by the rules of `key`. Throws an AnalyticsError. */
-  query(folder: string, key: string, sql: string, own?: QueryOptions): Promise<QueryResult>;
+  /**
+   * Answers one SELECT over the segments in `folder` by the rules of `key`: the JSON of a QueryResult, which nobody on its way
+   * has to read. Throws an AnalyticsError.
+   */
+  query(folder: string, key: string, sql: string, own?: QueryOptions): Promise<Uint8Array<ArrayBuffer>>;
   /** Rows as a Parquet file, which says `metadata` of itself. */
   parquet<C extends Columns>(
     columns: C,

@@ -6,6 +6,7 @@ import { temporaryFolder } from "../../../../test/folder.ts";
 import { answerQuery, writeParquet } from "./database.ts";
 import { AnalyticsError } from "./errors.ts";
 import { QUERY_LENGTH } from "./guard.ts";
+import { parseResult } from "./result.ts";
 
 const COLUMNS = { number: "integer", word: "text", amount: "amount", at: "time", day: "day", flag: "flag" } as const;
 const LIMITS = { rows: 10, resultBytes: 10_000 };
@@ -22,12 +23,14 @@ async function written(folder: string): Promise<string> {
 
 const asking =
   (path: string, columns: Columns = COLUMNS) =>
-  (sql: string, limits = LIMITS) =>
-    answerQuery(
-      [{ name: "numbers", files: [path], columns }],
-      { few: "SELECT * FROM numbers WHERE number < 3" },
-      sql,
-      limits,
+  async (sql: string, limits = LIMITS) =>
+    parseResult(
+      await answerQuery(
+        [{ name: "numbers", files: [path], columns }],
+        { few: "SELECT * FROM numbers WHERE number < 3" },
+        sql,
+        limits,
+      ),
     );
 
 test("a table is asked in SQL, and its values come back as they were written", async () => {
@@ -65,6 +68,22 @@ test("more rows than the limit are cut off, and the result says so", async () =>
   expect((await ask("SELECT number FROM numbers")).rows.length).toBe(LIMITS.rows);
   expect(await ask("SELECT * FROM numbers LIMIT 10")).toMatchObject({ truncated: false });
   await expect(ask("SELECT repeat('x', 20000)")).rejects.toThrow("is larger than 10000 bytes");
+});
+
+test("the bound on an answer is on its bytes, and the names and types of its columns are among them", async () => {
+  await using folder = await temporaryFolder();
+  const ask = asking(await written(folder.path));
+  const larger = { failure: "limit", message: expect.stringContaining("is larger than 10000 bytes") };
+  await expect(ask("SELECT repeat('€', 4000)")).rejects.toMatchObject(larger);
+  expect((await ask("SELECT repeat('x', 4000)")).rows[0]?.[0]).toHaveLength(4_000);
+  // Each step doubles the type, and no row has it.
+  const steps = Array.from(
+    { length: 9 },
+    (_, i) => `a${i + 1} AS (SELECT {'${"n".repeat(99)}': x, b: x} x FROM a${i})`,
+  );
+  await expect(ask(`WITH a0 AS (SELECT 1 x), ${steps.join(", ")} SELECT x FROM a9 WHERE false`)).rejects.toMatchObject(
+    larger,
+  );
 });
 
 test("a query is one SELECT over the tables: nothing is written, no file is read, no setting is seen or changed", async () => {

@@ -1,6 +1,6 @@
 /** What an engine's process is asked, and what it replies. */
 import type { ClosedRows, Columns, RowOf, WashRules } from "@tallystick/protocol";
-import type { QueryLimits, QueryResult } from "./database.ts";
+import type { QueryLimits } from "./database.ts";
 import type { AnalyticsFailure } from "./errors.ts";
 import type { Segments } from "./segments.ts";
 
@@ -18,7 +18,7 @@ export type Request =
   | ({ kind: "build"; rules: readonly WashRules[] } & SegmentFolder);
 
 export type Reply =
-  | { kind: "answered"; result: QueryResult }
+  | { kind: "answered"; result: Uint8Array<ArrayBuffer> }
   | { kind: "written"; bytes: Uint8Array<ArrayBuffer> }
   | { kind: "found"; days: string[] }
   | { kind: "built"; segments: Segments }

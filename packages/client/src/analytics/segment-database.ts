@@ -13,7 +13,7 @@ import {
   SHARED_COLUMNS,
   sharedRows,
 } from "@tallystick/protocol";
-import { answerQuery, type QueryLimits, type QueryResult, type Table, writeFiles } from "./database.ts";
+import { answerQuery, type QueryLimits, type Table, writeFiles } from "./database.ts";
 
 /** Counts that add up, by hour and model: what a chart is drawn from without reading a receipt. */
 export const HOUR_COLUMNS = {
@@ -107,13 +107,13 @@ export function writeSegments(folder: string, closed: ClosedRows, sets: readonly
   });
 }
 
-/** Answers one SELECT over the segments in `folder` that are by the rules `key` stands for, of days that are whole. */
+/** Answers one SELECT over the segments in `folder` that are by the rules `key` stands for, of days that are whole: the JSON of a QueryResult. */
 export async function querySegments(
   folder: string,
   key: string,
   sql: string,
   limits: QueryLimits,
-): Promise<QueryResult> {
+): Promise<Uint8Array<ArrayBuffer>> {
   const found = await readdir(folder).catch((): string[] => []);
   const ours = found.filter((name) => NAME.test(name) && name.slice(11).startsWith(key)).sort();
   const whole = new Set(ours.filter((name) => name.endsWith(".receipts.parquet")).map((name) => name.slice(0, 10)));

@@ -1,6 +1,7 @@
 /** `tally rows` and `tally query`: the receipts of closed days as Parquet files, and questions asked of them in SQL. */
 import { hex, KEPT_RULES, rulesDigest } from "@tallystick/protocol";
 import { openEngine } from "../analytics/engine.ts";
+import { parseResult } from "../analytics/result.ts";
 import { buildSegments, segmentKey } from "../analytics/segments.ts";
 import { createHttp, fieldOf } from "../http.ts";
 import { openTree } from "../log/tree.ts";
@@ -89,7 +90,7 @@ async function askFolder(folder: string, { sql, rules: name }: QueryArguments): 
     );
   const engine = openEngine();
   try {
-    const answer = await engine.query(folder, segmentKey(rules), sql);
+    const answer = parseResult(await engine.query(folder, segmentKey(rules), sql));
     return { ...answer, rules: rules.version, rules_digest: hex(rulesDigest(rules)) };
   } finally {
     await engine.close();

@@ -1,6 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { openEngine, readMetadata } from "@tallystick/client/analytics";
+import { openEngine, parseResult, readMetadata } from "@tallystick/client/analytics";
 import { expect, test } from "vitest";
 import { temporaryFolder } from "../../../../test/folder.ts";
 import { answerQuery } from "../../../client/src/analytics/database.ts";
@@ -35,7 +35,7 @@ test("a metric as Parquet has its rows, money to the last unit, and the checkpoi
     await writeFile(path, await format.encode(ANSWER));
     const table = { name: "answer", files: [path], columns: {} };
     const limits = { rows: 10, resultBytes: 10_000 };
-    expect((await answerQuery([table], {}, "SELECT * FROM answer", limits)).rows).toEqual([
+    expect(parseResult(await answerQuery([table], {}, "SELECT * FROM answer", limits)).rows).toEqual([
       ["2026-11-22", "an app", "its name", "12000000000000000000", null, false],
       ["2026-11-23", "plain", null, "-5", "1", true],
     ]);
@@ -49,7 +49,9 @@ test("a metric as Parquet has its rows, money to the last unit, and the checkpoi
       rows: [{ start: "x", key: "y", gross: 0.25, organic: 1, provisional: false }],
     };
     await writeFile(path, await format.encode(shares));
-    expect((await answerQuery([table], {}, "SELECT gross, organic FROM answer", limits)).rows).toEqual([[0.25, 1]]);
+    expect(parseResult(await answerQuery([table], {}, "SELECT gross, organic FROM answer", limits)).rows).toEqual([
+      [0.25, 1],
+    ]);
   } finally {
     await engine.close();
   }
