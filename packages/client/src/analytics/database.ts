@@ -211,8 +211,8 @@ export function answerQuery(
     for (const table of tables) await connection.run(`CREATE VIEW ${quoted(table.name)} AS ${selectOf(table)}`);
     for (const [name, select] of Object.entries(views))
       await connection.run(`CREATE VIEW ${quoted(name)} AS ${select}`);
-    const files = tables.flatMap((table) => table.files.map(text));
-    await connection.run(`SET allowed_paths = [${files.join(", ")}]`);
+    const paths = tables.flatMap((table) => table.files.map(text));
+    await connection.run(`SET allowed_paths = [${paths.join(", ")}]`);
     await connection.run("SET enable_external_access = false");
     await connection.run("SET lock_configuration = true");
     const asked = await connection.runAndReadAll("SELECT json_serialize_sql($1::VARCHAR)", [sql]);
@@ -222,10 +222,11 @@ export function answerQuery(
       return resultOf(await connection.streamAndReadUntil(sql, limits.rows + 1), limits);
     } catch (cause) {
       if (cause instanceof AnalyticsError) throw cause;
-      const said = sentenceOf(cause);
-      // A file that was removed or damaged is not the question's fault, and where it lies is nobody's business.
-      const isOfFile = tables.some((table) => table.files.some((file) => said.includes(dirname(file))));
-      if (isOfFile) throw new AnalyticsError("crashed", "a file of the segments cannot be read", { cause });
+      const files = tables.flatMap((table) => table.files);
+      if (await isOfFile(cause, files))
+        throw new AnalyticsError("crashed", "a file of the segments cannot be read", { cause });
+      // Where the files lie is nobody's business.
+      const said = files.reduce((sentence, file) => sentence.replaceAll(dirname(file), "…"), sentenceOf(cause));
       throw new AnalyticsError("refused", said, { cause });
     }
   });
@@ -259,6 +260,26 @@ function selectOf({ files, columns }: Table): string {
 function cellOf(cell: Json, type: string): Json {
   if (typeof cell !== "string" || !/^(BIGINT|HUGEINT|UBIGINT)$/.test(type)) return cell;
   return Number.isSafeInteger(Number(cell)) ? Number(cell) : cell;
+}
+
+/** What the engine calls its failures where no question is at fault. The kind comes first, and nobody who asks writes before it. */
+const NOT_OF_QUESTION = /^(IO|Invalid|Serialization|INTERNAL) Error: /;
+
+/** Whether it was a file that failed: one that was removed or damaged is not the question's fault. */
+async function isOfFile(error: unknown, files: readonly string[]): Promise<boolean> {
+  const said = error instanceof Error ? error.message : String(error);
+  if (NOT_OF_QUESTION.test(said)) return true;
+  // A question can name a file as well as the engine can: whether the file is whole decides.
+  for (const file of files) if (said.includes(file) && !(await isReadable(file))) return true;
+  return false;
+}
+
+function isReadable(file: string): Promise<boolean> {
+  const everything = `SELECT bit_xor(hash(r)) FROM read_parquet(${text(file)}) r`;
+  return withEngine((connection) => connection.run(everything)).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** What the engine says, without its drawing of where. */

@@ -1,4 +1,4 @@
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Columns } from "@tallystick/protocol";
 import { expect, test } from "vitest";
@@ -134,6 +134,18 @@ test("a query is one SELECT over the tables: nothing is written, no file is read
     "FROM (SHOW ALL TABLES)",
     "FROM (DESCRIBE receipts)",
     "SELECT current_setting('allowed_paths')",
+    `SELECT "Current_Setting"('allowed_paths')`,
+    "SELECT json_serialize_plan('SELECT * FROM numbers')",
+    "SELECT json_serialize_plan('SELECT current_setting(''allowed_paths'')', optimize := true)",
+    "SELECT json_deserialize_sql(json_serialize_sql('SELECT * FROM numbers'))",
+    "SELECT DISTINCT pg_get_viewdef(o) FROM range(30000) t(o)",
+    "SELECT o.pg_get_viewdef() FROM range(9) t(o)",
+    "SELECT main.pg_get_viewdef(1)",
+    "SELECT count(*) FILTER (getvariable('x') IS NULL) FROM numbers",
+    "SELECT format_type(1, 1)",
+    "SELECT get_block_size('memory')",
+    "SELECT error('x')",
+    "SELECT version()",
     "SELECT sleep_ms(1)",
     "SELECT write_log('x')",
     "WITH t AS (SELECT 1) SELECT * FROM main.t, duckdb_settings()",
@@ -150,6 +162,48 @@ test("a query is one SELECT over the tables: nothing is written, no file is read
       failure: "refused",
       message: expect.stringMatching(/^a query is one select over numbers, few: /),
     });
+  }
+});
+
+test("functions that compute of what they are given are allowed, however they are spelt", async () => {
+  await using folder = await temporaryFolder();
+  const ask = asking(await written(folder.path));
+  for (const sql of [
+    "SELECT abs(-1)",
+    "SELECT count(*) - 4999 FROM numbers",
+    "SELECT max(CASE WHEN word ILIKE 'EV%' ESCAPE '!' THEN 1 END) FROM numbers",
+    "SELECT row_number() OVER (ORDER BY number) FROM few LIMIT 1",
+    "SELECT extract(day FROM day)::INT - 21 FROM few LIMIT 1",
+    "SELECT [x + 1 FOR x IN [0]][1]",
+    "SELECT list_transform([0], lambda x: x + 1)[1]",
+    "SELECT '{\"a\": 1}'->'a'",
+    "SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY number) - 2498.5 FROM numbers",
+    "SELECT (current_date > DATE '2020-01-01')::INT",
+    "SELECT count(DISTINCT \"at\" AT TIME ZONE 'UTC') FROM numbers WHERE number = ANY([7])",
+    "SELECT ARRAY(SELECT 1)[1]",
+    "SELECT trim(BOTH 'x' FROM 'x1x')",
+    "SELECT 5 // 4",
+  ])
+    expect(
+      (await ask(sql)).rows.map(([cell]) => Number(cell)),
+      sql,
+    ).toEqual([1]);
+});
+
+test("a failure that names a file is the file's where that cannot be read, and else the question's, and neither shows where it lies", async () => {
+  await using folder = await temporaryFolder();
+  const path = await written(folder.path);
+  const ask = (sql: string) => asking(path)(sql).catch((error: unknown) => error);
+  const naming = `SELECT CAST('${path}' AS INT)`;
+  const refused = await ask(naming);
+  expect(refused).toMatchObject({ failure: "refused", message: expect.stringContaining("numbers.parquet") });
+  expect(String(refused)).not.toContain(folder.path);
+  const whole = await readFile(path);
+  await writeFile(path, whole.fill(7, 100, 2_000)); // Data, and not what the engine looks at before.
+  for (const sql of ['SELECT max(number), sum(hash(word, "at")) FROM numbers', naming]) {
+    const crashed = await ask(sql);
+    expect(crashed, sql).toMatchObject({ failure: "crashed" });
+    expect(String(crashed)).not.toContain(folder.path);
   }
 });
 

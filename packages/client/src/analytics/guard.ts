@@ -1,15 +1,12 @@
 /** Which questions are asked at all: one SELECT over the tables that there are, as the engine's own parser reads it. */
 import { fieldOf } from "../http.ts";
 import { AnalyticsError } from "./errors.ts";
+import { FUNCTIONS, ROW_MAKERS } from "./functions.ts";
 
 /** A question's text. */
 export const QUERY_LENGTH = 16_384;
-/** Functions in a FROM that make rows of nothing but what they are given. All others reach for files, settings or more SQL. */
-const ROW_MAKERS: ReadonlySet<string> = new Set(["range", "generate_series", "unnest", "json_each", "json_tree"]);
 /** What the engine calls its own views: under a name of theirs a question could reach them where that name is not its own. */
 const RESERVED = /^(duckdb|pg|sqlite|pragma|information)_/;
-/** Functions that tell of the machine, or do something to it. */
-const FORBIDDEN: ReadonlySet<string> = new Set(["current_setting", "write_log", "sleep_ms"]);
 
 /** Throws where `serialized`, which is what `json_serialize_sql` gives of `sql`, is more than one SELECT over `tables`. */
 export function checkQuery(sql: string, serialized: string, tables: readonly string[]): void {
@@ -48,7 +45,8 @@ function findStray(node: unknown, tables: ReadonlySet<string>): string | undefin
     const name = String(fieldOf(fieldOf(node, "function"), "function_name")).toLowerCase();
     return ROW_MAKERS.has(name) ? undefined : `${name}()`;
   }
-  if (type === "FUNCTION" && FORBIDDEN.has(text("function_name"))) return `${text("function_name")}()`;
+  const called = fieldOf(node, "function_name");
+  if (called !== undefined && !FUNCTIONS.has(text("function_name"))) return `${text("function_name")}()`;
   if (type === "SHOW_REF") return "show and describe";
   if (type !== "BASE_TABLE") return undefined;
   const isOurs = fieldOf(node, "schema_name") === "" && tables.has(text("table_name"));
