@@ -10,8 +10,12 @@ export type Page = {
   title: string;
   description: string;
   origin: string;
-  /** What it is about, below the brand. */
+  /** What it is headed by, below the brand, where no section of it is that. */
+  heading?: string;
+  /** What it is about. */
   lead: Html;
+  /** What the page begins with, for whoever skips its head. */
+  skipTo: string;
   /** Modules beside the one of every page. */
   scripts: readonly string[];
   main: HtmlValue;
@@ -19,11 +23,16 @@ export type Page = {
 };
 
 /** A complete HTML document. */
-export function renderPage({ title, description, origin, lead, scripts, main, footer }: Page): string {
+export function renderPage({ title, description, origin, heading, lead, skipTo, scripts, main, footer }: Page): string {
   const modules = ["/assets/page.js", ...scripts].map(
     (path) => html`<script type="module" src="${path}"></script>
 `,
   );
+  const h1 =
+    heading === undefined
+      ? undefined
+      : html`<h1>${heading}</h1>
+`;
   return html`<!doctype html>
 <html lang="en">
 <head>
@@ -36,11 +45,11 @@ export function renderPage({ title, description, origin, lead, scripts, main, fo
 <link rel="stylesheet" href="/assets/page.css">
 ${modules}</head>
 <body>
-<a class="skip" href="#main">Skip to the figures</a>
+<a class="skip" href="#main">Skip to ${skipTo}</a>
 <header class="top">
 <p class="brand">${mark()}<span>Tallystick</span></p>
 <p class="origin"><code>${origin}</code></p>
-<p class="lead">${lead}</p>
+${h1}<p class="lead">${lead}</p>
 </header>
 <main id="main" tabindex="-1">
 ${main}</main>

@@ -20,6 +20,7 @@ export function renderHome(view: HomeView): string {
     description: `Decisions relied on, inferences and models of ${origin}: every figure recomputed from one public log.`,
     origin,
     lead: html`A network for AI inference whose every answer leaves a receipt signed by both sides, and whose every figure anybody can recompute.`,
+    skipTo: "the figures",
     scripts: ["/assets/verify.js"],
     main: [
       headline(view),

@@ -14,7 +14,9 @@ export function renderProblems(view: LogView & { problems: readonly ProblemView[
     title: "Errors",
     description: "Every type of refusal: what it means and what to do.",
     origin: view.origin,
+    heading: "Errors",
     lead: html`Why a request is refused, and what to do. <a href="/">The network’s page</a>`,
+    skipTo: "the codes",
     scripts: [],
     main: section(
       "errors",
