@@ -115,7 +115,7 @@ describe("a network in use", () => {
   });
 
   test("draws the days from the figures of the table, each half to its own scale", () => {
-    const chart = /<figure[\s\S]*?<\/figure>/.exec(page)?.[0] ?? "";
+    const chart = /<figure class="day-chart"[\s\S]*?<\/figure>/.exec(page)?.[0] ?? "";
     const heights = (kind: string) =>
       [...chart.matchAll(new RegExp(`<rect class="${kind}" [^>]*height="([\\d.]+)"`, "g"))].map(([, h]) => Number(h));
     expect(heights("valid").slice(-4)).toEqual([60, 0, 15, 15]);

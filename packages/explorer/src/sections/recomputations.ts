@@ -41,9 +41,10 @@ export function recomputations({ closedDays, recomputations: made, auditors, ori
 function recomputationRow({ name, auditor, size, result, agrees, day, disputedDay, index }: RecomputationView): Html {
   const wrong = disputedDay === undefined ? "disagrees" : `disagrees on ${disputedDay}`;
   const says = html`<span class="status" data-status="${agrees ? "ok" : "failed"}">${agrees ? "agrees" : wrong}</span>`;
+  const on = day === undefined ? "open" : html`<time datetime="${day}">${day}</time>`;
   const key = html`<code title="${auditor}">${shortId(auditor)}</code> ${copyButton(auditor, `Copy the id ${auditor}`)}`;
   return html`<tr role="row"><th role="rowheader" scope="row" class="model"><span class="name">${name}</span> ${key}</th>
-${cell("Entry", countOf(index), "count")}${cell("Counted", countOf(size), "count")}${cell("Result", hexCell(result))}${cell("Says", says)}${cell("On (UTC)", day ?? "open")}</tr>
+${cell("Entry", countOf(index), "count")}${cell("Counted", countOf(size), "count")}${cell("Result", hexCell(result), "wide")}${cell("Says", says, "wide")}${cell("On (UTC)", on, "wide")}</tr>
 `;
 }
 
