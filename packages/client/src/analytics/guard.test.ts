@@ -199,11 +199,17 @@ test("a failure that names a file is the file's where that cannot be read, and e
   expect(refused).toMatchObject({ failure: "refused", message: expect.stringContaining("numbers.parquet") });
   expect(String(refused)).not.toContain(folder.path);
   const whole = await readFile(path);
-  await writeFile(path, whole.fill(7, 100, 2_000)); // Data, and not what the engine looks at before.
-  for (const sql of ['SELECT max(number), sum(hash(word, "at")) FROM numbers', naming]) {
-    const crashed = await ask(sql);
-    expect(crashed, sql).toMatchObject({ failure: "crashed" });
-    expect(String(crashed)).not.toContain(folder.path);
+  const all = 'SELECT max(number), sum(hash(word, "at", flag)) FROM numbers';
+  for (const [start, end] of [
+    [4, 40], // The engine names no file.
+    [whole.length - 1_500, whole.length - 1_400], // It does.
+  ]) {
+    await writeFile(path, Buffer.from(whole).fill(0, start, end));
+    for (const sql of [all, naming]) {
+      const crashed = await ask(sql);
+      expect(crashed, sql).toMatchObject({ failure: "crashed" });
+      expect(String(crashed)).not.toContain(folder.path);
+    }
   }
 });
 
