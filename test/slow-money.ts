@@ -87,13 +87,14 @@ export class SlowMoney {
       return says.amount === 0n || says.amount > bill.price ? "wrong_amount" : undefined;
     }
     const charged = good("charge", before).flatMap((other) => other.says.receipts.map(hex));
-    for (const id of says.receipts) {
+    for (const [i, id] of says.receipts.entries()) {
       const bill = billOf(id);
       if (bill === undefined) return "unknown_receipt";
       if (bill.payer !== hex(says.payerTag)) return "wrong_payer";
-      if (charged.includes(hex(id))) return "charged_twice";
+      if (bill.gateway !== hex(signed.keyId)) return "wrong_gateway";
+      const isNamedBefore = says.receipts.slice(0, i).some((other) => hex(other) === hex(id));
+      if (charged.includes(hex(id)) || isNamedBefore) return "charged_twice";
     }
-    if (new Set(says.receipts.map(hex)).size < says.receipts.length) return "charged_twice";
     const due = sum(says.receipts, (id) => (billOf(id)?.price ?? 0n) - refundOf(hex(id), before));
     return due === says.amount ? undefined : "wrong_amount";
   }

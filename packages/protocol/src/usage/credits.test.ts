@@ -84,6 +84,29 @@ test("a gateway gives back nothing of what another gateway's calls cost", async 
   expect(balanceOf(foldOf(log), payer)).toBe(100n);
 });
 
+test("a gateway charges nothing of what another gateway granted, and the one that granted it charges it whole", async () => {
+  const log = await openPaying(300n);
+  await log.enrol("another gateway", "gateway");
+  const ids = [await log.call(PAID), await log.call(PAID), await log.call(PAID)];
+  await log.charge("payer", 100n, ids.slice(1, 2), "another gateway");
+  await log.charge("payer", 300n, ids);
+  const { settlementFaults, credits } = figuresOf(foldOf(log));
+  expect([settlementFaults, credits.charged]).toEqual([{ wrong_gateway: 1 }, "300"]);
+});
+
+test.each<[string, readonly ("A" | "B" | "unknown")[]]>([
+  ["charged_twice", ["A", "A", "unknown"]],
+  ["charged_twice", ["A", "B", "A"]],
+  ["unknown_receipt", ["A", "unknown", "A"]],
+])("a charge has the fault %s by the first of its receipts that has one: %j", async (fault, names) => {
+  const log = await openPaying(300n);
+  const [A, B] = [await log.call(PAID), await log.call(PAID)];
+  const idOf = { A, B, unknown: new Uint8Array(32) };
+  const charged = names.map((name) => idOf[name]);
+  await log.charge("payer", 100n * BigInt(names.length), charged);
+  expect(figuresOf(foldOf(log))).toMatchObject({ settlementFaults: { [fault]: 1 }, credits: { charged: "0" } });
+});
+
 test("a refund after the payout leaves the node owing, and its next earnings pay that first", async () => {
   const log = await openPaying(1_000n);
   const first = await log.call(PAID);

@@ -83,7 +83,7 @@ export function applySettlement(fold: FoldState, index: number, { says, signed }
 
 function settle(fold: FoldState, index: number, says: SettlementPayload, gateway: Key): SettlementFault | undefined {
   if (says.action === "topup") return topUp(fold, index, says);
-  if (says.action === "charge") return charge(fold, says);
+  if (says.action === "charge") return charge(fold, says, gateway);
   if (says.action === "refund") return refund(fold, index, says, gateway);
   return payOut(fold, says);
 }
@@ -107,18 +107,19 @@ function topUp(fold: FoldState, index: number, says: Says<"topup">): SettlementF
   return undefined;
 }
 
-function charge(fold: FoldState, says: Says<"charge">): SettlementFault | undefined {
+function charge(fold: FoldState, says: Says<"charge">, gateway: Key): SettlementFault | undefined {
   const { credits, receipts } = fold;
-  const ids = says.receipts.map(keyOf);
+  const ids = new Set<Key>();
   let total = 0n;
-  for (const id of ids) {
-    const payment = credits.payments.get(id);
-    if (payment === undefined) return "unknown_receipt";
-    if (receipts.get(id)?.payer !== keyOf(says.payerTag)) return "wrong_payer";
-    if (payment.charged) return "charged_twice";
+  for (const id of says.receipts.map(keyOf)) {
+    const [payment, receipt] = [credits.payments.get(id), receipts.get(id)];
+    if (payment === undefined || receipt === undefined) return "unknown_receipt";
+    if (receipt.payer !== keyOf(says.payerTag)) return "wrong_payer";
+    if (receipt.lane.gateway !== gateway) return "wrong_gateway";
+    if (payment.charged || ids.has(id)) return "charged_twice";
+    ids.add(id);
     total += payment.priceAtomic - payment.refundedAtomic;
   }
-  if (new Set(ids).size !== ids.length) return "charged_twice";
   if (total !== says.amount) return "wrong_amount";
   for (const id of ids) {
     const payment = credits.payments.get(id);

@@ -31,7 +31,16 @@ type Happening =
       funder: string | undefined;
       reference: number;
     }
-  | { kind: "charge"; payer: string; from: number; count: number; amount: number | undefined; twice: boolean }
+  | {
+      kind: "charge";
+      payer: string;
+      from: number;
+      count: number;
+      amount: number | undefined;
+      twice: boolean;
+      beside: "nothing" | "first" | "unknown";
+      gateway: string;
+    }
   | { kind: "refund"; payer: string; receipt: number; amount: number; gateway: string }
   | { kind: "payout"; payee: string; amount: number; reference: number };
 type Call = {
@@ -93,6 +102,8 @@ const money: fc.Arbitrary<Happening> = fc.oneof(
       count: fc.nat(3),
       amount: fc.option(fc.nat(40), { nil: undefined, freq: 8 }),
       twice: mostly(false, true),
+      beside: mostly<"nothing" | "first" | "unknown">("nothing", "first", "unknown"),
+      gateway: mostly("gateway", "another gateway"),
     }),
   },
   {
@@ -199,7 +210,9 @@ async function logOf(all: readonly Happening[]): Promise<UsageLog> {
       const { uncharged } = foldOf(log.entries).credits;
       const open = some.twice ? payable : payable.filter((id) => uncharged.has(keyOf(id)));
       const ids = open.slice(some.from % Math.max(1, open.length)).slice(0, 1 + some.count);
-      if (ids.length > 0) await log.charge(some.payer, BigInt(some.amount ?? dueOf(log.entries, ids)), ids);
+      const beside = { nothing: [], first: ids.slice(0, 1), unknown: [new Uint8Array(32)] }[some.beside];
+      const amount = BigInt(some.amount ?? dueOf(log.entries, ids));
+      if (ids.length > 0) await log.charge(some.payer, amount, [...ids, ...beside], some.gateway);
     } else if (some.kind === "refund") {
       const receipt = payable[some.receipt % Math.max(1, payable.length)] ?? new Uint8Array(32);
       await log.refund(some.payer, BigInt(some.amount), receipt, some.gateway);
