@@ -34,6 +34,7 @@ export async function usageVectors(): Promise<object[]> {
     vectorOf("every fault of a settlement", await everySettlementFault()),
     vectorOf("a lot of two verifiers, one of which is absent once", await twoVerifiers()),
     vectorOf("every tier, a dispute upheld, a judge revoked, a day closed", await everyTier()),
+    vectorOf("a receipt that another node signs anew, and one that its own node does", await oneEquivocation()),
     vectorOf("a lot of two calls of which one is drawn by chance and one because it was asked for", await oneAsked()),
   ];
 }
@@ -47,6 +48,15 @@ async function oneDecision(): Promise<UsageLog> {
   await log.rely(first);
   await log.rely(second);
   await log.rely(first, "node");
+  await log.epoch(NOON_SECONDS);
+  return log;
+}
+
+async function oneEquivocation(): Promise<UsageLog> {
+  const log = await UsageLog.open(fixedSigner);
+  await log.enrol("second node", "node");
+  for (const node of ["node", "second node"]) await log.call({ authorization: { nonce: 0 }, node });
+  for (const node of ["node", "node"]) await log.call({ authorization: { nonce: 1 }, node });
   await log.epoch(NOON_SECONDS);
   return log;
 }
@@ -130,10 +140,12 @@ async function everySettlementFault(): Promise<UsageLog> {
   );
   await log.charge("somebody else", 13n, [first]);
   await log.charge("payer", 26n, [first, first]);
+  await log.charge("payer", 39n, [first, first, concat(tagOf("no receipt"), tagOf("no receipt"))]);
   await log.charge("payer", 14n, [first]);
   await log.charge("payer", 13n, [first]);
   await log.charge("payer", 26n, [first, second]);
   await log.enrol("another gateway", "gateway");
+  await log.charge("payer", 13n, [second], "another gateway");
   await log.refund("payer", 2n, second, "another gateway");
   await log.refund("payer", 14n, second);
   await log.refund("payer", 2n, second);
