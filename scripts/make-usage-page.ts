@@ -66,6 +66,7 @@ towards letting stand what may be honest; the floor is none: it is what faking w
   publishers and categories each, \`unpublished\`. Where models are counted or compared, it is none.
 - Weeks begin on Monday; weeks and months are shown up to the day that is asked for, with exact sets.
 - A day is final a day after its end. Until then it is provisional.
+- A count of units over 2^53 − 1 is a text in decimal, as amounts are: sums are exact.
 - What a row does not have is 0 where it is counted, and nothing where it is divided or ordered.
 
 A metric is \`GET /v1/usage/{id}?by=&per=&from=&to=\`, and \`tally usage\`.

@@ -143,7 +143,7 @@ export class Market {
     const fact = factOf(demand, dayOf(atSeconds), atSeconds, lane);
     fact.gross += calls;
     fact.valid += calls;
-    fact.units += calls * units;
+    fact.units += BigInt(calls) * BigInt(units);
     if (funding !== "free") fact.priceAtomic += priceAtomic * BigInt(calls);
     if (funding === "subsidised") fact.subsidisedAtomic += priceAtomic * BigInt(calls);
     const pair = lane.payer + lane.model;

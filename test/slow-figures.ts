@@ -283,6 +283,8 @@ export class SlowLog {
           "broken_terms",
           entry.says.price > says.maxPrice ||
             !isWithinReach(says, published?.manifest) ||
+            !isOnLadder(entry.says.units) ||
+            !isOnLadder(entry.says.outputUnits ?? 0) ||
             says.expiry > (grant?.entry.says.expiry ?? 0) ||
             (entry.says.status === "ok") !== (entry.says.response !== undefined) ||
             (entry.says.status !== "ok" && (entry.says.price > 0n || entry.says.stream !== undefined)) ||
@@ -358,6 +360,13 @@ function orUndefined<T>(parse: () => T): T | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Whether a count is 0 or, for a k up to 64, the least number whose square is not below 2^k. */
+function isOnLadder(count: number): boolean {
+  const square = (n: number) => BigInt(n) * BigInt(n);
+  const isStep = (k: number) => square(count) >= 2n ** BigInt(k) && square(count - 1) < 2n ** BigInt(k);
+  return count === 0 || Array.from({ length: 65 }, (_, k) => k).some(isStep);
 }
 
 /** Whether the tier asked for is one that answers of the model can come to. */

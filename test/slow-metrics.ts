@@ -54,6 +54,11 @@ const four = (figureOf: (stratum: number) => Value): Quad => {
 const fromValid = (figureOf: (stratum: number) => Value) => four((s) => (s === 0 ? null : figureOf(s)));
 const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
 const total = (values: readonly bigint[]) => values.reduce((a, b) => a + b, 0n);
+/** A sum of counts: a text where no number is exact. */
+const exact = (values: readonly number[]): Value => {
+  const whole = total(values.map(BigInt));
+  return whole > 2n ** 53n - 1n ? String(whole) : Number(whole);
+};
 const distinct = <T>(values: readonly T[]) => [...new Set(values)];
 const counted = (names: readonly string[]) => distinct(names).map((name) => names.filter((n) => n === name).length);
 
@@ -270,11 +275,11 @@ export class SlowMetrics {
       );
       put(
         "units",
-        fromValid((s) => sum(of(s).map(({ units }) => units))),
+        fromValid((s) => exact(of(s).map(({ units }) => units))),
       );
       put(
         "output_units",
-        fromValid((s) => sum(of(s).map(({ outputUnits }) => outputUnits))),
+        fromValid((s) => exact(of(s).map(({ outputUnits }) => outputUnits))),
       );
       put("failures", [own.filter(({ reason }) => reason === "not_ok").length, null, null, null]);
       put(
@@ -331,7 +336,7 @@ export class SlowMetrics {
       if (keys[0] !== "model") continue;
       ratioOf(
         "price_per_unit",
-        fromValid((s) => share(gross(s), sum(of(s).map(({ units }) => units)))),
+        fromValid((s) => share(gross(s), total(of(s).map(({ units }) => BigInt(units))))),
       );
     }
     for (const reason of distinct(receipts.flatMap((some) => some.reason ?? []))) {

@@ -174,6 +174,33 @@ export function fieldVectors(): object[] {
 }
 
 export function unitVectors(): object[] {
-  const counts = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 16, 17, 23, 24, 33, 46, 47, 1000, 65_536, 65_537, 2 ** 40 + 1];
+  const counts = [
+    0,
+    1,
+    2,
+    3,
+    4,
+    5,
+    6,
+    7,
+    8,
+    9,
+    12,
+    13,
+    16,
+    17,
+    23,
+    24,
+    33,
+    46,
+    47,
+    1000,
+    65_536,
+    65_537,
+    2 ** 31 + 1,
+    2 ** 32,
+    2 ** 32 + 1,
+    2 ** 40,
+  ];
   return counts.map((count) => ({ desc: `${count} of a unit`, wantErr: false, count, step: unitStep(count) }));
 }

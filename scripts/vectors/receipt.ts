@@ -96,6 +96,12 @@ export async function receiptVectors(): Promise<object[]> {
   await fails("a price for a failed request", "terms", "broken_terms", {
     says: { receipt: (says) => ({ ...without(says), status: "failed", price: 1n }) },
   });
+  for (const [what, counts] of [
+    ["units between two steps", { units: 5 }],
+    ["units over the last step", { units: 2 ** 33 }],
+    ["output units between two steps", { outputUnits: 9 }],
+  ] as const)
+    await fails(what, "terms", "broken_terms", { says: { receipt: (says) => ({ ...says, ...counts }) } });
   await addTiers(add);
   await fails("an authorization that outlives its session", "terms", "broken_terms", {
     says: { authorization: (says) => ({ ...says, expiry: NOON_SECONDS + 3_601 }) },

@@ -79,6 +79,12 @@ describe("an answer that is not the one signed for is never handed over", () => 
         encodeDelivery({ ...delivery, receipt: await receiptThat(({ response: _, ...says }) => says) }),
     ],
     [
+      "units that are no step of the ladder",
+      /the units 5 are no step of the ladder/,
+      async ({ delivery, receiptThat }) =>
+        encodeDelivery({ ...delivery, receipt: await receiptThat((says) => ({ ...says, units: 5 })) }),
+    ],
+    [
       "a price over the maximum",
       /price is over the maximum/,
       async ({ asked, delivery, receiptThat }) => {

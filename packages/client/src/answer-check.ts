@@ -1,6 +1,7 @@
 /** What an answer is held to before it is given out: the receipt that came with it, and what was signed to ask for it. */
 import {
   type Authorization,
+  brokenCounts,
   type Check,
   commit,
   equal,
@@ -59,6 +60,8 @@ export async function checkAnswer(asked: Asked, answered: Answered, nodeKeys: No
     throw fail("the receipt is not for the authorization that was sent");
   const { says: receipt, signed } = entry;
   if (receipt.price > terms.maxPrice) throw fail("the receipt's price is over the maximum");
+  const counts = brokenCounts(receipt);
+  if (counts !== undefined) throw fail(counts);
   if (receipt.status !== "ok") throw fail(`the receipt is of status ${receipt.status}, and yet an answer came`);
   const { salt, answer, stream, beside } = answered;
   if (receipt.response === undefined || !equal(commit("response", salt, answer).digest, receipt.response.digest))

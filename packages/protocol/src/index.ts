@@ -68,7 +68,7 @@ export * from "./receipt/file.ts";
 export * from "./receipt/history.ts";
 export * from "./receipt/lot-opening.ts";
 export * from "./receipt/stream.ts";
-export { unmetTier } from "./receipt/terms.ts";
+export { brokenCounts, unmetTier } from "./receipt/terms.ts";
 export * from "./receipt/tiers.ts";
 export * from "./receipt/verify.ts";
 export { keyId, parseSigned, type Signed, type Signer, signedId, signPayload, verifySigned } from "./sign/cose.ts";

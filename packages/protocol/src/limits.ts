@@ -4,6 +4,8 @@
 export const ENTRY_SIZE_BYTES = 65_535;
 /** A receipt entry, authorization included. */
 export const RECEIPT_SIZE_BYTES = 1_024;
+/** Units of a receipt, and output units: the last step of their ladder, so that none is over it. */
+export const RECEIPT_UNITS = 2 ** 32;
 /** Frames of a streamed answer: what a receipt's chain may count. */
 export const STREAM_FRAMES = 0xffff_ffff;
 /** A request authorization: the longest has 317, and a receipt with every field at its longest has room for this. */

@@ -18,7 +18,7 @@ import {
 } from "../cbor/codec.ts";
 import type { Commitment } from "../entry/payload.ts";
 import { encodeJson, isJsonObject, type JsonObject, parseCanonicalJson } from "../json/canonical.ts";
-import { CALL_SIZE_BYTES, NAME_LENGTH, TENSOR_RANK, TENSORS_PER_CALL } from "../limits.ts";
+import { CALL_SIZE_BYTES, NAME_LENGTH, RECEIPT_UNITS, TENSOR_RANK, TENSORS_PER_CALL } from "../limits.ts";
 import { datatypeCode } from "../model/codec.ts";
 import { type JsonOperation, OPERATIONS } from "./operation.ts";
 import { type Tensor, tensorFault } from "./tensor.ts";
@@ -178,11 +178,12 @@ export function commitField(field: CommittedField, responseSalt: Uint8Array, byt
 }
 
 /**
- * The least step of the ladder 0, 1, 2, 3, 4, 6, 8, 12, 16, 23, … (2^(k/2), rounded up) that is not below `count`, so that
- * a count in clear tells little about content.
+ * The least step of the ladder 0, 1, 2, 3, 4, 6, 8, 12, 16, 23, … 2^32 (2^(k/2), rounded up) that is not below `count`, so that
+ * a count in clear tells little about content; of more than the last step, that.
  */
 export function unitStep(count: number): number {
   if (!(count > 0)) return 0; // What is no number counts nothing.
+  if (count > RECEIPT_UNITS) return RECEIPT_UNITS;
   for (let power = 1; ; power *= 2) {
     if (count <= power) return power;
     const between = Math.ceil(power * Math.SQRT2);

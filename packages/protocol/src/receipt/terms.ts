@@ -1,5 +1,7 @@
 /** Whether what was answered is within what was asked: one rule for whoever verifies a receipt and for the fold. */
+import { unitStep } from "../call/call.ts";
 import type { AuthorizationPayload, GrantPayload, ReceiptPayload } from "../entry/payload.ts";
+import { RECEIPT_UNITS } from "../limits.ts";
 import type { Manifest } from "../model/manifest.ts";
 
 /** Which term is broken, in words, or undefined. `expiry` is the grant's, `manifest` that of the model asked for. */
@@ -16,7 +18,17 @@ export function brokenTerm(
     return `a receipt of status ${status} ${response ? "has" : "lacks"} a response`;
   if (status !== "ok" && price > 0n) return `a receipt of status ${status} has the price ${price}`;
   if (status !== "ok" && says.stream !== undefined) return `a receipt of status ${status} is for a stream`;
-  return manifest === undefined ? undefined : (unmetTier(asked, manifest) ?? brokenProvenance(says, manifest));
+  const counts = brokenCounts(says);
+  if (counts !== undefined || manifest === undefined) return counts;
+  return unmetTier(asked, manifest) ?? brokenProvenance(says, manifest);
+}
+
+/** Which count of a receipt is no step of the ladder, in words: it tells more than it may, or has no bound. */
+export function brokenCounts({ units, outputUnits = 0 }: Pick<ReceiptPayload, "units" | "outputUnits">) {
+  if (unitStep(units) !== units) return `the units ${units} are no step of the ladder up to ${RECEIPT_UNITS}`;
+  if (unitStep(outputUnits) !== outputUnits)
+    return `the output units ${outputUnits} are no step of the ladder up to ${RECEIPT_UNITS}`;
+  return undefined;
 }
 
 type TermsOfModel = Pick<Manifest, "upstream" | "engine" | "tolerance" | "circuit">;

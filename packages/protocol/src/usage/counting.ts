@@ -61,8 +61,8 @@ function countInference(cell: Cell, fact: Fact, event: Event & { kind: "inferenc
   cell.revenue.grossAtomic += event.priceAtomic;
   cell.revenue.subsidisedAtomic += event.subsidisedAtomic;
   fact.valid++;
-  fact.units += event.units;
-  fact.outputUnits += event.outputUnits;
+  if (event.units > 0) fact.units += BigInt(event.units);
+  if (event.outputUnits > 0) fact.outputUnits += BigInt(event.outputUnits);
   fact.priceAtomic += event.priceAtomic;
   fact.subsidisedAtomic += event.subsidisedAtomic;
 }

@@ -85,6 +85,11 @@ test.each(pairs)("of %s and %s, the first is the reason", async (first, _, chang
 test.each<[string, CallChanges["receipt"]]>([
   ["says an upstream gave what its node ran", { provenance: "relayed" }],
   ["names an upstream for what its node ran", { upstream: { name: "acme", model: new Uint8Array(32) } }],
+  ["has units between two steps of the ladder", { units: 5 }],
+  ["has units over the last step", { units: 2 ** 33 }],
+  ["has as many units as a number can say", { units: Number.MAX_SAFE_INTEGER }],
+  ["has output units between two steps of the ladder", { outputUnits: 24 }],
+  ["has output units over the last step", { outputUnits: 2 ** 32 + 1 }],
   ["failed and is for a stream", { status: "failed", stream: { frames: 1, head: new Uint8Array(32) } }],
 ])("a receipt that %s does not count, by the fold and by the slow one", async (_, receipt) => {
   const log = await UsageLog.open();

@@ -46,9 +46,9 @@ export type Fact = {
   gross: number;
   valid: number;
   exclusions: Map<Exclusion, number>;
-  /** Of the valid: the manifest's units and the output units, as the receipts have them. */
-  units: number;
-  outputUnits: number;
+  /** Of the valid: the manifest's units and the output units, as the receipts have them. Two million receipts come to 2^53. */
+  units: bigint;
+  outputUnits: bigint;
   /** Of the valid: what they cost, and the part of it that was an operator's money. */
   priceAtomic: bigint;
   subsidisedAtomic: bigint;
@@ -207,8 +207,8 @@ function createFact(lane: Lane, hour: number): Fact {
     gross: 0,
     valid: 0,
     exclusions: new Map(),
-    units: 0,
-    outputUnits: 0,
+    units: 0n,
+    outputUnits: 0n,
     priceAtomic: 0n,
     subsidisedAtomic: 0n,
     later: undefined,

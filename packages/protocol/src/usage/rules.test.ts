@@ -53,6 +53,8 @@ type Call = {
   price: bigint;
   traffic: "production" | "test" | "probe";
   decision: number | undefined;
+  units: number;
+  outputUnits: number | undefined;
 };
 
 const session = fc.constantFrom("session", "second", "relier", "node");
@@ -69,6 +71,9 @@ const call: fc.Arbitrary<Call> = fc.record({
   price: mostly(0n, 3n, 6n),
   traffic: mostly<"production" | "test" | "probe">("production", "test", "probe"),
   decision: fc.option(fc.nat(2), { nil: undefined }),
+  // Steps of the ladder, and what is between two or over the last.
+  units: mostly(1, 0, 23, 5, 2 ** 32, 2 ** 32 + 1, 2 ** 33),
+  outputUnits: mostly<number | undefined>(undefined, 3, 5, 2 ** 40),
 });
 const paidCall: fc.Arbitrary<Call> = call.chain((some) =>
   fc.record({ session: mostly("paying", "paying too"), price: mostly(13n, 12n, 14n, 21n) }).map((paid) => ({
@@ -246,14 +251,16 @@ function dueOf(entries: readonly Entry[], ids: readonly Uint8Array[]): bigint {
   }, 0n);
 }
 
-function callOf(log: UsageLog, { nonce, decision, traffic, status, price, asker, ...rest }: Call): Promise<Uint8Array> {
+function callOf(log: UsageLog, call: Call): Promise<Uint8Array> {
+  const { nonce, decision, traffic, status, price, units, outputUnits, asker, ...rest } = call;
+  const receipt = { status, price, units, ...(outputUnits === undefined ? {} : { outputUnits }) };
   const authorization = {
     traffic,
     maxPrice: rest.model === "example/priced" ? 20n : 5n,
     ...(nonce === undefined ? {} : { nonce }),
     ...(decision === undefined ? {} : { decision: new Uint8Array(16).fill(decision) }),
   };
-  return log.call({ ...rest, ...(asker === undefined ? {} : { asker }), authorization, receipt: { status, price } });
+  return log.call({ ...rest, ...(asker === undefined ? {} : { asker }), authorization, receipt });
 }
 
 function never(): never {

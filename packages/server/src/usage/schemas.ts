@@ -77,7 +77,9 @@ export function queryOf({ by, per }: Metric) {
 
 const Value = z
   .union([z.number(), z.string(), z.null()])
-  .describe("A count or a ratio; money as atomic units in a text; null where there is nothing to divide by.");
+  .describe(
+    "A count or a ratio; money as atomic units in a text, as is a count of units over 2^53 − 1; null where there is nothing to divide by.",
+  );
 
 export const Row = z.strictObject({
   start: z.string().describe("When its period begins: a day, an hour in RFC 3339, or open."),

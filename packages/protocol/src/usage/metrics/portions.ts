@@ -8,8 +8,8 @@ import type { Series } from "./series.ts";
 /** What valid receipts come to, and what was said meanwhile of those that are judged alike. */
 export type Sums = Later & {
   inferences: number;
-  units: number;
-  outputUnits: number;
+  units: bigint;
+  outputUnits: bigint;
   tiers: Record<Grade, number>;
   /** Undefined where there is none: most lanes wait for no check. */
   lags: Map<number, number> | undefined;
@@ -38,8 +38,8 @@ export type Portion = {
 export function createSums(): Sums {
   return {
     inferences: 0,
-    units: 0,
-    outputUnits: 0,
+    units: 0n,
+    outputUnits: 0n,
     acknowledged: 0,
     tiers: { none: 0, signed: 0, attested: 0, reexecuted: 0, proved: 0 },
     lags: undefined,
@@ -56,8 +56,8 @@ type Added = Omit<Sums, "inferences" | keyof Later>;
 
 export function addSums(into: Sums, from: Added, inferences: number): void {
   into.inferences += inferences;
-  into.units += from.units;
-  into.outputUnits += from.outputUnits;
+  if (from.units > 0n) into.units += from.units;
+  if (from.outputUnits > 0n) into.outputUnits += from.outputUnits;
   into.ownAcknowledged += from.ownAcknowledged;
   addTiers(into.tiers, from.tiers);
   if (from.lags !== undefined && from.lags.size > 0) {

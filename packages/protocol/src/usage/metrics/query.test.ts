@@ -90,3 +90,24 @@ test("of what there is no figure of, one sentence says what there is", () => {
   refusal({ by: "column", shares: true }).toThrow("inferences by column does not add up to a whole");
   refusal({ metric: "hits" }).toThrow(NoSuchFigure);
 });
+
+test("what is left of counts is exact over 2^53, where a count is a text", () => {
+  const most = Number.MAX_SAFE_INTEGER;
+  const [day, document] = documentOf("2026-11-22", { a: 0 });
+  const unitsOf = (count: number | string): Row => ({ units: [null, count, count, 0] });
+  const rows = {
+    a: unitsOf(String(2n ** 60n)),
+    b: unitsOf(most),
+    c: unitsOf(2),
+    d: unitsOf(1),
+    e: unitsOf("9007199254740993"),
+  };
+  const groups: DayDocument["groups"] = [{ per: "day", start: day, by: "model", rows }];
+  const leftOf = (top: number) => {
+    const asked = { metric: "units", top, strata: ["valid", "floor"] } as const;
+    return query(asked, new Map([[day, { ...document, groups }]])).find(({ key }) => key === "other");
+  };
+  expect(leftOf(1)).toMatchObject({ valid: String(BigInt(most) + 9007199254740993n + 3n), floor: 0 });
+  expect(leftOf(2)).toMatchObject({ valid: String(BigInt(most) + 3n), floor: 0 });
+  expect(leftOf(3)).toMatchObject({ valid: 3, floor: 0 });
+});

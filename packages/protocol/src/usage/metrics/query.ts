@@ -5,7 +5,7 @@ import { findMetric, METRICS, type MetricId } from "./catalogue.ts";
 import { monthOf, weekOf } from "./days.ts";
 import type { Group } from "./documents.ts";
 import { type Dimension, type Metric, OTHER, PARTS, type Period } from "./metric.ts";
-import type { Quad, Value } from "./rows.ts";
+import { countValue, type Quad, type Value } from "./rows.ts";
 
 export type Query = {
   metric: string;
@@ -167,7 +167,8 @@ function added(a: Quad, b: Quad): Quad {
   const sum = (at: 0 | 1 | 2 | 3): Value => {
     const [one, other] = [a[at], b[at]];
     if (one === null || other === null) return null;
-    return typeof one === "string" ? String(BigInt(one) + BigInt(other)) : one + Number(other);
+    const whole = BigInt(one) + BigInt(other);
+    return typeof one === "string" && typeof other === "string" ? String(whole) : countValue(whole);
   };
   return [sum(0), sum(1), sum(2), sum(3)];
 }

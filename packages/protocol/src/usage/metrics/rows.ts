@@ -41,6 +41,11 @@ export function amountsOf({ sums }: Tally, amountOf: (sums: Sums) => bigint): [b
   return [labelled + organic + floor, organic + floor, floor];
 }
 
+/** A count as a figure: a number while numbers are exact, and else a text in decimal, as amounts are. */
+export function countValue(count: bigint): number | string {
+  return count <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(count) : String(count);
+}
+
 /** How many are of at least each rank. */
 export function countRanks(ranks: Iterable<Rank>): Shares {
   const counts: Shares = [0, 0, 0, 0];
@@ -80,8 +85,12 @@ const ratios = (above: readonly (number | bigint)[], below: readonly (number | b
 export function putSums(row: Row, tally: Tally): void {
   put(row, "inferences", inferencesOf(tally));
   const putCount = (id: MetricId, countOf: (sums: Sums) => number) => put(row, id, [null, ...countsOf(tally, countOf)]);
-  putCount("units", ({ units }) => units);
-  putCount("output_units", ({ outputUnits }) => outputUnits);
+  const putUnits = (id: MetricId, unitsOf: (sums: Sums) => bigint) => {
+    const [valid, organic, floor] = amountsOf(tally, unitsOf);
+    put(row, id, [null, countValue(valid), countValue(organic), countValue(floor)]);
+  };
+  putUnits("units", ({ units }) => units);
+  putUnits("output_units", ({ outputUnits }) => outputUnits);
   putCount("acknowledged", ({ acknowledged }) => acknowledged);
   for (const grade of GRADES)
     putCount(grade === "none" ? "untrusted_inferences" : `${grade}_inferences`, ({ tiers }) => tiers[grade]);
@@ -140,7 +149,7 @@ export function putSets(row: Row, tally: Tally): void {
 
 /** Of a model alone: units of two are not of one kind. */
 export function putUnitPrice(row: Row, tally: Tally): void {
-  const units = countsOf(tally, (sums) => sums.units);
+  const units = amountsOf(tally, (sums) => sums.units);
   putRatio(row, "price_per_unit", ratios(amountsOf(tally, pricesOf), units));
 }
 

@@ -6,7 +6,7 @@ import type { Trade, Window } from "./trades.ts";
 const DAY_SECONDS = 86_400;
 
 /** One payer cluster at one model: when it first called it, and what it asked for in the window. */
-type Starter = { payer: Key; startSeconds: number; calls: number; units: number };
+type Starter = { payer: Key; startSeconds: number; calls: number; units: bigint };
 
 /**
  * Labels what the members of a cohort bought of the model that they came to together; of others of that model nothing. Gives how
@@ -92,11 +92,11 @@ function cohortsOf(starters: readonly Starter[], endSeconds: number, cohort: Was
 /** Those near the middle one, in calls and in units a call, where they are nearly all and their calls vary little. */
 function alikeOf(together: readonly Starter[], cohort: WashRules["cohort"]): readonly Starter[] {
   const isNear = [
-    ({ calls }: Starter) => calls,
-    ({ calls, units }: Starter) => Math.floor((1_000 * units) / calls),
+    ({ calls }: Starter) => BigInt(calls),
+    ({ calls, units }: Starter) => (1_000n * units) / BigInt(calls),
   ].map((measure) => {
-    const middle = together.map(measure).sort((a, b) => a - b)[(together.length - 1) >> 1] ?? 0;
-    return (one: Starter) => 2 * measure(one) >= middle && measure(one) <= 2 * middle;
+    const middle = together.map(measure).sort((a, b) => (a < b ? -1 : a > b ? 1 : 0))[(together.length - 1) >> 1] ?? 0n;
+    return (one: Starter) => 2n * measure(one) >= middle && measure(one) <= 2n * middle;
   });
   const alike = together.filter((one) => isNear.every((isNearBy) => isNearBy(one)));
   if (alike.length < cohort.fewest || alike.length * 1_000 < cohort.alikePerMille * together.length) return [];

@@ -26,7 +26,8 @@ export type Trade = {
   /** Of a payer with a tag a day: the days with a valid receipt. */
   days: readonly string[];
   valid: number;
-  units: number;
+  /** Units and output units together: what was asked for, as far as anybody says. */
+  units: bigint;
   /** What the payer's own money paid, less what was refunded of it before its day was closed. */
   paidAtomic: bigint;
   /** That, and what was refunded in the window of days that were closed before. */
@@ -102,7 +103,7 @@ function tradeOf({ models }: FoldState, { clusterOf, linkOf }: Clusters, lane: L
     link,
     days: NO_DAYS,
     valid: 0,
-    units: 0,
+    units: 0n,
     paidAtomic: 0n,
     refundedAtomic: 0n,
     lateAtomic: 0n,

@@ -100,7 +100,7 @@ export const MONEY = [
     by: ["model"],
     per: SETS,
     strata: FROM_VALID,
-    gamedBy: "refunds, which it does not take off; units are rounded up",
+    gamedBy: "refunds, which it does not take off; units are the node's word, and rounded up",
   },
   {
     id: "cost_to_fake_rank",

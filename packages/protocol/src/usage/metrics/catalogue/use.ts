@@ -25,7 +25,8 @@ export const USE = [
     by: ALL_PARTS,
     per: PERIODS,
     strata: FROM_VALID,
-    gamedBy: "long inputs of no use; units of two models are not comparable, and are rounded up",
+    gamedBy:
+      "a node that states more than it ran, up to 2^32 a receipt, which costs nothing where the call is free: it is the node's word; long inputs of no use; units of two models are not comparable, and are rounded up",
   },
   {
     id: "output_units",
@@ -37,7 +38,8 @@ export const USE = [
     by: ALL_PARTS,
     per: PERIODS,
     strata: FROM_VALID,
-    gamedBy: "long answers of no use; tokenizers differ between models, and counts are rounded up",
+    gamedBy:
+      "a node that states more than it gave, as units; long answers of no use; tokenizers differ between models, and counts are rounded up",
   },
   {
     id: "failures",
