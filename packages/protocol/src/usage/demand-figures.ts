@@ -43,7 +43,10 @@ export function judgedCounts({ demand }: FoldState, day: string, { labels, floor
 export type JudgedDemand = {
   /** The judged counts of every day: closed days as they were judged, the others as of the log. */
   days: ReadonlyMap<string, readonly JudgedCount[]>;
-  /** By model: how many parties paid for valid receipts with money whose funder the log names, in the rules' days up to now. */
+  /**
+   * By model: how many parties paid for valid receipts with money whose funder the log names, in the rules' days up to now;
+   * anonymous payers left out.
+   */
   payingParties: ReadonlyMap<Key, number>;
   clusters: Clusters;
 };
@@ -85,8 +88,15 @@ function payingParties(
   for (const [day, lanes] of fold.demand.facts) {
     if (day < window.first) continue;
     for (const [lane, facts] of lanes) {
-      const { model, payer, funding } = lane;
-      if (funding !== "funded" || givenBack.has(lane) || facts.every(({ valid }) => valid === 0)) continue;
+      const { model, payer, funding, tagMode } = lane;
+      // Nobody can tell anonymous payers apart, nor whose money theirs is.
+      if (
+        funding !== "funded" ||
+        tagMode === "anonymous" ||
+        givenBack.has(lane) ||
+        facts.every(({ valid }) => valid === 0)
+      )
+        continue;
       if (OWN_MONEY.has(labels.get(day)?.get(lane))) continue;
       const paying = parties.get(model);
       if (paying === undefined) parties.set(model, new Set([clusterOf(payer)]));

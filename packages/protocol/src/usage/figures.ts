@@ -53,7 +53,7 @@ export type ModelFigures = Counts & {
   /** The last day with a valid inference; `null` before the first. */
   lastUsedDay: string | null;
   demand: DemandFigures & {
-    /** Parties that paid for valid inferences with money whose funder the log names, in thirty days. */
+    /** Parties that paid for valid inferences with money whose funder the log names, in thirty days; none that is anonymous. */
     payingParties: number;
   };
   verification: CoverageFigures & { recent: Bound };

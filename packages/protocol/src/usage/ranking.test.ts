@@ -17,8 +17,9 @@ async function openMarket(...models: string[]): Promise<UsageLog> {
   return log;
 }
 
-async function pay(log: UsageLog, payer: string, funder: string): Promise<void> {
-  await log.grant(payer, payer, "account", payer, { paymentClass: "credits", budget: 100_000_000n });
+async function pay(log: UsageLog, payer: string, funder: string, tagMode?: "anonymous"): Promise<void> {
+  const mode = tagMode === undefined ? {} : { tagMode };
+  await log.grant(payer, payer, "account", payer, { paymentClass: "credits", budget: 100_000_000n, ...mode });
   await log.topUp(payer, 100_000_000n, { funder: sha256(utf8(funder)) });
 }
 
@@ -84,5 +85,27 @@ test("where nobody can tell what of it is demand, what more parties paid for ran
     ["example/farmed", 0],
     ["example/whale", 0],
     ["example/free", 0],
+  ]);
+});
+
+test("parties that pay are told apart: anonymous tags raise no rank, whoever's money theirs is", async () => {
+  const log = await openMarket("example/anonymous", "example/used");
+  for (let i = 0; i < 5; i++) {
+    await pay(log, `purse ${i}`, `mask ${i}`, "anonymous");
+    await log.call({ session: `purse ${i}`, model: "example/anonymous", ...PAID });
+    // The seller's own purses: with stable tags they would be no parties for the link.
+    await log.affiliate(`purse ${i}`, ["node"], `purse ${i}`);
+  }
+  await log.affiliate(
+    "node",
+    [0, 1, 2, 3, 4].map((i) => `purse ${i}`),
+  );
+  await pay(log, "payer", "funder");
+  await log.call({ session: "payer", model: "example/used", ...PAID });
+  await log.epoch(NOON_SECONDS);
+  const paying = figuresOfLog(log).models.filter(({ gross }) => gross > 0);
+  expect(paying.map(({ name, demand }) => [name, demand.payingParties])).toEqual([
+    ["example/used", 1],
+    ["example/anonymous", 0],
   ]);
 });
