@@ -2,12 +2,13 @@
  * Runs models again in a process of its own, which gets the processor when nobody else wants it. It is started when there is
  * something to judge, and ended when there was nothing for a while: a model that is loaded takes memory.
  */
-import { type ChildProcess, fork } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { constants, setPriority } from "node:os";
+import { constants, getPriority, setPriority } from "node:os";
 import { fileURLToPath } from "node:url";
 import type { Manifest } from "@tallystick/protocol";
 import type { JudgeReply, JudgeRequest } from "./judge-child.ts";
+import { forkProcess } from "./platform/child-process.ts";
 import type { Report } from "./platform/http.ts";
 import type { Claim, Judge, Reexecution } from "./verifier/cases.ts";
 
@@ -35,7 +36,7 @@ export function createJudgeProcess({ folder, prepare, report, idleMs = IDLE_MS }
   let isClosed = false;
 
   function start(): ChildProcess {
-    const started = fork(CHILD, [], {
+    const started = forkProcess(CHILD, [], {
       ...{ serialization: "advanced", env: {}, execArgv: [] },
       stdio: ["ignore", "ignore", "inherit", "ipc"],
     });
@@ -55,7 +56,7 @@ export function createJudgeProcess({ folder, prepare, report, idleMs = IDLE_MS }
 
   function lower(pid: number): void {
     try {
-      setPriority(pid, constants.priority.PRIORITY_BELOW_NORMAL);
+      setPriority(pid, Math.max(getPriority(), constants.priority.PRIORITY_BELOW_NORMAL));
     } catch (error) {
       report("the judge's process has no low priority", { error: String(error) });
     }

@@ -51,9 +51,12 @@ const RETRY_MS = 60_000;
 
 const CODES: Record<AnalyticsFailure, ErrorCode> = {
   refused: "invalid_request",
-  limit: "limit_exceeded",
+  limit: "invalid_request",
+  deadline: "deadline_exceeded",
   missing: "unavailable",
   busy: "unavailable",
+  cancelled: "cancelled",
+  closed: "unavailable",
   crashed: "internal",
 };
 

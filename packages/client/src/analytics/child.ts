@@ -1,6 +1,5 @@
 /** The process of an engine: what takes too long or too much there is ended with it, and it has neither keys nor a network. */
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseCheckpoint } from "@tallystick/protocol";
 import { openFolderSource } from "../cli/folder-source.ts";
@@ -45,14 +44,9 @@ async function treeOf(folder: string): Promise<LogTree> {
 }
 
 async function parquetOf(request: Request & { kind: "parquet" }): Promise<Uint8Array<ArrayBuffer>> {
-  const folder = await mkdtemp(join(tmpdir(), "tallystick-"));
-  try {
-    const path = join(folder, "rows.parquet");
-    await writeParquet(path, request);
-    return new Uint8Array(await readFile(path));
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  const path = join(request.folder, "rows.parquet");
+  await writeParquet(path, request);
+  return new Uint8Array(await readFile(path));
 }
 
 function tell(done: number, total: number): void {

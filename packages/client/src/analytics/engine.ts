@@ -1,11 +1,12 @@
 /** The engine as others see it: a process that is asked one thing at a time, within a deadline and a bound on memory. */
 import { type ChildProcess, fork } from "node:child_process";
-import { readFile } from "node:fs/promises";
-import { constants, setPriority } from "node:os";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { constants, getPriority, setPriority, tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { ClosedRows, Columns, RowOf, WashRules } from "@tallystick/protocol";
 import type { QueryLimits } from "./database.ts";
-import { AnalyticsError } from "./errors.ts";
+import { AnalyticsError, type AnalyticsFailure } from "./errors.ts";
 import type { Progress, Reply, Request, SegmentFolder } from "./messages.ts";
 import type { Segments } from "./segments.ts";
 
@@ -48,13 +49,17 @@ export type Engine = {
   close(): Promise<void>;
 };
 
+/** `scratchFolder` is where files are made that are handed over and removed; it is there. */
+export type EngineOptions = Partial<EngineLimits & { scratchFolder: string }>;
+
 const SAMPLE_MS = 50;
 const UNHEARD = "nobody waits for the answer";
+const CLOSED = "the engine is closed";
 // Compiled code, also where this file runs as its source: a child cannot be told how to read that.
 const ENTRY = fileURLToPath(new URL("../../dist/analytics/child.js", import.meta.url));
 
 /** Opens an engine. Its process starts when it is first asked, and gives way to whoever else wants the processor. */
-export function openEngine(given: Partial<EngineLimits> = {}): Engine {
+export function openEngine({ scratchFolder = tmpdir(), ...given }: EngineOptions = {}): Engine {
   const limits = { ...ENGINE_LIMITS, ...given };
   let child: ChildProcess | undefined;
   let queue: Promise<unknown> = Promise.resolve();
@@ -64,16 +69,11 @@ export function openEngine(given: Partial<EngineLimits> = {}): Engine {
 
   function current(): ChildProcess {
     if (child !== undefined) return child;
-    const started = fork(ENTRY, [], {
-      // What is made of one batch of rows is all garbage after it.
-      ...{ serialization: "advanced", env: {}, execArgv: ["--max-semi-space-size=32"] },
-      stdio: ["ignore", "ignore", "ignore", "ipc"],
-    });
-    if (started.pid !== undefined) setPriority(started.pid, constants.priority.PRIORITY_BELOW_NORMAL);
+    const started = start();
+    child = started;
     started.once("exit", () => {
       if (child === started) child = undefined;
     });
-    child = started;
     return started;
   }
 
@@ -88,10 +88,11 @@ export function openEngine(given: Partial<EngineLimits> = {}): Engine {
   }
 
   async function askNow(request: Request, timeoutMs: number, signal: AbortSignal | undefined): Promise<Reply> {
-    if (isClosed) throw new AnalyticsError("crashed", "the engine is closed");
-    if (signal?.aborted) throw new AnalyticsError("crashed", UNHEARD);
+    if (isClosed) throw new AnalyticsError("closed", CLOSED);
+    if (signal?.aborted) throw new AnalyticsError("cancelled", UNHEARD);
     clearTimeout(idle);
     const reply = await exchange(current(), request, { ...limits, timeoutMs }, signal);
+    if (reply.kind === "fault" && isClosed) throw new AnalyticsError("closed", CLOSED);
     if (reply.kind === "fault" && reply.failure !== "refused") await end();
     idle = setTimeout(() => void end(), limits.idleMs).unref();
     return reply;
@@ -121,7 +122,13 @@ export function openEngine(given: Partial<EngineLimits> = {}): Engine {
       return (await ask(request, "answered", timeoutMs, signal)).result;
     },
     async parquet(columns, rows, metadata) {
-      return (await ask({ kind: "parquet", columns, rows, metadata }, "written")).bytes;
+      // Made and removed here: the process that writes into it may be killed.
+      const folder = await mkdtemp(join(scratchFolder, "tallystick-"));
+      try {
+        return (await ask({ kind: "parquet", folder, columns, rows, metadata }, "written")).bytes;
+      } finally {
+        await rm(folder, { recursive: true, force: true });
+      }
     },
     async find(segments, days, rules) {
       return (await ask({ kind: "find", ...segments, days, rules }, "found")).days;
@@ -140,6 +147,34 @@ export function openEngine(given: Partial<EngineLimits> = {}): Engine {
   };
 }
 
+/** Starts an engine's process, with a low priority. Throws where the system starts none: no descriptor is left, or no process. */
+function start(): ChildProcess {
+  const started = forked();
+  started.on("error", () => {}); // Whoever waits for a reply hears it too; without a pid it comes a moment later, to nobody.
+  // One that did not start is neither asked nor killed: without a pid that would be the group that this process is of.
+  if (started.pid === undefined) throw new AnalyticsError("busy", NOT_STARTED);
+  try {
+    setPriority(started.pid, Math.max(getPriority(), constants.priority.PRIORITY_BELOW_NORMAL));
+  } catch {
+    // It answers the same with the priority that it has.
+  }
+  return started;
+}
+
+const NOT_STARTED = "no process can be started at the moment: ask again later";
+
+function forked(): ChildProcess {
+  try {
+    return fork(ENTRY, [], {
+      // What is made of one batch of rows is all garbage after it.
+      ...{ serialization: "advanced", env: {}, execArgv: ["--max-semi-space-size=32"] },
+      stdio: ["ignore", "ignore", "ignore", "ipc"],
+    });
+  } catch (cause) {
+    throw new AnalyticsError("busy", NOT_STARTED, { cause });
+  }
+}
+
 function isOf<K extends Reply["kind"]>(reply: Reply, kind: K): reply is Extract<Reply, { kind: K }> {
   return reply.kind === kind;
 }
@@ -152,6 +187,8 @@ function exchange(
   signal: AbortSignal | undefined,
 ): Promise<Reply> {
   return new Promise((resolve) => {
+    // Before there is a timer: it throws what cannot be sent. One that fails later is a child that is gone, and its exit says so.
+    child.send(request, () => {});
     function settle(reply: Reply): void {
       clearTimeout(deadline);
       clearInterval(sampler);
@@ -161,15 +198,15 @@ function exchange(
       signal?.removeEventListener("abort", onAbort);
       resolve(reply);
     }
-    const fault = (failure: "crashed" | "limit", message: string) => settle({ kind: "fault", failure, message });
+    const fault = (failure: AnalyticsFailure, message: string) => settle({ kind: "fault", failure, message });
     function onMessage(message: Reply | Progress): void {
       if (message.kind === "progress") deadline.refresh();
       else settle(message);
     }
-    const onAbort = () => fault("crashed", UNHEARD);
+    const onAbort = () => fault("cancelled", UNHEARD);
     const onExit = () => fault("crashed", "the engine's process ended");
     const onError = ({ message }: Error) => fault("crashed", message);
-    const deadline = setTimeout(() => fault("limit", `it took more than ${timeoutMs} ms: ask for less`), timeoutMs);
+    const deadline = setTimeout(() => fault("deadline", `it took more than ${timeoutMs} ms: ask for less`), timeoutMs);
     const sampler = setInterval(async () => {
       if ((await residentBytes(child.pid ?? 0)) > memoryBytes)
         fault("limit", `it took more than ${memoryBytes / MIB} MiB of memory: ask for less`);
@@ -178,7 +215,6 @@ function exchange(
     child.once("exit", onExit);
     child.once("error", onError);
     signal?.addEventListener("abort", onAbort, { once: true });
-    child.send(request, () => {}); // A send that fails is a child that is gone, and its exit says so.
   });
 }
 

@@ -1,5 +1,18 @@
-/** Why analytics could not do what was asked: the engine is not there, the question is refused, or it took too much; or too many wait. */
-export type AnalyticsFailure = "missing" | "refused" | "limit" | "busy" | "crashed";
+/** Why analytics could not do what was asked. */
+export type AnalyticsFailure =
+  /** DuckDB is not installed. */
+  | "missing"
+  /** The question is not one, or not one that may be asked. */
+  | "refused"
+  /** It took too much memory, or its answer is too large; or it took too long. */
+  | "limit"
+  | "deadline"
+  /** Too many wait, or the system starts no process at the moment. */
+  | "busy"
+  /** Nobody waits for the answer any more; or the engine was closed meanwhile. */
+  | "cancelled"
+  | "closed"
+  | "crashed";
 
 export class AnalyticsError extends Error {
   override name = "AnalyticsError";

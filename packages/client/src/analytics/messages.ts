@@ -9,7 +9,8 @@ export type SegmentFolder = { log: string; folder: string };
 
 export type Request =
   | { kind: "query"; folder: string; key: string; sql: string; limits: QueryLimits }
-  | { kind: "parquet"; columns: Columns; rows: RowOf<Columns>[]; metadata: Record<string, string> }
+  /** Rows as a file, which is made in a folder of its own. */
+  | { kind: "parquet"; folder: string; columns: Columns; rows: RowOf<Columns>[]; metadata: Record<string, string> }
   /** Which of those days have their segments, by each set of rules. */
   | ({ kind: "find"; days: { day: string; size: number }[]; rules: readonly WashRules[] } & SegmentFolder)
   /** The segments of one day. */

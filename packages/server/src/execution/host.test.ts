@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { floatTensor, hex } from "@tallystick/protocol";
 import { afterEach, expect, test } from "vitest";
 import { endlessGraph, logisticGraph, modelFile, revisionOf, swellingGraph } from "../../../../test/graphs.ts";
+import { compiled, saidBy } from "../../../../test/own-process.ts";
 import { type Host, startChild, startThread } from "./host.ts";
 import { pack } from "./packing.ts";
 import { readJudge } from "./profile.ts";
@@ -129,5 +130,25 @@ test.skipIf(process.platform === "win32")(
     expect(String(line)).toBe("runs\n");
     parent.kill("SIGKILL");
     expect(await closed).toEqual([null, "SIGKILL"]);
+  },
+);
+
+test.skipIf(process.platform === "win32")(
+  "a native child that the system does not start is a fault, and ending it ends nothing",
+  async () => {
+    const script = `
+      import { startChild } from ${compiled("server/dist/execution/host.js")};
+      const start = () => startChild({ adapters: "none", memoryBytes: ${400 * MIB} }, ${128 * MIB});
+      const feed = starve();
+      const host = start();
+      const reply = await host.ask({ kind: "unload", revision: "r" });
+      await host.end();
+      feed();
+      const next = start();
+      await next.end();
+      say([reply, await host.gone, await next.gone].map(({ message }) => message));
+    `;
+    const notStarted = expect.stringContaining("no process could be started");
+    expect(await saidBy(script)).toEqual([notStarted, notStarted, expect.stringContaining("SIGKILL")]);
   },
 );

@@ -1,10 +1,11 @@
 /** One worker as its parent sees it: a judge's thread or a native child, asked one thing at a time and ended at will. */
-import { fork } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type TransferListItem, Worker } from "node:worker_threads";
+import { forkProcess, NotStartedError } from "../platform/child-process.ts";
 import { parseVocabulary } from "./gguf.ts";
 import {
   type ChildData,
@@ -87,12 +88,18 @@ function ggufOf({ manifest, files }: Request & { kind: "load" }): Uint8Array {
 }
 
 function startProcess(name: string, data: ChildData | LlamaData, heapBytes: number): Host {
-  const child = fork(fileURLToPath(entry(name)), [JSON.stringify(data)], {
-    serialization: "advanced",
-    env: {},
-    execArgv: [`--max-old-space-size=${heapBytes / MIB}`],
-    stdio: ["ignore", "ignore", "inherit", "ipc"],
-  });
+  let child: ChildProcess;
+  try {
+    child = forkProcess(fileURLToPath(entry(name)), [JSON.stringify(data)], {
+      serialization: "advanced",
+      env: {},
+      execArgv: [`--max-old-space-size=${heapBytes / MIB}`],
+      stdio: ["ignore", "ignore", "inherit", "ipc"],
+    });
+  } catch (error) {
+    if (error instanceof NotStartedError) return goneHost(crashed(error.message));
+    throw error;
+  }
   return createHost({
     // A send that fails is a child that is gone, and its exit says so.
     send: (request) => child.send(request, () => {}),
@@ -140,6 +147,11 @@ function createHost(channel: Channel): Host {
       await gone;
     },
   };
+}
+
+/** A worker that never was: the next one may start. */
+function goneHost(fault: Fault): Host {
+  return { gone: Promise.resolve(fault), ask: async () => fault, end: async () => {} };
 }
 
 function crashed(cause: string): Fault {

@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { compiled, saidBy } from "../../../../test/own-process.ts";
 import { CRS_FOLDER, importFixture, PROVING_TIMEOUT_MS } from "../../../../test/proving.ts";
 import { openCrs } from "./crs.ts";
 import { batchFor } from "./estimate.ts";
@@ -70,3 +71,22 @@ test("calls are proved in the smallest batch that holds them, of those that ther
   expect([1, 2, 100].map((calls) => batchFor(calls, upTo(4)))).toEqual([1, 4, 4]);
   expect(batchFor(9, upTo(0))).toBe(1);
 });
+
+test.skipIf(process.platform === "win32")(
+  "while the system starts no process a proof is a fault, and the next one gets a child",
+  { timeout: PROVING_TIMEOUT_MS },
+  async () => {
+    const script = `
+      import { openLane } from ${compiled("server/dist/proving/lane.js")};
+      import { PROVING_LIMITS } from ${compiled("server/dist/proving/limits.js")};
+      const lane = openLane(${JSON.stringify(folder)}, PROVING_LIMITS);
+      const ask = () => lane.ask({ kind: "compile", text: "fn main() {" }, ${PROVING_TIMEOUT_MS});
+      const feed = starve();
+      const failed = await ask();
+      feed();
+      say([failed, await ask()].map(({ reason }) => reason));
+      await lane[Symbol.asyncDispose]();
+    `;
+    expect(await saidBy(script)).toEqual(["crashed", "refused"]);
+  },
+);

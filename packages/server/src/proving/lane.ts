@@ -1,7 +1,8 @@
 /** One child as its parent sees it: asked one thing at a time, within a deadline and a bound on memory, and ended when idle. */
-import { type ChildProcess, fork } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
+import { forkProcess, NotStartedError } from "../platform/child-process.ts";
 import { ServiceError } from "../platform/errors.ts";
 import type { ProvingLimits } from "./limits.ts";
 import type { ChildOptions, Reply, Request } from "./messages.ts";
@@ -30,7 +31,7 @@ export function openLane(crsFolder: string, limits: ProvingLimits): Lane {
   function current(): ChildProcess {
     if (child !== undefined) return child;
     const options: ChildOptions = { threadCount: limits.threadCount, crsFolder };
-    const started = fork(fileURLToPath(ENTRY), [JSON.stringify(options)], {
+    const started = forkProcess(fileURLToPath(ENTRY), [JSON.stringify(options)], {
       serialization: "advanced",
       env: { CRS_PATH: crsFolder },
       execArgv: [`--max-old-space-size=${limits.heapBytes / MIB}`],
@@ -52,15 +53,24 @@ export function openLane(crsFolder: string, limits: ProvingLimits): Lane {
     await gone;
   }
 
+  async function askChild(request: Request, timeoutMs: number): Promise<Reply> {
+    try {
+      return await exchange(current(), request, timeoutMs, limits.memoryBytes);
+    } catch (error) {
+      if (!(error instanceof NotStartedError)) throw error;
+      return { kind: "fault", reason: "crashed", message: error.message };
+    }
+  }
+
   async function askNow(request: Request, timeoutMs: number): Promise<Reply> {
     clearTimeout(idle);
     if (closed) return { kind: "fault", reason: "crashed", message: "this prover is closed" };
-    let reply = await exchange(current(), request, timeoutMs, limits.memoryBytes);
+    let reply = await askChild(request, timeoutMs);
     // On a busy machine bb.js gives its prover up after five seconds, and ends the child with it. All that is asked here may
     // be asked again.
     if (reply.kind === "fault" && reply.reason === "crashed") {
       await end();
-      if (!closed) reply = await exchange(current(), request, timeoutMs, limits.memoryBytes);
+      if (!closed) reply = await askChild(request, timeoutMs);
     }
     // What compiled holds on to its memory, and is not asked again soon.
     const isSpent = request.kind === "compile" || (reply.kind === "fault" && reply.reason !== "refused");
@@ -89,6 +99,8 @@ export function openLane(crsFolder: string, limits: ProvingLimits): Lane {
 /** Sends `request` and waits for its reply, for the child's end, for its deadline, or until it holds too much memory. */
 function exchange(child: ChildProcess, request: Request, timeoutMs: number, memoryBytes: number): Promise<Reply> {
   return new Promise((resolve) => {
+    // Before there is a timer: it throws what cannot be sent. One that fails later is a child that is gone, and its exit says so.
+    child.send(request, () => {});
     const { pid = 0 } = child;
     function settle(reply: Reply): void {
       clearTimeout(deadline);
@@ -111,7 +123,6 @@ function exchange(child: ChildProcess, request: Request, timeoutMs: number, memo
     child.on("message", settle);
     child.once("exit", onExit);
     child.once("error", onError);
-    child.send(request, () => {}); // A send that fails is a child that is gone, and its exit says so.
   });
 }
 
