@@ -4,7 +4,7 @@ import { deserialize, serialize } from "node:v8";
 import { parseResult, segmentKey, segmentPath } from "@tallystick/client/analytics";
 import { applyToRows, createRowFold, hex, type RowFold, rulesDigest, WASH_RULES } from "@tallystick/protocol";
 import { beforeAll, expect, test } from "vitest";
-import { openSegmenting } from "../../packages/server/src/segmenting.ts";
+import { openSegmenting, type SegmentingParts } from "../../packages/server/src/segmenting.ts";
 import { filesOf, writeLogFiles } from "../client/log-files.ts";
 import { temporaryFolder } from "../folder.ts";
 import { createTestClock } from "../network.ts";
@@ -26,11 +26,14 @@ beforeAll(async () => {
 });
 
 /** A data folder with the log's files, and what makes its segments; `rows` is a fold that has the log. */
-async function open(data: string, rows: RowFold = folded()) {
+async function open(data: string, rows: RowFold = folded(), own: Pick<SegmentingParts, "retryMs" | "asking"> = {}) {
   await writeLogFiles(join(data, "log", "tiles"), filesOf(usage.log, NOON_SECONDS + 4 * DAY));
   const folder = join(data, "usage", "segments");
   const clock = createTestClock();
   const reported: { event: string; detail: Record<string, unknown> }[] = [];
+  let onBuilt = () => {};
+  /** Resolves once a day became segments, which nobody asked for. */
+  const nextBuilt = () => new Promise<void>((resolve) => (onBuilt = resolve));
   const segmenting = openSegmenting({
     ...{ data, folder, rows, clock },
     log: {
@@ -39,13 +42,17 @@ async function open(data: string, rows: RowFold = folded()) {
       },
       followPublications: () => {},
     },
-    report: (event, detail) => void reported.push({ event, detail }),
+    report(event, detail) {
+      reported.push({ event, detail });
+      if (event === "days became segments") onBuilt();
+    },
+    ...own,
   });
   const built = () => reported.filter(({ event }) => event === "days became segments").map(({ detail }) => detail.days);
   const failed = () =>
     reported.filter(({ event }) => event === "segments were not made").map(({ detail }) => detail.error);
   const rowsOf = async (sql: string) => parseResult(await segmenting.query(sql)).rows;
-  return { ...segmenting, folder, rows, rowsOf, clock, built, failed, [Symbol.asyncDispose]: () => segmenting.close() };
+  return { ...segmenting, folder, rows, rowsOf, clock, built, nextBuilt, failed, [Symbol.asyncDispose]: () => segmenting.close() };
 }
 const NOTE = { text: "", signatures: [] };
 
@@ -133,6 +140,47 @@ test("while the disk takes nothing the days wait, and a minute after it does the
   segmenting.clock.advance(MINUTE_MS);
   await segmenting.idle();
   expect(segmenting.built()).toEqual([[FIRST], [SECOND]]);
+});
+
+test("a failure is tried again also where nothing happens that would wake it", async () => {
+  await using place = await temporaryFolder();
+  await mkdir(join(place.path, "usage"), { recursive: true });
+  await writeFile(join(place.path, "usage", "segments"), "in the way");
+  await using segmenting = await open(place.path, folded(), { retryMs: 20 });
+  await segmenting.idle();
+  await rm(segmenting.folder);
+  const built = segmenting.nextBuilt();
+  segmenting.clock.advance(20);
+  await built;
+});
+
+test("a question that takes too long or too much, that nobody waits for, or that the network's end cuts off, is each told apart", async () => {
+  await using place = await temporaryFolder();
+  const forever = "SELECT count(*) FROM range(1000000000000) a(i) WHERE i % 7 = 3";
+  {
+    await using quick = await open(place.path, createRowFold(), { asking: { timeoutMs: 1_000 } });
+    await expect(quick.query(forever)).rejects.toMatchObject({ code: "deadline_exceeded" });
+  }
+  const segmenting = await open(place.path, createRowFold());
+  const large = segmenting.query("SELECT repeat('x', 9000000)");
+  await expect(large).rejects.toMatchObject({ code: "invalid_request", message: expect.stringContaining("ask for less") });
+  const gone = new AbortController();
+  const unheard = expect(segmenting.query(forever, undefined, gone.signal)).rejects.toMatchObject({ code: "cancelled" });
+  gone.abort();
+  await unheard;
+  const cutOff = expect(segmenting.query(forever)).rejects.toMatchObject({ code: "unavailable" });
+  await segmenting.close();
+  await cutOff;
+  await expect(segmenting.query("SELECT 1")).rejects.toMatchObject({ code: "unavailable" });
+});
+
+test("what was left half made of a figure as a file is gone at the next start", async () => {
+  await using place = await temporaryFolder();
+  const scratch = join(place.path, "usage", "scratch");
+  await mkdir(join(scratch, "tallystick-left"), { recursive: true });
+  await using segmenting = await open(place.path, createRowFold());
+  expect((await segmenting.parquet({ value: "integer" }, [{ value: 1 }], { a: "b" })).length).toBeGreaterThan(0);
+  expect(await readdir(scratch)).toEqual([]);
 });
 
 test("questions asked while segments are written see a day whole or not at all", async () => {

@@ -2,6 +2,8 @@
  * Closed days as segments: made as their days close, in a process of its own, of how the fold took each day down and of the log's
  * public files; and what is asked of them. Nothing waits for it, and what is lost is made again (docs/operating/analytics.md).
  */
+import { mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
 import {
   AnalyticsError,
   type AnalyticsFailure,
@@ -26,6 +28,10 @@ export type SegmentingParts = {
   rows: RowFold;
   clock: Clock;
   report: Report;
+  /** How long after a failure it is tried again. */
+  retryMs?: number;
+  /** What a question may take. */
+  asking?: Parameters<typeof openEngine>[0];
 };
 
 export type Segmenting = {
@@ -46,7 +52,6 @@ export type Segmenting = {
 const GIB = 1024 ** 3;
 /** A replay has the whole fold in memory, as the network itself has; and a sign of life of a busy machine may take long. */
 const BUILD_LIMITS = { timeoutMs: 3_600_000, memoryBytes: 4 * GIB };
-/** How long after a failure it is tried again, and how often it is looked whether a file was removed. */
 const RETRY_MS = 60_000;
 
 const CODES: Record<AnalyticsFailure, ErrorCode> = {
@@ -60,16 +65,22 @@ const CODES: Record<AnalyticsFailure, ErrorCode> = {
   crashed: "internal",
 };
 
-export function openSegmenting({ data, folder, log, rows, clock, report }: SegmentingParts): Segmenting {
+export function openSegmenting(parts: SegmentingParts): Segmenting {
+  const { data, folder, log, rows, clock, report, retryMs = RETRY_MS } = parts;
   const { fold, closed } = rows;
-  const asked = openEngine();
-  const files = openEngine(); // A figure as a file does not wait for what strangers ask.
+  const asked = openEngine(parts.asking);
+  const scratchFolder = join(data, "usage", "scratch");
+  const files = openEngine({ scratchFolder }); // A figure as a file does not wait for what strangers ask.
+  const swept = sweep(scratchFolder).catch((error: unknown) =>
+    report("files that were left half made are not removed", { error: String(error) }),
+  );
   const builder = openEngine(BUILD_LIMITS);
   const place = { log: data, folder };
   const rulesKept = fold.series.map((series) => series.rules);
   let made: ReadonlySet<string> = new Set();
   let building: Promise<void> | undefined;
   let notBeforeMs = 0;
+  let retry: NodeJS.Timeout | undefined;
   let isClosed = false;
 
   /** Days that are closed by what is public. */
@@ -112,7 +123,7 @@ export function openSegmenting({ data, folder, log, rows, clock, report }: Segme
         await makeDue();
       } catch (error) {
         if (isClosed) return;
-        notBeforeMs = clock.nowMs() + RETRY_MS;
+        notBeforeMs = clock.nowMs() + retryMs;
         report("segments were not made", { error: error instanceof Error ? error.message : String(error) });
         if (error instanceof AnalyticsError && error.failure === "missing") notBeforeMs = Number.POSITIVE_INFINITY;
       }
@@ -120,8 +131,12 @@ export function openSegmenting({ data, folder, log, rows, clock, report }: Segme
   }
 
   function wake(): void {
+    clearTimeout(retry);
     building ??= build().finally(() => {
       building = undefined;
+      // Where nothing happens nothing is published, which would wake it.
+      if (!isClosed && notBeforeMs > clock.nowMs() && Number.isFinite(notBeforeMs))
+        retry = setTimeout(wake, retryMs).unref();
     });
   }
 
@@ -147,7 +162,10 @@ export function openSegmenting({ data, folder, log, rows, clock, report }: Segme
       const answer = await orRefused(asked.query(folder, segmentKey(rules), sql, signal && { signal }));
       return withMembers(answer, { rules: rules.version, rules_digest: digestOf(rules) });
     },
-    parquet: (...file) => orRefused(files.parquet(...file)),
+    async parquet(...file) {
+      await swept;
+      return orRefused(files.parquet(...file));
+    },
     findSegment(day, named) {
       const key = segmentKey(rulesNamed(named));
       return made.has(day) ? segmentPath(folder, day, key) : undefined;
@@ -158,10 +176,18 @@ export function openSegmenting({ data, folder, log, rows, clock, report }: Segme
     },
     async close() {
       isClosed = true;
+      clearTimeout(retry);
+      await swept;
       await Promise.all([asked.close(), files.close(), builder.close()]);
       await building;
     },
   };
+}
+
+/** An empty folder, whatever a process that was killed has left in it. */
+async function sweep(folder: string): Promise<void> {
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder, { recursive: true });
 }
 
 const digestOf = (rules: WashRules) => hex(rulesDigest(rules));

@@ -19,8 +19,9 @@ export const problemUri = (code: ErrorCode): string => `${PROBLEMS_PATH}#${code}
 
 export const PROBLEMS: Readonly<Record<ErrorCode, ProblemType>> = {
   invalid_request: {
-    title: "The request is malformed",
-    meaning: "the body, a parameter or an id is malformed, or is not what the model takes",
+    title: "The request cannot be answered as it is",
+    meaning:
+      "the body, a parameter or an id is malformed, or is not what the model takes; or a question in SQL asks for what it may not, or for more than an answer holds",
     remedy: "change the request as the message says; with a `receiptId`, the model itself refused the input",
   },
   unauthenticated: {
@@ -108,7 +109,7 @@ export const PROBLEMS: Readonly<Record<ErrorCode, ProblemType>> = {
   },
   cancelled: {
     title: "The caller went away",
-    meaning: "the caller went away before the answer was whole; the receipt says so, and it cost nothing",
+    meaning: "the caller went away before the answer was whole; of a call the receipt says so, and it cost nothing",
     remedy: "nothing: nobody waits for it",
   },
   internal: {
@@ -127,8 +128,8 @@ export const PROBLEMS: Readonly<Record<ErrorCode, ProblemType>> = {
     remedy: "try again after `retry-after`; where it goes on, its operator must look at the disk",
   },
   deadline_exceeded: {
-    title: "The model took too long",
-    meaning: "the model did not answer within the time a call may take",
-    remedy: "send a smaller input, or ask the operator for a longer deadline",
+    title: "It took too long",
+    meaning: "the model did not answer within the time a call may take, or a question in SQL took longer than it may",
+    remedy: "send a smaller input, or ask the operator for a longer deadline; in SQL, ask for less",
   },
 };
