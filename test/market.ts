@@ -41,6 +41,7 @@ export type Call = {
   calls?: number;
   priceAtomic?: bigint;
   units?: number;
+  outputUnits?: number;
   atSeconds?: number;
   funding?: Funding;
 };
@@ -135,7 +136,7 @@ export class Market {
 
   /** Valid calls in one hour, and the lane that they are of. */
   call({ payer, model, node = "node", calls = 1, priceAtomic = 100n, units = 1, ...rest }: Call): Lane {
-    const { atSeconds = NOON_SECONDS, funding = "funded" } = rest;
+    const { atSeconds = NOON_SECONDS, funding = "funded", outputUnits = 0 } = rest;
     if (!this.#sessions.has(payer)) this.grant(payer);
     this.#sessions.get(payer)?.usedNonces.add(0);
     const { demand } = this.fold;
@@ -144,6 +145,7 @@ export class Market {
     fact.gross += calls;
     fact.valid += calls;
     fact.units += BigInt(calls) * BigInt(units);
+    fact.outputUnits += BigInt(calls) * BigInt(outputUnits);
     if (funding !== "free") fact.priceAtomic += priceAtomic * BigInt(calls);
     if (funding === "subsidised") fact.subsidisedAtomic += priceAtomic * BigInt(calls);
     const pair = lane.payer + lane.model;

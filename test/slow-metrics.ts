@@ -753,7 +753,7 @@ export class SlowMetrics {
       const isInside = interested.some((key) => this.#clusterOf(key) === this.#clusterOf(relier));
       const reversed = endOf(some) !== undefined;
       const age = (Date.parse(day) - Date.parse(receipt.day)) / 86_400_000;
-      const rank = isInside || reversed ? 0 : age >= 0 && age < 30 ? receipt.rank : 1;
+      const rank = isInside || reversed ? 0 : age >= 0 && age <= 30 ? receipt.rank : 1;
       const bucket = says.valueBucket === undefined ? "" : String(says.valueBucket).padStart(2, "0");
       const ofLane = receipt.keys.filter(([, key]) => !["declared_owner", "too_few", "test", "probe"].includes(key));
       const keys: Keys = [...ofLane, ["purpose", says.purpose ?? ""], ["stake", bucket]];

@@ -12,7 +12,7 @@ import { type Rank, raise, rankOf } from "./portions.ts";
 import { amountsByStratum, countRanks, mapQuad, put, putRatio, type Row } from "./rows.ts";
 import type { Shares } from "./tallies.ts";
 
-/** A reliance on an older receipt counts as valid and no more: nobody judges what is so long ago. */
+/** A reliance on a receipt of more days before counts as valid and no more: nobody judges what is so long ago. */
 const RECEIPT_DAYS = 30;
 
 /** Of a row: the highest rank of each decision, receipt, and relier with a decision; and decisions not taken back. */
@@ -77,7 +77,7 @@ function rankOfStatement({ fold, series, judgement }: Making, statement: Relied)
   if (receipt === undefined || seconds === undefined || stated === undefined) return 0;
   if (statement.reversedAt !== undefined || !isEligibleRelier(fold, judgement, statement)) return 0;
   const [day, on] = [dayOf(seconds), dayOf(stated)];
-  const isRecent = day <= on && numberOfDay(on) - numberOfDay(day) < RECEIPT_DAYS;
+  const isRecent = day <= on && numberOfDay(on) - numberOfDay(day) <= RECEIPT_DAYS;
   return isRecent ? rankOf(series, day, receipt.lane) : 1;
 }
 

@@ -209,6 +209,27 @@ test("ten payers who came within half an hour and call alike are a cohort, and n
   expect(labelsOf(market, honest)).toEqual(new Set(["organic"]));
 });
 
+test("a cohort's units a call are those of input and output together, as its node states them", () => {
+  const starters = (countsOf: (i: number) => { units: number; outputUnits: number }) => {
+    const market = marketWith("model");
+    const farm = Array.from({ length: 30 }, (_, i) => {
+      market.fund(`farm ${i}`, `purse ${i}`, 5_000_000n);
+      return market.call({
+        payer: `farm ${i}`,
+        model: "model",
+        calls: 40,
+        atSeconds: NOON_SECONDS + i,
+        ...countsOf(i),
+      });
+    });
+    return labelsOf(market, farm);
+  };
+  expect(starters((i) => (i % 2 === 0 ? { units: 64, outputUnits: 1 } : { units: 1, outputUnits: 64 }))).toEqual(
+    new Set(["cohort"]),
+  );
+  expect(starters((i) => ({ units: 1, outputUnits: 8 ** (i % 4) }))).toEqual(new Set(["organic"]));
+});
+
 test("a payer of twenty other models is in no cohort, and those it came with are", () => {
   const models = Array.from({ length: 20 }, (_, i) => `model ${i}`);
   const market = marketWith("model", ...models);
