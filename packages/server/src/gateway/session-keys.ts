@@ -17,7 +17,7 @@ export function createSessionKeys({ sessions }: Pick<FoldState, "sessions">): Se
   /** By the key's id, the payer of its first grant in the fold. */
   const owners = new Map<Key, Key>();
   const claims = new Map<Key, { payer: Key; count: number }>();
-  /** Sessions only ever come: what was read needs no second look. One that has reached its end would give nothing again. */
+  /** Sessions only ever come. Never asked for more than there are: an iterator that was done once stays so, whatever comes. */
   const unread = sessions.values();
   let readCount = 0;
 
