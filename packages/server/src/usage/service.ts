@@ -59,7 +59,7 @@ const LAYOUT = [
   ...KEPT_RULES.map((rules) => hex(rulesDigest(rules))),
   Object.keys(createFold()),
 ];
-const SNAPSHOT_VERSION = `${LAYOUT.join(" ")} ${ROWS_VERSION} 8`;
+const SNAPSHOT_VERSION = `${LAYOUT.join(" ")} ${ROWS_VERSION} 9`;
 type Snapshot = { version: string; size: number; root: Uint8Array; rows: RowFold };
 
 export class Projection {
