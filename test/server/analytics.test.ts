@@ -40,7 +40,13 @@ test("as a day closes its receipts become a file that anybody fetches, and the o
     { rows: [["statlog/credit-default", 2, 2]], truncated: false },
   ]);
   expect((await network.fetch("/v1/usage/days/2026-11-23/receipts.parquet")).status).toBe(404);
-  expect((await network.fetch("/v1/usage/days/..%2F..%2Fkeys/receipts.parquet")).status).toBe(400);
+  const refusals = ["..%2F..%2Fkeys/receipts.parquet", "2026-02-30/receipts.parquet"];
+  for (const query of ["rule=x", "rules=a&rules=b", "format=csv"])
+    refusals.push(`2026-11-22/receipts.parquet?${query}`);
+  for (const path of refusals) {
+    const refused = await network.fetch(`/v1/usage/days/${path}`);
+    expect([refused.status, await refused.json()], path).toMatchObject([400, { error: { code: "invalid_request" } }]);
+  }
 });
 
 test("who is not the operator asks nothing, unless the operator opened it; and what is refused says why", async () => {

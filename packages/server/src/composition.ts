@@ -10,6 +10,7 @@ import {
   timeOf,
 } from "@tallystick/protocol";
 import { Hono } from "hono";
+import { ANALYTICS_OPERATIONS } from "./analytics/openapi.ts";
 import { analyticsRoutes } from "./analytics/routes.ts";
 import { createEvidenceArchive } from "./attestation/archive-store.ts";
 import { openAttesting } from "./attesting.ts";
@@ -61,6 +62,7 @@ import type { Settling } from "./settling.ts";
 import { createDocuments } from "./usage/documents.ts";
 import { TEXT_FORMATS } from "./usage/formats.ts";
 import { USAGE_OPERATIONS } from "./usage/openapi.ts";
+import { readDay } from "./usage/parameters.ts";
 import { parquetFormat } from "./usage/parquet.ts";
 import { createPublished, type Published } from "./usage/published.ts";
 import { createRecomputations } from "./usage/recomputations.ts";
@@ -242,7 +244,7 @@ export function composeRoutes(
   const formats = [...TEXT_FORMATS, parquetFormat(gates.segmenting.parquet)];
   app.route("/", usageRoutes({ fold, published: shown, documents, formats }));
   const { openQuery = false } = options;
-  app.route("/", analyticsRoutes({ ...gates.segmenting, isOpen: openQuery, isAdmin }));
+  app.route("/", analyticsRoutes({ ...gates.segmenting, isOpen: openQuery, isAdmin, readDay }));
   app.route(
     "/",
     hubRoutes({
@@ -323,7 +325,7 @@ export function withPages(
 ): Hono {
   app.route("/", serving.routes(place.url));
   app.get("/v1/network", (c) => c.json({ ...place, gateway: base64(keyId(keys.gateway.spki)), version: VERSION }));
-  const api = openApiDocument(VERSION, { Usage: USAGE_OPERATIONS, ...OPERATIONS });
+  const api = openApiDocument(VERSION, { Usage: USAGE_OPERATIONS, Analytics: ANALYTICS_OPERATIONS, ...OPERATIONS });
   app.get("/openapi.json", (c) => c.json(api));
   const log = () => {
     const { figures, head } = shown();

@@ -1,7 +1,8 @@
 /** An answer to a question, as the one text of JSON that it is from the engine's process to whoever asked. */
-import type { Json } from "@duckdb/node-api";
 import { parseUtf8 } from "@tallystick/protocol";
 import { AnalyticsError } from "./errors.ts";
+
+type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
 
 export type QueryResult = {
   columns: { name: string; type: string }[];

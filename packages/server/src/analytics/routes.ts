@@ -1,9 +1,9 @@
 /** Analytics over HTTP: one SELECT asked of closed days' receipts, and each closed day as the Parquet file that it is asked of. */
-import { type FileHandle, open, stat } from "node:fs/promises";
-import { Hono } from "hono";
-import { z } from "zod";
-import { ServiceError } from "../platform/errors.ts";
+import { type FileHandle, open } from "node:fs/promises";
+import { type Context, Hono } from "hono";
+import { ServiceError, systemCode } from "../platform/errors.ts";
 import { readJson } from "../platform/http.ts";
+import { Question } from "./openapi.ts";
 
 export type AnalyticsParts = {
   /** The JSON of an answer. Throws a ServiceError where the question is refused, or takes too much, or no such rules are kept. */
@@ -13,16 +13,14 @@ export type AnalyticsParts = {
   /** Whether anybody may ask; else the operator alone. */
   isOpen: boolean;
   isAdmin(header: string | undefined): boolean;
+  /** The day and the rules that a request names. Throws a ServiceError that says what may be there. */
+  readDay(c: Context): { day: string; rules?: string };
 };
 
 /** A question of 16,384 characters, as JSON escapes them at worst. */
 const QUESTION_BYTES = 131_072;
-/** A version's name, or a digest in hex. */
-const RULES_LENGTH = 128;
-const Question = z.strictObject({ sql: z.string(), rules: z.string().max(RULES_LENGTH).optional() });
-const DAY = /^\d{4}-\d{2}-\d{2}$/;
 
-export function analyticsRoutes({ query, findSegment, isOpen, isAdmin }: AnalyticsParts): Hono {
+export function analyticsRoutes({ query, findSegment, isOpen, isAdmin, readDay }: AnalyticsParts): Hono {
   const app = new Hono();
   app.post("/v1/query", async (c) => {
     if (!isOpen && !isAdmin(c.req.header("authorization")))
@@ -43,37 +41,52 @@ export function analyticsRoutes({ query, findSegment, isOpen, isAdmin }: Analyti
     return c.body(answer, 200, { "content-type": "application/json" });
   });
   app.get("/v1/usage/days/:day/receipts.parquet", async (c) => {
-    const day = c.req.param("day");
-    if (!DAY.test(day))
-      throw new ServiceError("invalid_request", `a day is written as 2026-11-22, not ${JSON.stringify(day)}`, {
-        param: "day",
-      });
-    const path = findSegment(day, c.req.query("rules"));
-    const found = path && (await stat(path).catch(() => undefined)); // Gone: it is made again as the next day closes.
-    if (!path || !found)
+    const { day, rules } = readDay(c);
+    const path = findSegment(day, rules);
+    const file = path && (await open(path).catch(orNone)); // Gone: it is made again as the next day closes.
+    if (!file)
       throw new ServiceError("not_found", `no receipts of ${day} as a file: a day has one soon after it is closed`);
-    const headers = { "content-type": "application/vnd.apache.parquet", "content-length": String(found.size) };
-    return c.body(streamOf(path), 200, headers);
+    const sizeBytes = await sizeOf(file);
+    const headers = { "content-type": "application/vnd.apache.parquet", "content-length": String(sizeBytes) };
+    if (c.req.method !== "HEAD") return c.body(streamOf(file), 200, headers);
+    await file.close();
+    return c.body(null, 200, headers);
   });
   return app;
 }
 
 const CHUNK_BYTES = 65_536;
 
-/** A file, opened once somebody reads it and read as fast as it is taken. */
-function streamOf(path: string): ReadableStream<Uint8Array> {
-  let file: FileHandle | undefined;
+/** A file, read as fast as it is taken, and closed once it is read, has failed, or nobody reads on. */
+function streamOf(file: FileHandle): ReadableStream<Uint8Array> {
   const source = {
     async pull(controller: ReadableStreamDefaultController<Uint8Array>) {
-      file ??= await open(path);
-      const { bytesRead, buffer } = await file.read(new Uint8Array(CHUNK_BYTES), 0, CHUNK_BYTES);
-      if (bytesRead > 0) controller.enqueue(buffer.subarray(0, bytesRead));
-      else {
-        await file.close();
-        controller.close();
-      }
+      const { bytesRead, buffer } = await orClosed(file, file.read(new Uint8Array(CHUNK_BYTES), 0, CHUNK_BYTES));
+      if (bytesRead > 0) return controller.enqueue(buffer.subarray(0, bytesRead));
+      await file.close();
+      controller.close();
     },
-    cancel: () => file?.close(),
+    cancel: () => file.close(),
   };
   return new ReadableStream(source, { highWaterMark: 0 });
+}
+
+/** Its length, of a file; a folder has none. */
+async function sizeOf(file: FileHandle): Promise<number> {
+  return (await orClosed(file, file.stat())).size;
+}
+
+/** What comes of it; where it fails, the file is closed, for nobody else will. */
+async function orClosed<T>(file: FileHandle, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+/** Instead of what is not there. */
+function orNone(error: unknown): undefined {
+  if (systemCode(error) !== "ENOENT") throw error;
 }

@@ -97,7 +97,8 @@ function refused({ type, schema: shape }: (typeof REFUSALS)[RefusalShape]): obje
 }
 
 function operationObject(tag: string, operation: Operation): object {
-  const { method, path, summary, by, takes = "application/json", gives = "application/json", status = 200 } = operation;
+  const { method, path, summary, by, body, status = 200 } = operation;
+  const { takes = "application/json", gives = "application/json" } = operation;
   const names = [...path.matchAll(/\{(\w+)\}/g)].map(([, name = ""]) => name);
   const inPath = names.map((name) => ({ name, in: "path", required: true, schema: { type: "string" } }));
   const parameters = [...inPath, ...(operation.parameters ?? [])];
@@ -108,7 +109,7 @@ function operationObject(tag: string, operation: Operation): object {
     operationId: operationId(method, path),
     summary,
     ...(parameters.length === 0 ? {} : { parameters }),
-    ...(method === "post" ? { requestBody: { content: { [takes]: {} } } } : {}),
+    ...(method === "post" ? { requestBody: { content: { [takes]: body === undefined ? {} : { schema: body } } } } : {}),
     ...(by === undefined ? {} : { security: [{ [by]: [] }] }),
     responses: {
       [status]: { description: "Done.", content },

@@ -1,4 +1,4 @@
-/** Every operation of the HTTP API but those of usage, which say more of themselves: what each is, and who may ask for it. */
+/** Every operation of the HTTP API but those of usage and analytics, which say more of themselves: what each is, and who may ask for it. */
 
 /** Whose word a request needs: an API key, a token of the operator's, or a signature over the request (RFC 9421). */
 export type Caller = "key" | "operator" | "node" | "verifier" | "signature";
@@ -16,6 +16,8 @@ export type Operation = {
   gives?: string;
   status?: number;
   parameters?: readonly object[];
+  /** JSON Schema of the body that it takes. */
+  body?: object;
   /** JSON Schema of its answer, by media type where there are several. */
   answers?: Readonly<Record<string, object>>;
 };
@@ -143,10 +145,6 @@ const OPERATING = [
   get("/healthz", "Whether the process runs"),
   get("/readyz", "Whether calls can be taken"),
   get("/metrics", "Metrics, as Prometheus reads them", { gives: TEXT }),
-  post("/v1/query", "Answers one select in SQL over the receipts of closed days", OPERATOR),
-  get("/v1/usage/days/{day}/receipts.parquet", "A closed day's receipts, each in a row", {
-    gives: "application/vnd.apache.parquet",
-  }),
   post("/v1/backup", "Copies what only this server has", { ...OPERATOR, status: 201 }),
 ];
 
