@@ -1,7 +1,6 @@
 /** The documents of days: those of closed days as they lie on disk, and of later days as they stand. */
 import {
   closesAt,
-  type DayDocument,
   type Dimension,
   type FoldState,
   type Group,
@@ -29,8 +28,8 @@ export type Documents = {
   isClosed(day: string): boolean;
   /** SHA-256 of the document of a closed day, hex; undefined of a day without one. */
   digestOf(day: string): string | undefined;
-  /** Throws a ServiceError where a closed day's has to be made again. */
-  find(day: string): Promise<DayDocument | undefined>;
+  /** The document of that day as JSON. Throws a ServiceError where a closed day's has to be made again. */
+  findText(day: string): Promise<string | undefined>;
   /** What the document of that day says of one period by one dimension. */
   groups(day: string, per: Period, by: Dimension): Promise<readonly Group[]>;
 };
@@ -93,10 +92,11 @@ function documentsOf(fold: FoldState, series: Series, closed: DocumentsParts["cl
       const digest = digests.get(day);
       return digest && hex(digest);
     },
-    async find(day) {
+    async findText(day) {
       const digest = digests.get(day);
-      if (digest === undefined) return open.get(day);
-      return JSON.parse(await closed.read(day, digest)) as DayDocument; // What has its digest is one.
+      if (digest !== undefined) return closed.read(day, digest);
+      const document = open.get(day);
+      return document && JSON.stringify(document);
     },
     async groups(day, per, by) {
       const digest = digests.get(day);

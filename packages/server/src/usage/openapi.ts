@@ -32,6 +32,13 @@ export const USAGE_OPERATIONS = [
   },
   {
     method: "get",
+    path: "/v1/usage/days/{day}/receipts.parquet",
+    summary: "A closed day's receipts, each in a row",
+    parameters: parametersOf(DayQuery),
+    answers: PARQUET,
+  },
+  {
+    method: "get",
     path: "/v1/recomputations",
     summary: "Who computed a closed day again from the log, and who came to something else",
     parameters: parametersOf(RecomputationsQuery),

@@ -3,6 +3,7 @@ import type { Context } from "hono";
 import type { z } from "zod";
 import { ServiceError } from "../platform/errors.ts";
 import { didYouMean } from "./nearest.ts";
+import { Day, DayQuery } from "./schemas.ts";
 
 /** What a schema of zod says is wrong, as far as it is looked at here. */
 type Issue = z.core.$ZodIssue;
@@ -24,6 +25,14 @@ export function readParameters<T extends z.ZodObject>(schema: T, c: Context): z.
 export function refuseParameters(c: Context, instead: string): void {
   const [name] = Object.keys(c.req.queries());
   if (name !== undefined) throw refused(name, `${c.req.path} takes no parameter ${quoted(name)}: ${instead}`);
+}
+
+/** The day that a path names, and the rules that it is asked by. */
+export function readDay(c: Context): { day: string; rules?: string } {
+  const given = c.req.param("day") ?? "";
+  const day = Day.safeParse(given);
+  if (!day.success) throw refused("day", `a day is one that the calendar has, as 2026-11-22, not ${quoted(given)}`);
+  return { day: day.data, ...readParameters(DayQuery, c) };
 }
 
 export function refused(param: string, message: string, cause?: unknown): ServiceError {

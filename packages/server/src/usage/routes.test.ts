@@ -279,6 +279,17 @@ describe("the rest of it", () => {
     expect(await day(OPEN)).toMatchObject({ digest: null, snapshot: null, meta: { provisional: true } });
   });
 
+  test("a closed day's document is in the answer as the very text that has its digest, and so many ask for one at once", async () => {
+    const { text } = await get(`/v1/usage/days/${CLOSED}`);
+    const { digest } = DayAnswer.parse(JSON.parse(text));
+    const document = text.slice(text.indexOf('"document":') + '"document":'.length, -1);
+    expect(hex(sha256(utf8(document)))).toBe(digest);
+    const answers = await Promise.all(Array.from({ length: 70 }, () => get(`/v1/usage/days/${CLOSED}`)));
+    const statuses = answers.map(({ status }) => status);
+    expect(statuses.filter((status) => status === 200).length).toBe(66); // Two at a time, and those that may wait.
+    expect(statuses.filter((status) => status === 503).length).toBe(4);
+  });
+
   test("a snapshot stands beside its day, and an auditor who disagrees with it is named, by its last word", async () => {
     const rules = Buffer.from((await answerTo("/v1/usage/inferences")).meta.rules_digest, "hex");
     const says = { version: 1, size: 9, rules, result: digestOf("result") } as const;
