@@ -63,6 +63,8 @@ test("Accept picks the format by its weights, the parameter goes before it, and 
   expect(await types("/")).toBe("application/json");
   expect(await types("/", "*/*")).toBe("application/json");
   expect(await types("/", "text/html,image/webp;q=0.8")).toBe("application/json");
+  expect(await types("/", "*/*, text/csv;q=0.1")).toBe("application/json");
+  expect(await types("/", "text/csv, */*;q=0.1")).toBe("text/csv");
   expect(await types("/", "text/csv;q=0.5, application/x-ndjson;q=0.9")).toBe("application/x-ndjson");
   expect(await types("/?format=csv", "application/json")).toBe("text/csv");
 });

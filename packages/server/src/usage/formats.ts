@@ -4,6 +4,7 @@ import { accepts } from "hono/accepts";
 import { ServiceError } from "../platform/errors.ts";
 import type { Meta, Row, UsageAnswer } from "./schemas.ts";
 
+type Accept = { type: string; q: number };
 type Body = string | Uint8Array<ArrayBuffer>;
 /** How an answer is written. `name` is what `?format=` has, `type` what Accept and Content-Type have. */
 export type Format = { name: string; type: string; encode(answer: UsageAnswer): Body | Promise<Body> };
@@ -22,7 +23,7 @@ export function formatOf(c: Context, formats: readonly Format[]): Format {
   const named = c.req.query("format");
   if (named === undefined) {
     const supports = formats.map(({ type }) => type);
-    const type = accepts(c, { header: "Accept", supports, default: JSON_FORMAT.type });
+    const type = accepts(c, { header: "Accept", supports, default: JSON_FORMAT.type, match: bestOf(supports) });
     return formats.find((format) => format.type === type) ?? JSON_FORMAT;
   }
   const found = formats.find(({ name }) => name === named);
@@ -32,6 +33,19 @@ export function formatOf(c: Context, formats: readonly Format[]): Format {
     param: "format",
   });
 }
+
+/** The type of those that weighs most; of what weighs the same, one that is named. */
+const bestOf = (types: readonly string[]) => (given: readonly Accept[]) => {
+  const isRange = ({ type }: Accept) => Number(type.endsWith("/*"));
+  const liked = given.filter(({ q }) => q > 0).sort((a, b) => b.q - a.q || isRange(a) - isRange(b));
+  for (const { type } of liked) {
+    // Whoever takes anything gets JSON, and not what they like less.
+    const [main = "", sub] = (type === "*/*" ? JSON_FORMAT.type : type.toLowerCase()).split("/");
+    const found = types.find((one) => (sub === "*" ? one.startsWith(`${main}/`) : one === `${main}/${sub}`));
+    if (found !== undefined) return found;
+  }
+  return JSON_FORMAT.type;
+};
 
 /** The answer in that format. What JSON says in `meta` is in headers too, for formats that have no place for it. */
 export async function respondIn(format: Format, answer: UsageAnswer): Promise<Response> {
