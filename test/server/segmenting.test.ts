@@ -52,7 +52,17 @@ async function open(data: string, rows: RowFold = folded(), own: Pick<Segmenting
   const failed = () =>
     reported.filter(({ event }) => event === "segments were not made").map(({ detail }) => detail.error);
   const rowsOf = async (sql: string) => parseResult(await segmenting.query(sql)).rows;
-  return { ...segmenting, folder, rows, rowsOf, clock, built, nextBuilt, failed, [Symbol.asyncDispose]: () => segmenting.close() };
+  return {
+    ...segmenting,
+    folder,
+    rows,
+    rowsOf,
+    clock,
+    built,
+    nextBuilt,
+    failed,
+    [Symbol.asyncDispose]: () => segmenting.close(),
+  };
 }
 const NOTE = { text: "", signatures: [] };
 
@@ -163,9 +173,14 @@ test("a question that takes too long or too much, that nobody waits for, or that
   }
   const segmenting = await open(place.path, createRowFold());
   const large = segmenting.query("SELECT repeat('x', 9000000)");
-  await expect(large).rejects.toMatchObject({ code: "invalid_request", message: expect.stringContaining("ask for less") });
+  await expect(large).rejects.toMatchObject({
+    code: "invalid_request",
+    message: expect.stringContaining("ask for less"),
+  });
   const gone = new AbortController();
-  const unheard = expect(segmenting.query(forever, undefined, gone.signal)).rejects.toMatchObject({ code: "cancelled" });
+  const unheard = expect(segmenting.query(forever, undefined, gone.signal)).rejects.toMatchObject({
+    code: "cancelled",
+  });
   gone.abort();
   await unheard;
   const cutOff = expect(segmenting.query(forever)).rejects.toMatchObject({ code: "unavailable" });
