@@ -416,6 +416,7 @@ describe("a restore", () => {
       "projections",
       "snapshots",
       "tallystick.json",
+      "usage",
       "verification.sqlite",
     ]);
     expect(await readFile(join(data, "witnesses", "witness-1", "witness.sqlite"))).toEqual(store);

@@ -27,7 +27,7 @@ export type RestoreArguments = { backup: string; data?: string; keys?: string; j
 const STAGING = "restoring";
 /** What of a data folder is moved aside. Witnesses stay: they know what they have seen; and so do keys. */
 const REPLACED =
-  /^(tallystick\.json|log|artifacts|projections|snapshots|ready\.json|node-openings|(gateway|verification)\.sqlite.*)$/;
+  /^(tallystick\.json|log|artifacts|projections|usage|snapshots|ready\.json|node-openings|(gateway|verification)\.sqlite.*)$/;
 /** What may be in a folder that is restored into. A verifier's chain stays: the log says how far it was revealed. */
 const KNOWN = new RegExp(
   `${REPLACED.source}|^(keys|witnesses|verifier|proving|${STAGING}|before-restore-[0-9]+|lost\\+found)$`,
