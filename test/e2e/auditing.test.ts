@@ -77,7 +77,9 @@ describe("auditing", () => {
     await writeFile(join(me.folder, "forged.json"), JSON.stringify(usage));
     const { status, stdout } = await me.tally(["audit", "--usage", "forged.json"]);
     expect(status).toBe(3);
-    expect(stdout).toMatch(/\ndifference {2}1\n {2}totals\.valid: published [0-9]+, recomputed [0-9]+\n$/);
+    expect(stdout).toMatch(
+      /\ndifference {2}1\n {2}totals\.valid: published [0-9]+, recomputed [0-9]+\nverdict {5}DOES NOT HOLD: .+\n$/,
+    );
   });
 });
 
