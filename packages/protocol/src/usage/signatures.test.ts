@@ -126,5 +126,6 @@ test("every signature in the logs of our vectors holds, but for those that a fau
     [],
     [],
     [],
+    [],
   ]);
 });
