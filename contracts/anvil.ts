@@ -3,8 +3,13 @@ import { spawn } from "node:child_process";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
+import { setTimeout } from "node:timers/promises";
 import { keccak_256 } from "@noble/hashes/sha3.js";
 import { concat, fieldBytes, hex, utf8 } from "@tallystick/protocol";
+
+/** How often it is asked whether a transaction is in a block, and the pause between. */
+const RECEIPT_TRIES = 300;
+const RECEIPT_STEP_MS = 100;
 
 export type Chain = {
   /** Deploys, and gives the address. */
@@ -40,11 +45,7 @@ export async function startChain(binary: string): Promise<Chain> {
     async deploy(bytecode, ...words) {
       const data = `0x${bytecode}${words.map(hex).join("")}`;
       const hash = await ask<string>(url, "eth_sendTransaction", [{ from, data, gas: "0x1c9c380" }]);
-      const receipt = await ask<{ status: string; contractAddress: string; gasUsed: string }>(
-        url,
-        "eth_getTransactionReceipt",
-        [hash],
-      );
+      const receipt = await receiptOf(url, hash);
       if (receipt.status !== "0x1") throw new Error("the contract was not deployed");
       return { address: receipt.contractAddress, gas: Number(receipt.gasUsed) };
     },
@@ -64,6 +65,18 @@ async function listeningAt(lines: AsyncIterable<string>): Promise<string> {
     if (address !== undefined) return `http://${address}`;
   }
   throw new Error("anvil ended before it listened");
+}
+
+type Receipt = { status: string; contractAddress: string; gasUsed: string };
+
+/** A transaction is in a block a moment after it was taken. */
+async function receiptOf(url: string, hash: string): Promise<Receipt> {
+  for (let tries = 0; tries < RECEIPT_TRIES; tries++) {
+    const receipt = await ask<Receipt | null>(url, "eth_getTransactionReceipt", [hash]);
+    if (receipt !== null) return receipt;
+    await setTimeout(RECEIPT_STEP_MS);
+  }
+  throw new Error(`no block has the transaction ${hash}`);
 }
 
 async function ask<T>(url: string, method: string, params: unknown[]): Promise<T> {

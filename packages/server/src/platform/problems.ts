@@ -61,8 +61,9 @@ export const PROBLEMS: Readonly<Record<ErrorCode, ProblemType>> = {
   conflict: {
     title: "The log has something else already",
     meaning:
-      "the authorization or its nonce was used, the nonce is outside the window, the receipt is no valid inference, or the log has that statement already or the opposite of it",
-    remedy: "sign a new authorization with the next nonce; do not send the old one again",
+      "the authorization or its nonce was used, the nonce is outside the window, the receipt is no valid inference, the log has that statement already or the opposite of it, or the session key is granted to another account",
+    remedy:
+      "sign a new authorization with the next nonce; do not send the old one again; for a session, make a new session key",
   },
   idempotency_conflict: {
     title: "The request was taken before",
