@@ -56,7 +56,7 @@ type Ask = (path: string) => Promise<{ served: unknown } | { withheld: string } 
 const AGAIN_MS = 2_000;
 
 /** Whoever is audited does not choose what is compared: what it will not show counts as shown wrong. */
-async function orWithheld(http: Http, path: string, { sleep }: Edges, mayAgain = true): ReturnType<Ask> {
+async function orWithheld(http: Http, path: string, edges: Pick<Edges, "sleep">, mayAgain = true): ReturnType<Ask> {
   try {
     return { served: await http.json(path) };
   } catch (error) {
@@ -64,8 +64,8 @@ async function orWithheld(http: Http, path: string, { sleep }: Edges, mayAgain =
     if (!(error instanceof RefusedError || error instanceof UnreachableError)) throw error;
     const isBusy = !(error instanceof RefusedError) || error.status === 429 || error.status === 503;
     if (!isBusy || !mayAgain) return { withheld: error.message };
-    await sleep(AGAIN_MS);
-    return orWithheld(http, path, { sleep } as Edges, false);
+    await edges.sleep(AGAIN_MS);
+    return orWithheld(http, path, edges, false);
   }
 }
 

@@ -127,8 +127,8 @@ export function createAdmission(parts: AdmissionParts): Admission {
 
 /**
  * A receipt id is logged once. One more receipt of that id by the same node, which says something else, is logged as well, as
- * evidence against it; a third would prove no more, and another node's is refused. A node whose answer was lost sends the same bytes again, perhaps before
- * the fold knows them.
+ * evidence against it; a third would prove no more, and another node's is refused. A node whose answer was lost sends the same
+ * bytes again, perhaps before the fold knows them.
  */
 function createRecentReceipts({ fold, caughtUp, append }: Pick<AdmissionParts, "fold" | "caughtUp" | "append">) {
   const recent = new Map<Key, { statement: Key; index: Promise<number>; at: number | undefined }>();
